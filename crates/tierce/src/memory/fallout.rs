@@ -1,0 +1,58 @@
+//! What left a shard under its lock, to be told and dropped when the lock is free.
+
+/// Why an entry left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// No room.
+    Evicted,
+    /// Its time was over.
+    Expired,
+    /// Another value took its place.
+    Replaced,
+    /// Somebody asked.
+    Invalidated,
+    /// Everything was asked to go.
+    Purged,
+}
+
+pub(crate) struct Removed<K, V> {
+    pub(crate) key: K,
+    pub(crate) value: V,
+    pub(crate) cause: Cause,
+}
+
+/// Most operations push out one entry or none, and then nothing is allocated.
+pub(crate) struct Fallout<K, V> {
+    first: Option<Removed<K, V>>,
+    rest: Vec<Removed<K, V>>,
+}
+
+impl<K, V> Fallout<K, V> {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Fallout { first: None, rest: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, removed: Removed<K, V>) {
+        if self.first.is_none() {
+            self.first = Some(removed);
+        } else {
+            self.rest.push(removed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Removed<K, V>> {
+        self.first.into_iter().chain(self.rest)
+    }
+}

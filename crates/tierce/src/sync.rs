@@ -1,0 +1,18 @@
+//! Locks and atomics: std's, or shuttle's when the model checker runs the crate.
+//!
+//! A panic while a lock is held leaves nothing half-done (each file that locks says why), so poison is ignored:
+//! one user's panicking `Eq` must not take the cache from everybody else.
+
+#[cfg(not(tierce_shuttle))]
+pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+
+#[cfg(tierce_shuttle)]
+pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
+
+use std::sync::PoisonError;
+
+/// Locks, whether or not an earlier holder panicked.
+#[inline]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
