@@ -40,3 +40,13 @@ where
         self.to_owned()
     }
 }
+
+/// What a [`Cache`](crate::Cache) asks of its keys; every type that can be one is one.
+pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Key for K {}
+
+/// What a [`Cache`](crate::Cache) asks of its values; every type that can be one is one.
+pub trait Value: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> Value for V {}

@@ -38,6 +38,7 @@ pub struct Builder<K, V> {
     policy: Policy,
     shards: Option<usize>,
     clock: Clock,
+    hasher: Hasher,
     ttl: Option<Duration>,
     weigher: Option<Weigher<K, V>>,
     listener: Option<Listener<K, V>>,
@@ -50,6 +51,7 @@ impl<K: Hash + Eq, V> Builder<K, V> {
             policy: Policy::default(),
             shards: None,
             clock: Clock::system(),
+            hasher: Hasher::default(),
             ttl: None,
             weigher: None,
             listener: None,
@@ -118,6 +120,12 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         self
     }
 
+    /// Hashes with this, so that its owner can name keys by their hashes too.
+    pub(crate) fn hasher(mut self, hasher: Hasher) -> Self {
+        self.hasher = hasher;
+        self
+    }
+
     /// The memory.
     pub fn build(self) -> Memory<K, V> {
         let shards = self.shard_count();
@@ -125,7 +133,7 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         Memory {
             shards: limits.map(|limit| Padded(Mutex::new(Shard::new(self.policy, limit)))).collect(),
             mask: shards - 1,
-            hasher: Hasher::default(),
+            hasher: self.hasher,
             clock: self.clock,
             ttl: self.ttl,
             weigher: self.weigher,

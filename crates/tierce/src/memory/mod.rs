@@ -6,14 +6,13 @@
 //! `hot_key_2t`, `zipf_2t`): 10–25 % less at one thread, at par at two, and counters, expiry and order need no atomics.
 //!
 //! What must hold: no listener, no `Drop`, no `Hash` and no loader runs under a shard's lock; a call back from `Eq`,
-//! `Clone` or a closure is refused ([`reentry`]); the sum of the shards' limits is the capacity.
+//! `Clone` or a closure is refused (`reentry.rs`); the sum of the shards' limits is the capacity.
 
 mod builder;
 mod fallout;
 mod iter;
 mod policy;
 mod queue;
-mod reentry;
 mod shard;
 mod slot;
 mod stats;
@@ -28,18 +27,17 @@ pub(crate) use fallout::Fallout;
 pub use iter::Iter;
 pub use policy::Policy;
 pub(crate) use shard::{Found, Fresh, Verdict};
-pub(crate) use slot::NEVER;
+pub use stats::Stats;
 pub(crate) use stats::Tally;
-pub use stats::{Removals, Stats};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER, to_ms};
 use crate::key::{KeyRef, ToKey};
+use crate::reentry::Entered;
 use crate::sync::{Mutex, MutexGuard, lock};
-use reentry::Entered;
 use shard::Shard;
 
 /// Hashes keys with a seed of this memory's own, so that nobody outside can choose keys that collide.
-type Hasher = foldhash::quality::RandomState;
+pub(crate) type Hasher = foldhash::quality::RandomState;
 
 type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 type Listener<K, V> = Box<dyn Fn(&K, &V, Cause) + Send + Sync>;
@@ -170,9 +168,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     {
         let changed = self.amend(key, |key, value, weight, _| {
             change(value);
-            if let Some(weigh) = &self.weigher {
-                *weight = weigh(key, value).max(1);
-            }
+            *weight = self.weigh(key, value);
         });
         changed.is_some()
     }
@@ -338,6 +334,10 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         }
     }
 
+    pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
+        self.weigher.as_ref().map_or(1, |weigh| weigh(key, value).max(1))
+    }
+
     pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
         self.hasher.hash_one(key)
     }
@@ -367,7 +367,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     }
 
     fn fresh(&self, key: K, value: V, ttl: Option<Duration>) -> Fresh<K, V> {
-        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value).max(1));
+        let weight = self.weigh(&key, &value);
         let expiry_ms = ttl.map_or(NEVER, |ttl| self.clock.now_ms().saturating_add(to_ms(ttl)));
         Fresh { key, value, weight, expiry_ms }
     }
@@ -396,11 +396,6 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         let entered = Entered::new(std::ptr::from_ref(self).addr());
         Locked { shard: lock(&shard.0), _entered: entered }
     }
-}
-
-/// Whole milliseconds, at least one for anything above nothing.
-pub(crate) fn to_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Shares a capacity among shards so that the sum is kept exactly.

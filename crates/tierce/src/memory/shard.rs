@@ -12,9 +12,9 @@ use hashbrown::HashTable;
 use super::Policy;
 use super::fallout::{Cause, Fallout, Removed};
 use super::policy::Order;
-use super::slot::{Life, Link, NEVER, NIL, Slot};
+use super::slot::{Life, Link, NIL, Slot};
 use super::stats::Tally;
-use crate::clock::Clock;
+use crate::clock::{Clock, NEVER};
 use crate::key::KeyRef;
 
 /// Slots looked at for an expired entry at each insertion. Two make a full round every half of the shard's size in
@@ -55,12 +55,21 @@ impl<V> Found<'_, V> {
     pub(crate) fn expiry_ms(&self) -> u64 {
         self.life.expiry_ms()
     }
+
+    /// Moves the end of an entry that has one.
+    pub(crate) fn move_expiry(&mut self, expiry_ms: u64) {
+        if self.life.expiry_ms() != NEVER {
+            self.life.set_expiry_ms(expiry_ms.min(NEVER - 1));
+        }
+    }
 }
 
 /// What a reader decides about an entry.
 pub(crate) enum Verdict<R> {
     /// A hit.
     Hit(R),
+    /// Seen, and kept, but the lookup has to load: a miss.
+    Miss(R),
     /// Not to be served: the entry goes, and the read was a miss.
     Gone(Cause),
 }
@@ -159,6 +168,10 @@ impl<K, V> Shard<K, V> {
                 if self.expiring != 0 && self.tally.hits & (READS_A_SWEEP - 1) == 0 {
                     self.sweep(SWEPT_AT_INSERT * 2, now_ms, out);
                 }
+                Some(read)
+            }
+            Verdict::Miss(read) => {
+                self.tally.misses += 1;
                 Some(read)
             }
             Verdict::Gone(cause) => {

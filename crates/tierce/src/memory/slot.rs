@@ -6,6 +6,8 @@
 
 use std::num::NonZeroU64;
 
+use crate::clock::NEVER;
+
 /// No slot: the end of a list.
 pub(super) const NIL: u32 = u32::MAX;
 
@@ -38,9 +40,7 @@ const QUEUE_SHIFT: u32 = 4;
 const QUEUE: u64 = 0b111 << QUEUE_SHIFT;
 const ONE: NonZeroU64 = NonZeroU64::new(1 << 7).expect("bit 7 is not zero");
 const EXPIRY_SHIFT: u32 = 8;
-
-/// The expiry of an entry that has none: 2.2 million years.
-pub(crate) const NEVER: u64 = u64::MAX >> EXPIRY_SHIFT;
+const _: () = assert!(NEVER == u64::MAX >> EXPIRY_SHIFT);
 
 impl Life {
     /// A new entry's life; an expiry past [`NEVER`] is never.

@@ -1,6 +1,7 @@
 //! What a memory counts, kept plain under each shard's lock: a hit pays one increment of a line it owns already.
 
 use super::fallout::Cause;
+use crate::stats::Removals;
 
 /// One shard's counts.
 #[derive(Clone, Copy, Default)]
@@ -14,22 +15,6 @@ pub(crate) struct Tally {
     pub(crate) negative_hits: u64,
     /// What the hits would have cost as loads, counted by the cache.
     pub(crate) saved_us: u64,
-}
-
-/// How many entries left, by cause.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Removals {
-    /// No room.
-    pub evicted: u64,
-    /// Their time was over; counted when it is noticed.
-    pub expired: u64,
-    /// Another value took their place.
-    pub replaced: u64,
-    /// Somebody asked.
-    pub invalidated: u64,
-    /// Everything was asked to go.
-    pub purged: u64,
 }
 
 /// A memory's counts since it was built.

@@ -33,7 +33,8 @@ impl S3Fifo {
     #[inline]
     pub(super) fn place(&mut self, links: &mut [Link], slot: u32, life: &mut Life) {
         let hash = links[slot as usize].hash;
-        if self.main.weight() < self.main_share() && self.small.weight() >= self.small_share() || self.ghost.take(hash) {
+        if self.main.weight() < self.main_share() && self.small.weight() >= self.small_share() || self.ghost.take(hash)
+        {
             life.set_queue(MAIN);
             self.main.push_back(links, slot);
         } else {

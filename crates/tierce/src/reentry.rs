@@ -23,7 +23,7 @@ thread_local! {
 }
 
 /// Says that this thread is inside a memory, until dropped.
-pub(super) struct Entered(());
+pub(crate) struct Entered(());
 
 impl Entered {
     /// Notes that a shard of the memory at `address` is about to be locked.
@@ -31,7 +31,7 @@ impl Entered {
     /// # Panics
     /// When this thread already is inside that memory.
     #[inline]
-    pub(super) fn new(address: usize) -> Self {
+    pub(crate) fn new(address: usize) -> Self {
         HELD.with(|held| {
             let len = held.len.get();
             if len != 0 {

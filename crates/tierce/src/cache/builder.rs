@@ -1,0 +1,300 @@
+//! What a cache is to be like.
+
+use std::any::Any;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cache;
+use super::flight::Table;
+use super::gone::{Gone, Reason};
+use super::held::Held;
+use super::inner::{ErrorFilter, Inner, Limits};
+use super::permits::Permits;
+use crate::clock::to_ms;
+use crate::error::{Error, Kind};
+use crate::expiry::{Ages, Early};
+use crate::key::{Key, Value};
+use crate::memory::{self, Cause, Memory, Policy};
+use crate::shared::Shared;
+use crate::stats::Counters;
+use crate::sync::atomic::AtomicU64;
+
+/// How long a value is fresh unless said.
+const TTL: Duration = Duration::from_secs(300);
+/// How long an absence is believed at most unless said.
+const NEGATIVE_TTL: Duration = Duration::from_secs(30);
+/// The share of the ttl that chance takes off unless said, so that what was filled together does not end together.
+const JITTER: f64 = 0.1;
+/// How long a load may take unless said: longer than any request a user still waits for, shorter than an outage.
+const LOAD_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a stale value is served after a failed load before the next is tried, unless said.
+const THROTTLE: Duration = Duration::from_secs(1);
+const LONGEST_NAME: usize = 64;
+
+type Weigh<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
+
+/// Says what a [`Cache`] is to be like.
+///
+/// Without further words: 10,000 entries, fresh for 5 minutes less up to 10 % of jitter, absences for 30 seconds,
+/// nothing stale served, loads abandoned after a minute.
+#[must_use = "nothing is made before build()"]
+pub struct Builder<K: Key, V: Value> {
+    hub: Arc<Shared>,
+    name: String,
+    version: u32,
+    capacity: Option<usize>,
+    weight: Option<(u64, Weigh<K, V>)>,
+    unbounded: bool,
+    policy: Policy,
+    ages: Ages,
+    limits: Limits,
+    tolerates: Option<ErrorFilter>,
+    most_loads: Option<usize>,
+    tell: Option<Tell<K, V>>,
+}
+
+impl<K: Key, V: Value> Builder<K, V> {
+    pub(crate) fn new(hub: Arc<Shared>, name: &str) -> Self {
+        let ages = Ages {
+            ttl_ms: to_ms(TTL),
+            negative_ttl_ms: to_ms(NEGATIVE_TTL),
+            jitter: JITTER,
+            revalidate_ms: 0,
+            on_error_ms: 0,
+            throttle_ms: to_ms(THROTTLE),
+            idle_ms: 0,
+            early: Early::Off,
+        };
+        Builder {
+            hub,
+            name: name.to_string(),
+            version: 1,
+            capacity: None,
+            weight: None,
+            unbounded: false,
+            policy: Policy::default(),
+            ages,
+            limits: Limits { soft: None, hard: None, deadline: LOAD_DEADLINE },
+            tolerates: None,
+            most_loads: None,
+            tell: None,
+        }
+    }
+
+    /// The version of the values' shape: raise it when they change, so that old ones are not read.
+    pub fn version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// At most this many entries in this process; 10,000 unless said.
+    pub fn capacity(mut self, entries: usize) -> Self {
+        self.capacity = Some(entries);
+        self
+    }
+
+    /// At most this much weight in this process, as the closure weighs each value; a known absence weighs 1. See
+    /// [`MemoryBuilder::max_weight`](crate::MemoryBuilder::max_weight).
+    pub fn max_weight(mut self, weight: u64, weigh: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weight = Some((weight, Box::new(weigh)));
+        self
+    }
+
+    /// No bound. Only for a set of keys that is known to be small.
+    pub fn unbounded(mut self) -> Self {
+        self.unbounded = true;
+        self
+    }
+
+    /// How to choose what to evict; [`Policy::S3Fifo`] unless said.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How long a value is fresh; 5 minutes unless said. [`Duration::MAX`] is for good.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ages.ttl_ms = to_ms(ttl);
+        self
+    }
+
+    /// How long an absence is believed, at most the ttl; 30 seconds unless said.
+    pub fn negative_ttl(mut self, ttl: Duration) -> Self {
+        self.ages.negative_ttl_ms = to_ms(ttl);
+        self
+    }
+
+    /// The largest share (0 to 1) that chance takes off each ttl, so that what was filled together does not end
+    /// together; 0.1 unless said.
+    pub fn jitter(mut self, share: f64) -> Self {
+        self.ages.jitter = share;
+        self
+    }
+
+    /// For this long past its freshness a value is served at once, while one caller's load replaces it behind; off
+    /// unless said. Never after an invalidation.
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.ages.revalidate_ms = to_ms(time);
+        self
+    }
+
+    /// For this long past its freshness a value stands in for a load that fails or times out; off unless said. Never
+    /// after an invalidation.
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.ages.on_error_ms = to_ms(time);
+        self
+    }
+
+    /// Which errors of type `E` a stale value may stand in for; all of every type unless said. Errors of other types
+    /// are then passed on.
+    pub fn stale_only_for<E: 'static>(mut self, tolerates: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        let filter = move |error: &(dyn Any + Send + Sync)| error.downcast_ref::<E>().is_some_and(&tolerates);
+        self.tolerates = Some(Box::new(filter));
+        self
+    }
+
+    /// After a failed load a stale value is served this long before the next load is tried; 1 second unless said.
+    pub fn retry_after(mut self, time: Duration) -> Self {
+        self.ages.throttle_ms = to_ms(time);
+        self
+    }
+
+    /// A value that nobody reads for this long goes, though it be fresh. Reads put that off, never past the ttl.
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.ages.idle_ms = to_ms(time);
+        self
+    }
+
+    /// Refreshes values that are asked for shortly before their end, behind the caller; off unless said.
+    pub fn refresh_early(mut self, early: Early) -> Self {
+        self.ages.early = early;
+        self
+    }
+
+    /// With a stale value at hand, a caller waits this long for the load and then takes it; off unless said.
+    pub fn soft_timeout(mut self, time: Duration) -> Self {
+        self.limits.soft = Some(time);
+        self
+    }
+
+    /// A caller waits this long for a load and then gives up; the load goes on. Off unless said.
+    pub fn hard_timeout(mut self, time: Duration) -> Self {
+        self.limits.hard = Some(time);
+        self
+    }
+
+    /// A load is abandoned after this: those who wait get [`Timeout`](crate::LoadError::Timeout), the key is free, a
+    /// late result is dropped. One minute unless said.
+    pub fn load_deadline(mut self, time: Duration) -> Self {
+        self.limits.deadline = time;
+        self
+    }
+
+    /// At most this many loads at once; up to 64 times as many queue, and beyond that callers get
+    /// [`Busy`](crate::LoadError::Busy). No limit unless said.
+    pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
+        self.most_loads = Some(loads);
+        self
+    }
+
+    /// Is told of every entry that leaves memory, and why, without any lock; `None` for a known absence.
+    pub fn listener(mut self, tell: impl Fn(&K, Option<&V>, Cause) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
+        self
+    }
+
+    /// The cache. If the hub has one of this name, types and version, that one, as it was first built.
+    ///
+    /// # Panics
+    /// On a contradiction in what was said, and when the name belongs to a cache of another shape: see
+    /// [`try_build`](Builder::try_build).
+    #[must_use]
+    pub fn build(self) -> Cache<K, V> {
+        self.try_build().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The cache, or what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`]: the hub has a cache of this name with other types or another version.
+    /// [`Kind::Invalid`]: an option is out of range or contradicts another.
+    pub fn try_build(self) -> Result<Cache<K, V>, Error> {
+        self.check()?;
+        let hub = Arc::clone(&self.hub);
+        let (name, version) = (self.name.clone(), self.version);
+        let inner = hub.register(&name, version, || Arc::new(self.inner()))?;
+        Ok(Cache { inner })
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let name_fits = !self.name.is_empty() && self.name.len() <= LONGEST_NAME;
+        let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let bounds = [self.capacity.is_some(), self.weight.is_some(), self.unbounded];
+        let wrong = if !name_fits || !plain {
+            format!("the name {:?} must be 1 to {LONGEST_NAME} of A-Z a-z 0-9 _ . -", self.name)
+        } else if self.ages.ttl_ms == 0 {
+            "a ttl of zero keeps nothing; say do_not_keep() in the loader, or do without a cache".to_string()
+        } else if !(0.0..=1.0).contains(&self.ages.jitter) {
+            format!("jitter is a share from 0 to 1, not {}", self.ages.jitter)
+        } else if bounds.into_iter().filter(|said| *said).count() > 1 {
+            "say one of capacity, max_weight and unbounded".to_string()
+        } else if !early_fits(self.ages.early) {
+            format!("{:?} is out of range: beta above 0, a fraction from 0 to 1", self.ages.early)
+        } else if self.most_loads == Some(0) {
+            "max_concurrent_loads of zero loads nothing".to_string()
+        } else {
+            return Ok(());
+        };
+        Err(Error::new(Kind::Invalid, "build", wrong))
+    }
+
+    fn inner(self) -> Inner<K, V> {
+        let gone = Arc::new(Gone::new());
+        let hasher = memory::Hasher::default();
+        let Builder {
+            hub, name, capacity, weight, unbounded, policy, ages, limits, tolerates, most_loads, tell, ..
+        } = self;
+        let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
+        if let Some((weight, weigh)) = weight {
+            let weigh = move |key: &K, held: &Held<V>| held.value.as_ref().map_or(1, |value| weigh(key, value));
+            builder = builder.max_weight(weight, weigh);
+        } else if unbounded {
+            builder = builder.unbounded();
+        } else if let Some(entries) = capacity {
+            builder = builder.capacity(entries);
+        }
+        let noted = Arc::clone(&gone);
+        let memory = builder.listener(move |key, held: &Held<V>, cause| {
+            if let Some(reason) = Reason::of(cause) {
+                noted.note(hasher.hash_one(key), reason);
+            }
+            if let Some(tell) = &tell {
+                tell(key, held.value.as_ref(), cause);
+            }
+        });
+        let memory = memory.build();
+        Inner {
+            name: name.into(),
+            hub,
+            memory,
+            flights: Table::new(),
+            purged_at: AtomicU64::new(0),
+            ages,
+            limits,
+            tolerates,
+            permits: most_loads.map(Permits::new),
+            counters: Counters::default(),
+            gone,
+        }
+    }
+}
+
+fn early_fits(early: Early) -> bool {
+    match early {
+        Early::Off => true,
+        Early::XFetch { beta } => beta.is_finite() && beta > 0.0,
+        Early::Fraction(share) => (0.0..=1.0).contains(&share),
+    }
+}

@@ -1,0 +1,218 @@
+//! One key with what a call says about it: tags, ttl, timeout.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Lookup;
+use super::inner::{Accepts, Inner, Sight};
+use super::load::{Load, Loaded};
+use super::lookup::{Call, Freshness, OnFailure, Path, Served};
+use crate::error::{Error, LoadError};
+use crate::expiry::Age;
+use crate::key::{Key, ToKey, Value};
+use crate::tag;
+
+/// One key of a [`Cache`](crate::Cache), with options for one call.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tierce::Hub;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let cache = Hub::embedded().local_cache::<u64, String>("product").build();
+/// let product = cache
+///     .entry(&7)
+///     .tags(["products", "category:3"])
+///     .ttl(Duration::from_secs(600))
+///     .get_or_load(|| async { Ok::<_, std::io::Error>("a lamp".to_string()) })
+///     .await;
+/// # assert_eq!(product.unwrap(), "a lamp");
+/// # }
+/// ```
+#[must_use = "nothing happens until a method that looks up or stores is called"]
+pub struct Entry<'a, K: Key, V: Value, Q: ?Sized> {
+    pub(super) cache: &'a Arc<Inner<K, V>>,
+    pub(super) key: &'a Q,
+    pub(super) call: Call,
+}
+
+impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'_, K, V, Q> {
+    /// Tags of what this call loads or sets. Their versions are noted before the load.
+    ///
+    /// # Panics
+    /// On an empty tag, or one of more than 200 bytes.
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        for name in tags {
+            let name = name.into();
+            tag::check(&name, "tags").unwrap_or_else(|error| panic!("{error}"));
+            self.call.tags.push(name);
+        }
+        self
+    }
+
+    /// Freshness of what this call loads or sets, instead of the cache's.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.call.ttl = Some(ttl);
+        self
+    }
+
+    /// How long this call waits for a load, instead of the cache's hard timeout. The load goes on without it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call.timeout = Some(timeout);
+        self
+    }
+
+    /// The value, loaded if it is not here. See [`Cache::get_or_load`](crate::Cache::get_or_load).
+    ///
+    /// # Errors
+    /// When the load fails, panics, is too slow or turned away, and no stale value may stand in.
+    pub async fn get_or_load<L, F, E>(self, load: L) -> Result<V, LoadError<E>>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let served = self.serve(value_loader(load)).await?;
+        Ok(served.value.expect("a lookup that accepts values only ends with one"))
+    }
+
+    /// The value or its known absence, loaded if neither is here. See
+    /// [`Cache::find_or_load`](crate::Cache::find_or_load).
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Entry::get_or_load).
+    pub async fn find_or_load<L, F, E>(mut self, load: L) -> Result<Option<V>, LoadError<E>>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.call.accepts = Accepts::Absence;
+        Ok(self.serve(option_loader(load)).await?.value)
+    }
+
+    /// As [`find_or_load`](Entry::find_or_load), with a loader that sees the stale value and says how to keep the new
+    /// one, and an answer that says how fresh it is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tierce::{Hub, Load, Loaded};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let cache = Hub::embedded().local_cache::<u64, String>("page").build();
+    /// let found = cache
+    ///     .entry(&7)
+    ///     .load_with(|load: Load<String>| async move {
+    ///         if let Some(stale) = load.stale {
+    ///             return Ok(stale.unchanged()); // the source said "304 Not Modified"
+    ///         }
+    ///         Ok::<_, std::io::Error>(Loaded::new("a page".to_string()).tag("author:9").ttl(Duration::from_secs(5)))
+    ///     })
+    ///     .await;
+    /// # assert_eq!(found.unwrap().value().map(String::as_str), Some("a page"));
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Entry::get_or_load).
+    pub async fn load_with<L, F, E>(mut self, load: L) -> Result<Lookup<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.call.accepts = Accepts::Absence;
+        let Served { value, freshness } = self.serve(load).await?;
+        Ok(value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness)))
+    }
+
+    /// Loads now, whatever is here, and keeps the new value. See [`Cache::refresh`](crate::Cache::refresh).
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Entry::get_or_load); no stale value stands in.
+    pub async fn refresh<L, F, E>(mut self, load: L) -> Result<V, LoadError<E>>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.call.on_failure = OnFailure::Error;
+        let path = Path { cache: self.cache, key: self.key, call: self.call };
+        let served = Box::pin(path.refresh(value_loader(load))).await?;
+        Ok(served.value.expect("a lookup that accepts values only ends with one"))
+    }
+
+    /// Puts a value in that the caller knows to be current. See [`Cache::set`](crate::Cache::set).
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn set(self, value: V) -> Result<(), Error> {
+        self.cache.set(self.key.to_key(), Some(value), self.call.ttl, None, &self.call.tags);
+        Ok(())
+    }
+
+    /// Notes that the key has no value.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn set_absent(self) -> Result<(), Error> {
+        self.cache.set(self.key.to_key(), None, self.call.ttl, None, &self.call.tags);
+        Ok(())
+    }
+
+    /// Gives a live entry its freshness anew; whether there was one.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn touch(self) -> Result<bool, Error> {
+        Ok(self.cache.touch(self.key, self.call.ttl))
+    }
+
+    /// A look at memory; on anything but a fresh value the path of a load, boxed, so that a hit's future stays small.
+    #[inline]
+    async fn serve<L, F, E>(self, load: L) -> Result<Served<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let sight = match self.cache.sight(self.key) {
+            Some(Sight { value, age: Age::Fresh }) if value.is_some() || self.call.accepts == Accepts::Absence => {
+                return Ok(Served { value, freshness: Freshness::Fresh });
+            }
+            other => other,
+        };
+        let path = Path { cache: self.cache, key: self.key, call: self.call };
+        Box::pin(path.get_or_load(sight, load)).await
+    }
+}
+
+/// A plain loader as a rich one.
+fn value_loader<V, L, F, E>(
+    load: L,
+) -> impl FnOnce(Load<V>) -> Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>
+where
+    L: FnOnce() -> F,
+    F: Future<Output = Result<V, E>> + Send + 'static,
+{
+    move |_| {
+        let load = load();
+        Box::pin(async move { load.await.map(Loaded::new) })
+    }
+}
+
+/// A loader of values or absences as a rich one.
+fn option_loader<V, L, F, E>(
+    load: L,
+) -> impl FnOnce(Load<V>) -> Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>
+where
+    L: FnOnce() -> F,
+    F: Future<Output = Result<Option<V>, E>> + Send + 'static,
+{
+    move |_| {
+        let load = load();
+        Box::pin(async move { load.await.map(Loaded::from) })
+    }
+}

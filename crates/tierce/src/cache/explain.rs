@@ -1,0 +1,95 @@
+//! All that is known of one key.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::gone::Reason;
+use super::inner::Inner;
+use crate::clock::NEVER;
+use crate::expiry::Age;
+use crate::key::{Key, KeyRef, Value};
+
+/// All that is known of one key, to print or to look into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// What this process holds, if anything.
+    pub memory: Option<Remembered>,
+    /// Whether a load of it runs.
+    pub loading: bool,
+    /// Why it was last found missing, as far as that is remembered.
+    pub last_gone: Reason,
+}
+
+/// An entry in this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remembered {
+    /// Whether it is a known absence.
+    pub negative: bool,
+    /// Since it was filled or touched; `None` for entries that never expire.
+    pub age: Option<Duration>,
+    /// Until it stops being fresh; zero when it has; `None` for entries that never expire.
+    pub fresh_for: Option<Duration>,
+    /// Until it goes; `None` for entries that never expire.
+    pub kept_for: Option<Duration>,
+    /// Whether a lookup now would be served by it without waiting.
+    pub served: bool,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// What its load took.
+    pub cost: Duration,
+}
+
+impl<K: Key, V: Value> Inner<K, V> {
+    pub(super) fn explain<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let now_ms = self.hub.clock.now_ms();
+        let memory = self.look(key, |held, times| {
+            let expires = times.expiry_ms < NEVER;
+            let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
+            let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
+            Remembered {
+                negative: held.value.is_none(),
+                age: span(born_ms, now_ms),
+                fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
+                kept_for: span(now_ms, times.expiry_ms),
+                served: self.ages.judge(now_ms, times, held.cost_us, &self.hub.random) != Age::OnError,
+                tags: held.tags.iter().map(|cell| cell.name().to_string()).collect(),
+                cost: Duration::from_micros(u64::from(held.cost_us)),
+            }
+        });
+        let loading = self.slice(key).find(key).is_some();
+        Explanation { memory, loading, last_gone: self.gone.reason(self.memory.hash(key)) }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.memory {
+            None => f.write_str("memory: nothing")?,
+            Some(entry) => write!(f, "memory: {entry}")?,
+        }
+        write!(f, "\nload: {}", if self.loading { "running" } else { "none" })?;
+        write!(f, "\nlast miss: {}", self.last_gone.as_str())
+    }
+}
+
+impl fmt::Display for Remembered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.negative { "a known absence" } else { "a value" })?;
+        match (self.age, self.fresh_for, self.kept_for) {
+            (Some(age), Some(fresh), Some(kept)) => {
+                write!(f, ", {age:?} old, fresh for {fresh:?}, kept for {kept:?}")?;
+            }
+            _ => f.write_str(", never expires")?,
+        }
+        write!(f, ", loaded in {:?}", self.cost)?;
+        if !self.tags.is_empty() {
+            write!(f, ", tags {}", self.tags.join(" "))?;
+        }
+        Ok(())
+    }
+}

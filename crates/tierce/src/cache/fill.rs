@@ -1,0 +1,128 @@
+//! The end of a load: what is kept, and what those who wait are told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{Flight, Landed, Outcome};
+use super::gone::Reason;
+use super::inner::Inner;
+use super::load::{Keep, Loaded};
+use super::run::Ground;
+use crate::expiry::Times;
+use crate::key::{Key, Value};
+use crate::memory::Fallout;
+use crate::mutant::{self, Mutant};
+use crate::stats::Counters;
+use crate::tag::Cell;
+
+impl<K: Key, V: Value> Inner<K, V> {
+    /// Keeps what a load brought, if its flight still stands and none of its tags was invalidated since it began.
+    ///
+    /// Under the lock of the flight's slice: look whether it stands, fill, take it out. An invalidation of the key
+    /// comes before all three or after all three.
+    pub(super) fn land(
+        &self,
+        flight: &Arc<Flight<K, V>>,
+        loaded: Loaded<V>,
+        took: Duration,
+        ground: Ground,
+    ) -> Outcome<V> {
+        self.counters.loaded_in(took);
+        let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
+        let named = self.hub.tags.cells(&tags);
+        let stands_by_tags = self.stands_by_tags(flight, &named, &cells);
+        let tags: Box<[Arc<Cell>]> = flight.tags.iter().chain(&named).chain(&cells).map(Arc::clone).collect();
+        let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let began = self.stamp(flight.began, &named);
+        let negative_dropped = value.is_none() && mutant::on(Mutant::NegativeNotKept);
+        let mut fresh = None;
+        if keep == Keep::Yes && stands_by_tags && !negative_dropped {
+            let key = flight.key.clone();
+            fresh = Some(self.fresh(key, value.clone(), (ttl, weight), tags.clone(), began, cost_us));
+        }
+        self.note_unkept(flight, keep, stands_by_tags);
+
+        let mut out = Fallout::new();
+        let mut slice = self.flights.lock(flight.hash);
+        let stands = slice.remove(flight) || unfenced(ground);
+        if stands && let Some(fresh) = fresh.take() {
+            self.memory.put(fresh, &mut out);
+        }
+        drop(slice);
+
+        if !stands || !stands_by_tags {
+            Counters::bump(&self.counters.refused);
+        }
+        drop(fresh);
+        self.memory.settle(out);
+        Outcome::Landed(Arc::new(Landed { value, tags }))
+    }
+
+    /// Whether what is known of the load's tags allows to keep its value.
+    ///
+    /// A tag known from the arguments is compared with the version it had before the load; one that only the result
+    /// names is accepted if its last invalidation is older than the load. Within one process both are one question,
+    /// since a tag's version *is* the epoch of its last invalidation.
+    fn stands_by_tags(&self, flight: &Flight<K, V>, named: &[Arc<Cell>], kept: &[Arc<Cell>]) -> bool {
+        let argument_tags: &[_] = if mutant::on(Mutant::ArgumentTagsStampedLate) { &[] } else { &flight.tags };
+        let named: &[_] = if mutant::on(Mutant::ResultTagsStampedLate) { &[] } else { named };
+        let all = argument_tags.iter().chain(named).chain(kept);
+        !self.purged_since(flight.began) && !all.into_iter().any(|cell| cell.changed_since(flight.began))
+    }
+
+    /// The epoch an entry is stamped with: the one its load began at.
+    fn stamp(&self, began: u64, named: &[Arc<Cell>]) -> u64 {
+        let late = mutant::on(Mutant::ArgumentTagsStampedLate)
+            || mutant::on(Mutant::ResultTagsStampedLate) && !named.is_empty();
+        if late { self.hub.tags.epoch() } else { began }
+    }
+
+    fn note_unkept(&self, flight: &Flight<K, V>, keep: Keep, stands_by_tags: bool) {
+        if keep == Keep::No {
+            self.gone.note(flight.hash, Reason::NotKept);
+        } else if !stands_by_tags {
+            self.gone.note(flight.hash, Reason::Refused);
+        }
+    }
+
+    /// A load that brought nothing: its flight goes, and a stale value is left alone for a while.
+    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) -> Outcome<V> {
+        Counters::bump(&self.counters.load_errors);
+        self.gone.note(flight.hash, Reason::LoadFailed);
+        let tolerated = self.tolerated(&outcome);
+        let mut slice = self.flights.lock(flight.hash);
+        let stays = matches!(outcome, Outcome::Timeout) && mutant::on(Mutant::TimedOutFlightStays);
+        let stood = stays || slice.remove(flight);
+        if stood && tolerated && self.ages.throttle_ms > 0 {
+            self.throttle(flight);
+        }
+        drop(slice);
+        outcome
+    }
+
+    fn throttle(&self, flight: &Flight<K, V>) {
+        let now_ms = self.hub.clock.now_ms();
+        self.memory.amend(&flight.key, |_, held, _, expiry_ms| {
+            let times = held.times(*expiry_ms);
+            if now_ms >= times.fresh_until_ms {
+                let fresh_until_ms = now_ms.saturating_add(self.ages.throttle_ms);
+                held.set_times(Times { fresh_until_ms, overdue: true, ..times });
+            }
+        });
+    }
+
+    /// Whether a stale value may stand in for this outcome.
+    pub(super) fn tolerated(&self, outcome: &Outcome<V>) -> bool {
+        let by_filter = match (outcome, &self.tolerates) {
+            (Outcome::Landed(_), _) => false,
+            (Outcome::Failed(error), Some(tolerates)) => tolerates(&**error),
+            _ => true,
+        };
+        by_filter && self.ages.on_error_ms > 0
+    }
+}
+
+/// Whether a planted fault fills without a standing flight.
+fn unfenced(ground: Ground) -> bool {
+    mutant::on(Mutant::NoFence) || ground == Ground::Back && mutant::on(Mutant::RefreshNotFenced)
+}

@@ -1,0 +1,227 @@
+//! Flights: one load of a key in this process, and those who wait for it.
+//!
+//! A flight *stands* while it is in the table. Only a standing flight may fill; whoever changes the key (an
+//! invalidation, a `set`, a purge noticed by a caller) takes it out, under the same lock under which a fill looks: so
+//! either the fill came first and the change undoes it, or the change came first and the fill is refused. Callers who
+//! had joined still get the value; callers who come later find no flight and start another.
+//!
+//! The lock is per slice of the table and never held across foreign code but a key's `Eq` (`reentry.rs`): no wake,
+//! poll, spawn, loader, clone or drop of a value, error or waker happens under it. A flight's own state has a lock of
+//! its own with the same rule.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::Waker;
+
+use hashbrown::HashTable;
+
+use super::cycle::Node;
+use crate::key::KeyRef;
+use crate::reentry::Entered;
+use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, MutexGuard, lock};
+use crate::tag::Cell;
+
+/// Slices of a table. Loads are far rarer than hits; sixteen keep a stampede on many keys from queueing on one lock.
+const SLICES: usize = 16;
+
+/// A slice's table gives its room back when it empties and had room for more than this.
+const ROOM_KEPT: usize = 1024;
+
+/// An error whose type only the callers know.
+pub(crate) type AnyError = Arc<dyn Any + Send + Sync>;
+
+/// How a flight ended.
+pub(crate) enum Outcome<V> {
+    Landed(Arc<Landed<V>>),
+    Failed(AnyError),
+    Panicked(Arc<str>),
+    Timeout,
+    Busy,
+    /// Its runtime stopped.
+    Abandoned,
+}
+
+/// What a load brought.
+pub(crate) struct Landed<V> {
+    pub(crate) value: Option<V>,
+    pub(crate) tags: Box<[Arc<Cell>]>,
+}
+
+impl<V> Clone for Outcome<V> {
+    fn clone(&self) -> Self {
+        match self {
+            Outcome::Landed(landed) => Outcome::Landed(Arc::clone(landed)),
+            Outcome::Failed(error) => Outcome::Failed(Arc::clone(error)),
+            Outcome::Panicked(message) => Outcome::Panicked(Arc::clone(message)),
+            Outcome::Timeout => Outcome::Timeout,
+            Outcome::Busy => Outcome::Busy,
+            Outcome::Abandoned => Outcome::Abandoned,
+        }
+    }
+}
+
+pub(crate) struct Flight<K, V> {
+    pub(crate) key: K,
+    pub(crate) hash: u64,
+    /// The hub's epoch before the loader was called.
+    pub(crate) began: u64,
+    /// The table's count of flights when this one began: what came before is below it.
+    pub(crate) ticket: u64,
+    /// The tags known from the arguments.
+    pub(crate) tags: Box<[Arc<Cell>]>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) node: Arc<Node>,
+    state: Mutex<State<V>>,
+}
+
+struct State<V> {
+    outcome: Option<Outcome<V>>,
+    waiters: Vec<Option<Waker>>,
+}
+
+/// One caller's place among those who wait.
+pub(crate) struct Seat(usize);
+
+impl<K, V> Flight<K, V> {
+    /// Takes a seat.
+    pub(crate) fn join(&self) -> Seat {
+        let mut state = lock(&self.state);
+        state.waiters.push(None);
+        Seat(state.waiters.len() - 1)
+    }
+
+    /// The outcome, or else wakes this waker when there is one.
+    pub(crate) fn outcome(&self, seat: &Seat, waker: &Waker) -> Option<Outcome<V>> {
+        // A waker's clone and drop are foreign code: before the lock, and after it.
+        let mut waker = Some(waker.clone());
+        let mut state = lock(&self.state);
+        if let Some(outcome) = &state.outcome {
+            let outcome = outcome.clone();
+            drop(state);
+            return Some(outcome);
+        }
+        if let Some(place) = state.waiters.get_mut(seat.0) {
+            std::mem::swap(place, &mut waker);
+        }
+        drop(state);
+        None
+    }
+
+    /// Leaves without having waited to the end.
+    pub(crate) fn leave(&self, seat: &Seat) {
+        let waker = lock(&self.state).waiters.get_mut(seat.0).and_then(Option::take);
+        drop(waker);
+    }
+
+    /// Ends the flight for all who wait. The first outcome counts.
+    pub(crate) fn publish(&self, outcome: Outcome<V>) {
+        let mut state = lock(&self.state);
+        if state.outcome.is_some() {
+            drop(state);
+            return;
+        }
+        state.outcome = Some(outcome);
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        for waker in waiters.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+/// The standing flights of one cache.
+pub(crate) struct Table<K, V> {
+    slices: [Mutex<HashTable<Arc<Flight<K, V>>>>; SLICES],
+    tickets: AtomicU64,
+}
+
+/// One locked slice. The fields leave in this order.
+pub(crate) struct Slice<'a, K, V> {
+    flights: MutexGuard<'a, HashTable<Arc<Flight<K, V>>>>,
+    hash: u64,
+    _entered: Entered,
+}
+
+impl<K, V> Table<K, V> {
+    pub(crate) fn new() -> Self {
+        Table { slices: std::array::from_fn(|_| Mutex::new(HashTable::new())), tickets: AtomicU64::new(0) }
+    }
+
+    /// Locks the slice of this hash.
+    pub(crate) fn lock(&self, hash: u64) -> Slice<'_, K, V> {
+        let entered = Entered::new(std::ptr::from_ref(self).addr());
+        let flights = lock(&self.slices[(hash >> 32) as usize % SLICES]);
+        Slice { flights, hash, _entered: entered }
+    }
+
+    /// What every flight that begins from now on is above.
+    pub(crate) fn ticket(&self) -> u64 {
+        self.tickets.fetch_add(1, Relaxed)
+    }
+
+    /// A flight, not yet in the table.
+    pub(crate) fn flight(
+        &self,
+        (key, hash): (K, u64),
+        began: u64,
+        tags: Box<[Arc<Cell>]>,
+        runtime: Arc<dyn Runtime>,
+    ) -> Arc<Flight<K, V>> {
+        let state = Mutex::new(State { outcome: None, waiters: Vec::new() });
+        Arc::new(Flight { key, hash, began, ticket: self.ticket(), tags, runtime, node: Node::new(), state })
+    }
+
+    /// How many flights stand.
+    pub(crate) fn len(&self) -> usize {
+        self.slices.iter().map(|slice| lock(slice).len()).sum()
+    }
+
+    /// Takes a flight out if it is still the one that stands for its key; whether it was.
+    pub(crate) fn remove(&self, flight: &Arc<Flight<K, V>>) -> bool {
+        self.lock(flight.hash).remove(flight)
+    }
+}
+
+impl<K, V> Slice<'_, K, V> {
+    /// The flight that stands for a key.
+    pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Arc<Flight<K, V>>>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.flights.find(self.hash, |flight| flight.hash == self.hash && key.is(&flight.key))
+    }
+
+    /// Puts a flight in; nobody may stand for its key.
+    pub(crate) fn insert(&mut self, flight: Arc<Flight<K, V>>) {
+        self.flights.insert_unique(self.hash, flight, |flight| flight.hash);
+    }
+
+    /// Takes out the flight that stands for a key, for the caller to drop when the lock is free.
+    pub(crate) fn detach<Q>(&mut self, key: &Q) -> Option<Arc<Flight<K, V>>>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let hash = self.hash;
+        let found = self.flights.find_entry(hash, |flight| flight.hash == hash && key.is(&flight.key)).ok()?;
+        let flight = found.remove().0;
+        self.give_room_back();
+        Some(flight)
+    }
+
+    /// Takes out this very flight; whether it stood. Its caller holds another reference to it, so nothing is dropped
+    /// here.
+    pub(crate) fn remove(&mut self, flight: &Arc<Flight<K, V>>) -> bool {
+        let Ok(found) = self.flights.find_entry(self.hash, |other| Arc::ptr_eq(other, flight)) else { return false };
+        found.remove();
+        self.give_room_back();
+        true
+    }
+
+    fn give_room_back(&mut self) {
+        if self.flights.is_empty() && self.flights.capacity() > ROOM_KEPT {
+            self.flights.shrink_to(0, |flight| flight.hash);
+        }
+    }
+}

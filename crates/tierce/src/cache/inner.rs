@@ -1,0 +1,277 @@
+//! One cache's state, and what changes it without loading.
+//!
+//! Order of locks, outermost first: a slice of the flight table, a shard of memory. The tag table and a flight's state
+//! are taken with neither held, or last.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{Slice, Table};
+use super::gone::{Gone, Reason};
+use super::held::Held;
+use super::permits::Permits;
+use crate::clock::NEVER;
+use crate::expiry::{Age, Ages, Times};
+use crate::key::{Key, KeyRef, Value};
+use crate::memory::{Cause, Fallout, Found, Fresh, Memory, Verdict};
+use crate::mutant::{self, Mutant};
+use crate::shared::{Family, Shared};
+use crate::stats::{Counters, Stats};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::tag::Cell;
+
+/// Whether an error may be answered with a stale value.
+pub(crate) type ErrorFilter = Box<dyn Fn(&(dyn Any + Send + Sync)) -> bool + Send + Sync>;
+
+pub(crate) struct Inner<K, V> {
+    pub(crate) name: Box<str>,
+    pub(crate) hub: Arc<Shared>,
+    pub(crate) memory: Memory<K, Held<V>>,
+    pub(crate) flights: Table<K, V>,
+    /// The epoch of this cache's last purge.
+    pub(crate) purged_at: AtomicU64,
+    pub(crate) ages: Ages,
+    pub(crate) limits: Limits,
+    pub(crate) tolerates: Option<ErrorFilter>,
+    pub(crate) permits: Option<Arc<Permits>>,
+    pub(crate) counters: Counters,
+    pub(crate) gone: Arc<Gone>,
+}
+
+/// How long whom to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// With a stale value at hand, wait this long for its load.
+    pub(crate) soft: Option<Duration>,
+    /// A caller gives up after this.
+    pub(crate) hard: Option<Duration>,
+    /// A load is abandoned after this.
+    pub(crate) deadline: Duration,
+}
+
+/// Whether a known absence answers the call.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Accepts {
+    #[default]
+    ValueOnly,
+    Absence,
+}
+
+/// A live entry, as a lookup sees it.
+pub(crate) struct Sight<V> {
+    pub(crate) value: Option<V>,
+    pub(crate) age: Age,
+}
+
+impl<K: Key, V: Value> Inner<K, V> {
+    /// What memory has for a key: a counted lookup.
+    #[inline]
+    pub(crate) fn sight<Q>(&self, key: &Q) -> Option<Sight<V>>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let epoch = self.hub.tags.epoch();
+        self.memory.read(key, |found| self.judge(found, epoch))
+    }
+
+    #[inline]
+    fn judge(&self, mut found: Found<'_, Held<V>>, epoch: u64) -> Verdict<Sight<V>> {
+        if !found.value.stands(epoch, &self.hub.tags, &self.purged_at) {
+            return Verdict::Gone(Cause::Invalidated);
+        }
+        let times = found.value.times(found.expiry_ms());
+        let age = self.ages.judge(found.now_ms, times, found.value.cost_us, &self.hub.random);
+        let held = &*found.value;
+        let sight = Sight { value: held.value.clone(), age };
+        match age {
+            Age::OnError => return Verdict::Miss(sight),
+            Age::Revalidate | Age::Throttled => found.tally.stale_hits += 1,
+            Age::Fresh | Age::Early => {}
+        }
+        found.tally.saved_us += u64::from(held.cost_us);
+        found.tally.negative_hits += u64::from(held.value.is_none());
+        if self.ages.idle_ms > 0 {
+            self.slide(&mut found, times);
+        }
+        Verdict::Hit(sight)
+    }
+
+    /// Puts off the end of an entry that is being read, when less than half of its idle time is left: reads in
+    /// between write nothing.
+    fn slide(&self, found: &mut Found<'_, Held<V>>, times: Times) {
+        let end_ms = times.fresh_until_ms.saturating_add(self.ages.stale_ms());
+        if times.expiry_ms.saturating_sub(found.now_ms) < self.ages.idle_ms / 2 {
+            found.move_expiry(end_ms.min(found.now_ms + self.ages.idle_ms));
+        }
+    }
+
+    /// An uncounted look at a standing entry.
+    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(&Held<V>, Times) -> R) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let seen = self.memory.look(key, |held, expiry_ms| {
+            (!held.fallen(&self.hub.tags, &self.purged_at)).then(|| look(held, held.times(expiry_ms)))
+        });
+        seen.flatten()
+    }
+
+    /// What memory has for a key, uncounted: a lookup that was counted looks again.
+    pub(crate) fn glance<Q>(&self, key: &Q) -> Option<Sight<V>>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let now_ms = self.hub.clock.now_ms();
+        self.look(key, |held, times| {
+            let age = self.ages.judge(now_ms, times, held.cost_us, &self.hub.random);
+            Sight { value: held.value.clone(), age }
+        })
+    }
+
+    /// Whether memory has something to serve without question. Clones nothing: it is asked under a lock.
+    pub(crate) fn has_fresh<Q>(&self, key: &Q, accepts: Accepts) -> bool
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let now_ms = self.hub.clock.now_ms();
+        let fresh = self.look(key, |held, times| {
+            let fits = held.value.is_some() || accepts == Accepts::Absence;
+            fits && now_ms < times.fresh_until_ms
+        });
+        fresh == Some(true)
+    }
+
+    /// The value past its freshness that may stand in for a failed or slow load.
+    pub(crate) fn stale<Q>(&self, key: &Q) -> Option<Option<V>>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.look(key, |held, _| held.value.clone())
+    }
+
+    /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.
+    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, Held<V>>))
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let mut out = Fallout::new();
+        let mut slice = self.flights.lock(self.memory.hash(key));
+        let detached = if mutant::on(mutant) { None } else { slice.detach(key) };
+        change(&mut out);
+        drop(slice);
+        drop(detached);
+        self.memory.settle(out);
+    }
+
+    pub(crate) fn invalidate<Q>(&self, key: &Q)
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        if mutant::on(Mutant::InvalidateMarksStale) {
+            return self.mark_stale(key);
+        }
+        self.change(key, Mutant::FlightNotDetached, |out| self.memory.take(key, out));
+        self.gone.note(self.memory.hash(key), Reason::Invalidated);
+    }
+
+    pub(crate) fn mark_stale<Q>(&self, key: &Q)
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let now_ms = self.hub.clock.now_ms();
+        let mark = |_: &K, held: &mut Held<V>, _: &mut u32, expiry_ms: &mut u64| {
+            let times = held.times(*expiry_ms);
+            *expiry_ms = times.expiry_ms.min(now_ms.saturating_add(self.ages.stale_ms()));
+            let fresh_until_ms = times.fresh_until_ms.min(now_ms);
+            held.set_times(Times { fresh_until_ms, overdue: false, ..times });
+        };
+        self.change(key, Mutant::MarkStaleNotDetaching, |_| {
+            self.memory.amend(key, mark);
+        });
+    }
+
+    /// Freshness anew; whether the entry was there.
+    pub(crate) fn touch<Q>(&self, key: &Q, ttl: Option<Duration>) -> bool
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let now_ms = self.hub.clock.now_ms();
+        let touched = self.memory.amend(key, |_, held, _, expiry_ms| {
+            let stands = !held.fallen(&self.hub.tags, &self.purged_at);
+            if stands && *expiry_ms < NEVER {
+                let times = self.ages.times(now_ms, ttl, held.value.is_none(), &self.hub.random);
+                held.set_times(times);
+                *expiry_ms = times.expiry_ms;
+            }
+            stands
+        });
+        touched == Some(true)
+    }
+
+    /// Puts a value in that its caller knows to be current.
+    pub(crate) fn set(&self, key: K, value: Option<V>, ttl: Option<Duration>, weight: Option<u32>, tags: &[Arc<str>]) {
+        let began = self.hub.tags.epoch();
+        let cells = self.hub.tags.cells(tags);
+        let fresh = self.fresh(key.clone(), value, (ttl, weight), cells, began, 0);
+        self.change(&key, Mutant::SetNotDetaching, |out| self.memory.put(fresh, out));
+    }
+
+    pub(crate) fn fresh(
+        &self,
+        key: K,
+        value: Option<V>,
+        (ttl, weight): (Option<Duration>, Option<u32>),
+        tags: Box<[Arc<Cell>]>,
+        began: u64,
+        cost_us: u32,
+    ) -> Fresh<K, Held<V>> {
+        let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
+        let held = Held::new(value, tags, began, times, cost_us);
+        let weight = weight.unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
+        Fresh { key, value: held, weight, expiry_ms: times.expiry_ms }
+    }
+
+    /// Ends every entry and every load of this cache.
+    pub(crate) fn purge(&self) {
+        self.hub.tags.purge_one(&self.purged_at);
+        self.memory.clear();
+    }
+
+    /// Whether a flight that began at this epoch brings what was invalidated since, as far as these tags tell.
+    pub(crate) fn overtaken(&self, began: u64, tags: &[Arc<Cell>]) -> bool {
+        self.purged_since(began) || tags.iter().any(|cell| cell.changed_since(began))
+    }
+
+    pub(crate) fn purged_since(&self, began: u64) -> bool {
+        self.hub.tags.purged_since(began) || self.purged_at.load(Relaxed) > began
+    }
+
+    pub(crate) fn slice<Q>(&self, key: &Q) -> Slice<'_, K, V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.flights.lock(self.memory.hash(key))
+    }
+}
+
+impl<K: Key, V: Value> Family for Inner<K, V> {
+    fn stats(&self) -> Stats {
+        let tally = self.memory.tally();
+        let mut stats = self.counters.read();
+        stats.hits = tally.hits;
+        stats.misses = tally.misses;
+        stats.stale_hits += tally.stale_hits;
+        stats.negative_hits = tally.negative_hits;
+        stats.removals = tally.removals;
+        stats.time_saved = Duration::from_micros(tally.saved_us);
+        stats.len = self.memory.len() as u64;
+        stats.weight = self.memory.weight();
+        stats.capacity = self.memory.capacity();
+        stats
+    }
+
+    fn give_room_back(&self) {
+        self.memory.clear();
+    }
+}

@@ -1,0 +1,114 @@
+//! What a loader sees, and what it may answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::tag::{self, Cell};
+
+/// What a loader is told about the load.
+///
+/// Given to the closure of [`Entry::load_with`](crate::Entry::load_with).
+#[non_exhaustive]
+pub struct Load<V> {
+    /// The value that this load is to replace, where there is one past its freshness: to ask the source "has it
+    /// changed since?" and answer [`Stale::unchanged`].
+    pub stale: Option<Stale<V>>,
+}
+
+/// A value past its freshness.
+pub struct Stale<V> {
+    pub(crate) value: V,
+    pub(crate) tags: Box<[Arc<Cell>]>,
+}
+
+impl<V> Stale<V> {
+    pub(crate) fn new(value: V, tags: Box<[Arc<Cell>]>) -> Self {
+        Stale { value, tags }
+    }
+
+    /// The value itself.
+    pub fn value(&self) -> &V {
+        &self.value
+    }
+
+    /// The answer "it has not changed": the value is fresh again, under the tags it had.
+    pub fn unchanged(self) -> Loaded<V> {
+        Loaded { cells: self.tags, ..Loaded::of(Some(self.value)) }
+    }
+}
+
+/// What a loader answers: a value or its absence, and how to keep it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tierce::Loaded;
+/// let page = Loaded::new("<html>".to_string()).ttl(Duration::from_secs(60)).tag("page:7");
+/// let nobody = Loaded::<String>::absent();
+/// ```
+#[must_use = "the loader has to return it"]
+pub struct Loaded<V> {
+    pub(crate) value: Option<V>,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) cells: Box<[Arc<Cell>]>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) weight: Option<u32>,
+    pub(crate) keep: Keep,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Yes,
+    No,
+}
+
+impl<V> Loaded<V> {
+    fn of(value: Option<V>) -> Self {
+        Loaded { value, tags: Vec::new(), cells: Box::default(), ttl: None, weight: None, keep: Keep::Yes }
+    }
+
+    /// A value.
+    pub fn new(value: V) -> Self {
+        Self::of(Some(value))
+    }
+
+    /// The key has no value; kept as a negative entry.
+    pub fn absent() -> Self {
+        Self::of(None)
+    }
+
+    /// Freshness of its own instead of the cache's.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// A tag that only the value shows. It is accepted only if it was not invalidated since the load began; otherwise
+    /// the value is returned and not kept.
+    ///
+    /// # Panics
+    /// On an empty tag, or one of more than 200 bytes.
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        let tag = tag.into();
+        tag::check(&tag, "tag").unwrap_or_else(|error| panic!("{error}"));
+        self.tags.push(tag);
+        self
+    }
+
+    /// A weight of its own instead of the cache's weigher's.
+    pub fn weight(mut self, weight: u32) -> Self {
+        self.weight = Some(weight);
+        self
+    }
+
+    /// Gives the value to those who wait and keeps nothing.
+    pub fn do_not_keep(mut self) -> Self {
+        self.keep = Keep::No;
+        self
+    }
+}
+
+impl<V> From<Option<V>> for Loaded<V> {
+    fn from(value: Option<V>) -> Self {
+        Self::of(value)
+    }
+}

@@ -1,0 +1,358 @@
+//! The path of one lookup, top to bottom.
+//!
+//! ```text
+//! memory ── fresh ───────────────────────────────▶ value            (no await, no allocation)
+//!   │  ╰─── stale, to be revalidated ── load behind ▶ stale value
+//! flight ── somebody is loading ── wait ──────────▶ value
+//!   │ we are first; look in memory again
+//! loader ── runs detached from its first caller
+//!   │
+//! fill   ── only if the flight and the tags still stand (`fill.rs`) ── memory ─▶ value
+//! ```
+//!
+//! Every way to wait ends here in one of three ways: a value, an error, or another look. Another look is taken when
+//! what was waited for says nothing about *this* caller's moment: the load's runtime died, its error is of a type the
+//! caller does not know, or a tag of its result was invalidated after it began and perhaps before the caller came.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{AnyError, Flight, Outcome};
+use super::gone::Reason;
+use super::inner::{Accepts, Inner, Limits, Sight};
+use super::load::{Load, Loaded, Stale};
+use super::permits::Queued;
+use super::run::{Ground, Guard, LoadFuture, run};
+use super::wait::{Patience, Waited, Waiter};
+use crate::error::LoadError;
+use crate::expiry::Age;
+use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
+use crate::runtime::{self, Runtime};
+use crate::stats::Counters;
+use crate::tag::Cell;
+
+/// How old the value is that a lookup gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// From memory, within its time.
+    Fresh,
+    /// From the source, just now.
+    Loaded,
+    /// Past its time: a load runs behind, or has failed, or is slow.
+    Stale,
+}
+
+/// What a lookup found: the value or its known absence, and how fresh.
+pub(crate) struct Served<V> {
+    pub(crate) value: Option<V>,
+    pub(crate) freshness: Freshness,
+}
+
+/// What one call says beyond its key.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) accepts: Accepts,
+    pub(crate) on_failure: OnFailure,
+}
+
+/// What to do when there is no new value.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// Serve a stale one where the cache allows it.
+    #[default]
+    Stale,
+    /// Tell the caller.
+    Error,
+}
+
+/// Where a lookup that has to load stands.
+enum Boarded<K, V> {
+    /// Memory was filled in between.
+    Filled,
+    /// This flight will bring the value.
+    Flight(Arc<Flight<K, V>>, Role),
+}
+
+/// What to make sure of before a new flight takes off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    LookAtMemory,
+    Nothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Leads,
+    Follows,
+}
+
+/// One lookup on its way.
+pub(super) struct Path<'a, K: Key, V: Value, Q: ?Sized> {
+    pub(super) cache: &'a Arc<Inner<K, V>>,
+    pub(super) key: &'a Q,
+    pub(super) call: Call,
+}
+
+impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
+    /// The whole path, for lookups that did not find a fresh value at once.
+    ///
+    /// `first` is what memory had, counted already.
+    pub(super) async fn get_or_load<L, F, E>(self, first: Option<Sight<V>>, load: L) -> Result<Served<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let runtime = runtime::current();
+        let mut patience = Patience::new(&*runtime, self.limits());
+        let cells = self.cache.hub.tags.cells(&self.call.tags);
+        let mut load = Some(load);
+        let mut next = first;
+        loop {
+            let sight = next.take().filter(|sight| self.accepts(sight.value.as_ref()));
+            match sight.as_ref().map(|sight| sight.age) {
+                Some(Age::Fresh) => return Ok(served(sight, Freshness::Fresh)),
+                Some(Age::Throttled) => return Ok(served(sight, Freshness::Stale)),
+                Some(age @ (Age::Early | Age::Revalidate)) => {
+                    let (freshness, before) = match age {
+                        Age::Early => (Freshness::Fresh, Before::Nothing),
+                        _ => (Freshness::Stale, Before::LookAtMemory),
+                    };
+                    self.refresh_behind(&runtime, &cells, before, load.take());
+                    return Ok(served(sight, freshness));
+                }
+                Some(Age::OnError) | None => {}
+            }
+            if sight.is_none() {
+                self.note_miss();
+            }
+            // From here on the epoch is noted: what was invalidated before it must not be served.
+            let arrived = self.cache.hub.tags.epoch();
+            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory) else {
+                next = self.cache.glance(self.key);
+                continue;
+            };
+            if role == Role::Leads {
+                let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
+                self.take_off(&flight, load, Ground::Fore);
+            } else {
+                Counters::bump(&self.cache.counters.coalesced);
+            }
+            let _owned = (role == Role::Leads && mutant::on(Mutant::GuardOwnedByCaller))
+                .then(|| Guard::new(self.cache, &flight, Ground::Fore));
+            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime)) else { return Err(LoadError::Cycle) };
+            match self.wait(&mut waiter, &mut patience, arrived).await {
+                Next::Return(result) => return result,
+                Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
+                Next::LookAgain => next = self.cache.glance(self.key),
+            }
+        }
+    }
+
+    /// A load now, whatever memory holds: for `refresh`. Joins only loads that began after the call.
+    pub(super) async fn refresh<L, F, E>(self, load: L) -> Result<Served<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let runtime = runtime::current();
+        let mut patience = Patience::new(&*runtime, Limits { soft: None, ..self.limits() });
+        let cells = self.cache.hub.tags.cells(&self.call.tags);
+        let called = self.cache.flights.ticket();
+        let mut load = Some(load);
+        loop {
+            let arrived = self.cache.hub.tags.epoch();
+            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::Nothing) else { continue };
+            let ours = flight.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
+            if role == Role::Leads {
+                let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
+                self.take_off(&flight, load, Ground::Fore);
+            }
+            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime)) else { return Err(LoadError::Cycle) };
+            match self.wait(&mut waiter, &mut patience, arrived).await {
+                Next::Return(result) if ours => return result,
+                Next::Return(Err(LoadError::Timeout)) if patience.is_over() => return Err(LoadError::Timeout),
+                // An older load: what it brought may be from before the call.
+                Next::Return(_) => {}
+                Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
+                Next::LookAgain => {}
+            }
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let limits = self.cache.limits;
+        Limits { hard: self.call.timeout.or(limits.hard), ..limits }
+    }
+
+    fn accepts(&self, value: Option<&V>) -> bool {
+        value.is_some() || self.call.accepts == Accepts::Absence
+    }
+
+    fn note_miss(&self) {
+        let hash = self.cache.memory.hash(self.key);
+        if self.cache.gone.reason(hash) == Reason::Unknown {
+            self.cache.gone.note(hash, Reason::Unknown);
+        }
+    }
+
+    /// Joins the flight of this key, or puts a new one in the table.
+    ///
+    /// A load that ended between our look at memory and our lock on the table has filled by now, for its fill and its
+    /// leaving the table are one step: hence the second look, under the lock, before a second load.
+    fn board(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before) -> Boarded<K, V> {
+        // Made before the lock, and thrown away if there is somebody to join: the key's clone is foreign code, and the
+        // epoch must be older than the loader's call.
+        let began = self.cache.hub.tags.epoch();
+        let hash = self.cache.memory.hash(self.key);
+        let new = self.cache.flights.flight((self.key.to_key(), hash), began, cells.into(), Arc::clone(runtime));
+        let mut slice = self.cache.flights.lock(hash);
+        let mut passed_by = None;
+        if let Some(flight) = slice.find(self.key) {
+            if self.joinable(flight, cells) {
+                return Boarded::Flight(Arc::clone(flight), Role::Follows);
+            }
+            passed_by = slice.detach(self.key);
+        } else if before == Before::LookAtMemory && self.cache.has_fresh(self.key, self.call.accepts) {
+            return Boarded::Filled;
+        }
+        slice.insert(Arc::clone(&new));
+        drop(slice);
+        if let Some(flight) = passed_by
+            && !flight.runtime.alive()
+        {
+            flight.publish(Outcome::Abandoned);
+        }
+        Boarded::Flight(new, Role::Leads)
+    }
+
+    /// Whether what this flight brings may be served to a caller who comes now.
+    fn joinable(&self, flight: &Flight<K, V>, cells: &[Arc<Cell>]) -> bool {
+        let across_purge = self.cache.purged_since(flight.began) && !mutant::on(Mutant::JoinedAcrossPurge);
+        let by_tags = cells.iter().chain(&flight.tags).any(|cell| cell.changed_since(flight.began));
+        let alive = flight.runtime.alive() || mutant::on(Mutant::DeadRuntimeJoined);
+        !across_purge && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
+    }
+
+    /// Calls the loader and spawns the load. No lock is held.
+    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, load: L, ground: Ground)
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let guard = Guard::new(self.cache, flight, ground);
+        let queued: Option<Queued> = match &self.cache.permits {
+            None => None,
+            Some(permits) => match permits.queue() {
+                Ok(queued) => Some(queued),
+                Err(_full) => return guard.turned_away(),
+            },
+        };
+        let stale = self.cache.look(self.key, |held, _| held.value.clone().map(|v| Stale::new(v, held.tags.clone())));
+        let ttl = self.call.ttl;
+        let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
+        let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {
+            Box::pin(async move {
+                let loaded = future.await.map_err(|error| -> AnyError { Arc::new(error) })?;
+                Ok(Loaded { ttl: loaded.ttl.or(ttl), ..loaded })
+            })
+        });
+        flight.runtime.spawn(Box::pin(run(guard, queued, future)));
+    }
+
+    /// Starts a load that nobody waits for, unless one runs or the hub is draining.
+    fn refresh_behind<L, F, E>(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before, load: Option<L>)
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let Some(load) = load else { return };
+        if self.cache.hub.running.draining() {
+            return;
+        }
+        if let Boarded::Flight(flight, Role::Leads) = self.board(runtime, cells, before) {
+            self.take_off(&flight, load, Ground::Back);
+        }
+    }
+
+    /// Waits for a flight and says what follows from how that ended.
+    async fn wait<E>(&self, waiter: &mut Waiter<K, V>, patience: &mut Patience, arrived: u64) -> Next<V, E>
+    where
+        E: Send + Sync + 'static,
+    {
+        let outcome = loop {
+            match waiter.end(patience).await {
+                Waited::Outcome(outcome) => break outcome,
+                Waited::Soft => {
+                    if let Some(stale) = self.stale() {
+                        return Next::Return(Ok(stale));
+                    }
+                }
+                Waited::Hard => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
+                Waited::Dead => {
+                    self.cache.flights.remove(waiter.flight());
+                    waiter.flight().publish(Outcome::Abandoned);
+                }
+            }
+        };
+        match outcome {
+            Outcome::Landed(landed) => {
+                let overtaken = self.cache.overtaken(waiter.flight().began, &landed.tags);
+                let came_later = arrived > waiter.flight().began;
+                if overtaken && came_later && !mutant::on(Mutant::NotLookedAgain) {
+                    return Next::LookAgain;
+                }
+                if !self.accepts(landed.value.as_ref()) {
+                    return Next::LookAgain;
+                }
+                Next::Return(Ok(Served { value: landed.value.clone(), freshness: Freshness::Loaded }))
+            }
+            Outcome::Failed(_) if mutant::on(Mutant::ErrorRetriedByWaiters) => Next::LookAgain,
+            Outcome::Failed(error) => match Arc::clone(&error).downcast::<E>() {
+                Ok(known) => self.stale_or(Outcome::Failed(error), LoadError::Load(known)),
+                Err(_of_another_type) => Next::LookAgain,
+            },
+            Outcome::Panicked(message) => {
+                self.stale_or(Outcome::Panicked(Arc::clone(&message)), LoadError::Panicked(message))
+            }
+            Outcome::Timeout => self.stale_or(Outcome::Timeout, LoadError::Timeout),
+            Outcome::Busy => self.stale_or(Outcome::Busy, LoadError::Busy),
+            Outcome::Abandoned => Next::LookAgain,
+        }
+    }
+
+    /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.
+    fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Next<V, E> {
+        let covered = self.call.on_failure == OnFailure::Stale && self.cache.tolerated(&outcome);
+        match covered.then(|| self.stale()).flatten() {
+            Some(stale) => Next::Return(Ok(stale)),
+            None => Next::Return(Err(error)),
+        }
+    }
+
+    fn stale(&self) -> Option<Served<V>> {
+        let value = self.cache.stale(self.key).filter(|value| self.accepts(value.as_ref()))?;
+        Counters::bump(&self.cache.counters.stale_served);
+        Some(Served { value, freshness: Freshness::Stale })
+    }
+}
+
+/// What follows from a wait.
+enum Next<V, E> {
+    Return(Result<Served<V>, LoadError<E>>),
+    LookAgain,
+}
+
+fn served<V>(sight: Option<Sight<V>>, freshness: Freshness) -> Served<V> {
+    Served { value: sight.and_then(|sight| sight.value), freshness }
+}

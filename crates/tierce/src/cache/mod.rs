@@ -1,0 +1,286 @@
+//! Caches: named, typed families of entries with loads, ages and tags.
+
+mod builder;
+mod cycle;
+mod entry;
+mod explain;
+mod fill;
+mod flight;
+mod gone;
+mod held;
+mod inner;
+mod load;
+mod lookup;
+mod permits;
+mod run;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use builder::Builder;
+pub use entry::Entry;
+pub use explain::Explanation;
+pub use gone::Reason;
+pub use load::{Load, Loaded, Stale};
+pub use lookup::Freshness;
+
+use crate::error::{Error, LoadError};
+use crate::expiry::Age;
+use crate::key::{Key, KeyRef, ToKey, Value};
+use crate::shared::Family;
+use crate::stats::Stats;
+use inner::Inner;
+use lookup::Call;
+
+/// One named, typed family of entries: memory, loads that are shared, ages, tags.
+///
+/// Made by [`Hub::local_cache`](crate::Hub::local_cache) or [`Hub::cache`](crate::Hub::cache); cheap to clone, and
+/// all clones are one cache. A hit clones the value out, so let `V` be an [`Arc`] where cloning is dear.
+///
+/// What it promises within one process (`docs/guarantees.md`): after [`invalidate`](Cache::invalidate) has returned,
+/// no lookup that begins later gets what was loaded before; one load per key at a time; a caller who gives up takes
+/// nothing from the others.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tierce::Hub;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let hub = Hub::embedded();
+/// let users = hub.local_cache::<u64, Arc<str>>("user").build();
+///
+/// let name = users.get_or_load(&7, || async { Ok::<_, std::io::Error>("Ada".into()) }).await?;
+/// assert_eq!(&*name, "Ada");
+/// users.invalidate(&7).await?;
+/// assert_eq!(users.get(&7).await, None);
+/// # Ok(()) }
+/// ```
+pub struct Cache<K: Key, V: Value> {
+    inner: Arc<Inner<K, V>>,
+}
+
+/// What a lookup says: the value, its known absence, or why there is neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lookup<V> {
+    /// The value, and how fresh it is.
+    Hit(V, Freshness),
+    /// Known to have no value, and how fresh that knowledge is.
+    Negative(Freshness),
+    /// Not here, and why.
+    Miss(Reason),
+}
+
+impl<V> Lookup<V> {
+    /// The value, if there is one.
+    pub fn value(&self) -> Option<&V> {
+        match self {
+            Lookup::Hit(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value itself, if there is one.
+    pub fn into_value(self) -> Option<V> {
+        match self {
+            Lookup::Hit(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// How fresh the answer is; `None` for a miss.
+    pub fn freshness(&self) -> Option<Freshness> {
+        match self {
+            Lookup::Hit(_, freshness) | Lookup::Negative(freshness) => Some(*freshness),
+            Lookup::Miss(_) => None,
+        }
+    }
+}
+
+impl<K: Key, V: Value> Cache<K, V> {
+    /// The value; loaded if it is not here, by one caller for all.
+    ///
+    /// The loader's future runs on the caller's runtime, detached from the caller: who stops waiting stops nobody's
+    /// load. Callers who come while it runs wait for it, unless their key or one of its tags was invalidated since it
+    /// began. Errors go to all who wait and are not kept.
+    ///
+    /// # Errors
+    /// [`LoadError`]: when the load fails, panics, is too slow or turned away, and no stale value may stand in.
+    ///
+    /// # Panics
+    /// Outside any runtime, when it has to load.
+    #[inline]
+    pub async fn get_or_load<Q, L, F, E>(&self, key: &Q, load: L) -> Result<V, LoadError<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.entry(key).get_or_load(load).await
+    }
+
+    /// The value or its known absence; loaded if neither is here. An absence (`Ok(None)`) is kept as a negative entry,
+    /// for 30 s unless the builder says otherwise.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Cache::get_or_load).
+    pub async fn find_or_load<Q, L, F, E>(&self, key: &Q, load: L) -> Result<Option<V>, LoadError<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.entry(key).find_or_load(load).await
+    }
+
+    /// One key with options for one call: tags, ttl, timeout, a loader that sees the stale value.
+    #[inline]
+    pub fn entry<'a, Q: ?Sized>(&'a self, key: &'a Q) -> Entry<'a, K, V, Q> {
+        Entry { cache: &self.inner, key, call: Call::default() }
+    }
+
+    /// The value if it is here and fresh.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let sight = self.inner.sight(key)?;
+        matches!(sight.age, Age::Fresh | Age::Early).then_some(sight.value).flatten()
+    }
+
+    /// What is here, how fresh, or why not. Loads nothing.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn lookup<Q>(&self, key: &Q) -> Lookup<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let Some(sight) = self.inner.sight(key) else {
+            return Lookup::Miss(self.inner.gone.reason(self.inner.memory.hash(key)));
+        };
+        let freshness = match sight.age {
+            Age::Fresh | Age::Early => Freshness::Fresh,
+            Age::Revalidate | Age::OnError | Age::Throttled => Freshness::Stale,
+        };
+        sight.value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness))
+    }
+
+    /// The value if it is in this process and fresh; neither counted nor taken as a sign that it is wanted.
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let sight = self.inner.glance(key)?;
+        matches!(sight.age, Age::Fresh | Age::Early).then_some(sight.value).flatten()
+    }
+
+    /// Puts a value in that the caller knows to be current. A load of the key that runs now is not kept.
+    ///
+    /// After a write to the source rather [`invalidate`](Cache::invalidate): two writers who `set` can leave the older
+    /// value.
+    ///
+    /// # Errors
+    /// None without a store.
+    pub async fn set(&self, key: K, value: V) -> Result<(), Error> {
+        self.entry(&key).set(value).await
+    }
+
+    /// Ends a key: no lookup that begins after this has returned gets what was loaded before.
+    ///
+    /// A load that runs now still answers those who waited for it before, and is not kept.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn invalidate<Q>(&self, key: &Q) -> Result<(), Error>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.inner.invalidate(key);
+        Ok(())
+    }
+
+    /// Ends a key's freshness: it may still be served where stale values may, while it is reloaded.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn mark_stale<Q>(&self, key: &Q) -> Result<(), Error>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.inner.mark_stale(key);
+        Ok(())
+    }
+
+    /// Loads now, whatever is here, and keeps the new value; readers get the old one meanwhile.
+    ///
+    /// Callers share one load, but only one that began after they called: what it brings is as new as the call.
+    ///
+    /// # Errors
+    /// As [`get_or_load`](Cache::get_or_load); no stale value stands in.
+    pub async fn refresh<Q, L, F, E>(&self, key: &Q, load: L) -> Result<V, LoadError<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.entry(key).refresh(load).await
+    }
+
+    /// Gives a live entry its freshness anew; whether there was one.
+    ///
+    /// # Errors
+    /// None without a store.
+    pub async fn touch<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        Q: ToKey<K> + ?Sized,
+    {
+        self.entry(key).touch().await
+    }
+
+    /// Ends every entry and load of this cache.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn purge(&self) -> Result<(), Error> {
+        self.inner.purge();
+        Ok(())
+    }
+
+    /// All that is known of a key: where it is, its ages, tags and cost, and why the last lookup missed.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn explain<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.inner.explain(key)
+    }
+
+    /// What was counted since the cache was built.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// The cache's name.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+}
+
+impl<K: Key, V: Value> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Cache { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<K: Key, V: Value> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("name", &self.inner.name).field("stats", &self.stats()).finish()
+    }
+}

@@ -1,0 +1,104 @@
+//! Waiting for a flight: until it ends, the caller's time is over, or its runtime is found dead.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::cycle::{Circle, Edge};
+use super::flight::{Flight, Outcome, Seat};
+use super::inner::Limits;
+use crate::mutant::{self, Mutant};
+use crate::runtime::{BoxFuture, Runtime};
+
+/// A caller's patience over one whole lookup, however many flights it waits for.
+pub(crate) struct Patience {
+    soft: Option<BoxFuture>,
+    hard: Option<BoxFuture>,
+    over: bool,
+}
+
+impl Patience {
+    pub(crate) fn new(runtime: &dyn Runtime, limits: Limits) -> Self {
+        let sleep = |time| runtime.sleep(time);
+        Patience { soft: limits.soft.map(sleep), hard: limits.hard.map(sleep), over: false }
+    }
+
+    /// Whether the caller's own time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+/// How a wait ended.
+pub(crate) enum Waited<V> {
+    Outcome(Outcome<V>),
+    /// Time for a stale value, if there is one. Said once.
+    Soft,
+    /// The caller's time is over.
+    Hard,
+    /// The runtime of the load is dead; nobody will end this flight but we.
+    Dead,
+}
+
+/// One caller's wait for one flight.
+pub(crate) struct Waiter<K, V> {
+    flight: Arc<Flight<K, V>>,
+    seat: Seat,
+    runtime: Arc<dyn Runtime>,
+    watch: Option<BoxFuture>,
+    _edge: Option<Edge>,
+}
+
+impl<K, V> Waiter<K, V> {
+    /// Takes a seat. `Err` if the load being polled here is one that this flight waits for.
+    pub(crate) fn new(flight: Arc<Flight<K, V>>, runtime: Arc<dyn Runtime>) -> Result<Self, Circle> {
+        let edge = flight.node.wait_for()?;
+        let seat = flight.join();
+        let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
+        Ok(Waiter { flight, seat, runtime, watch, _edge: edge })
+    }
+
+    pub(crate) fn flight(&self) -> &Arc<Flight<K, V>> {
+        &self.flight
+    }
+
+    pub(crate) async fn end(&mut self, patience: &mut Patience) -> Waited<V> {
+        std::future::poll_fn(|cx| self.poll(cx, patience)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<Waited<V>> {
+        if let Some(outcome) = self.flight.outcome(&self.seat, cx.waker()) {
+            return Poll::Ready(Waited::Outcome(outcome));
+        }
+        if rang(&mut patience.hard, cx) {
+            patience.over = true;
+            return Poll::Ready(Waited::Hard);
+        }
+        if rang(&mut patience.soft, cx) {
+            return Poll::Ready(Waited::Soft);
+        }
+        while rang(&mut self.watch, cx) {
+            if !self.flight.runtime.alive() && !mutant::on(Mutant::DeadRuntimeJoined) {
+                return Poll::Ready(Waited::Dead);
+            }
+            self.watch = self.flight.runtime.watch().map(|every| self.runtime.sleep(every));
+        }
+        Poll::Pending
+    }
+}
+
+/// Whether an alarm rang; it is gone then.
+fn rang(alarm: &mut Option<BoxFuture>, cx: &mut Context<'_>) -> bool {
+    let Some(sleep) = alarm else { return false };
+    let rang = Pin::new(sleep).poll(cx).is_ready();
+    if rang {
+        *alarm = None;
+    }
+    rang
+}
+
+impl<K, V> Drop for Waiter<K, V> {
+    fn drop(&mut self) {
+        self.flight.leave(&self.seat);
+    }
+}

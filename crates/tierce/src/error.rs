@@ -1,0 +1,140 @@
+//! What can go wrong: for a caller of a load, and for everybody else.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+/// The outcome of a load: `tierce::Result<T, E>`.
+pub type Result<T, E> = std::result::Result<T, LoadError<E>>;
+
+/// Why a lookup that may load has no value.
+///
+/// Cheap to clone whatever `E` is: all callers who waited for one failed load get the same error.
+#[non_exhaustive]
+pub enum LoadError<E> {
+    /// The loader said so.
+    Load(Arc<E>),
+    /// The caller's own time, or the load's deadline, was over.
+    Timeout,
+    /// The loader panicked; the panic's message, where it is text.
+    Panicked(Arc<str>),
+    /// The runtime that ran the load stopped, more often than this caller could start it again.
+    Abandoned,
+    /// The load waits for itself, through this key.
+    Cycle,
+    /// As many loads as allowed run and wait already.
+    Busy,
+}
+
+impl<E> LoadError<E> {
+    /// The loader's own error, where it is one.
+    pub fn load(&self) -> Option<&E> {
+        match self {
+            LoadError::Load(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<E> Clone for LoadError<E> {
+    fn clone(&self) -> Self {
+        match self {
+            LoadError::Load(error) => LoadError::Load(Arc::clone(error)),
+            LoadError::Timeout => LoadError::Timeout,
+            LoadError::Panicked(message) => LoadError::Panicked(Arc::clone(message)),
+            LoadError::Abandoned => LoadError::Abandoned,
+            LoadError::Cycle => LoadError::Cycle,
+            LoadError::Busy => LoadError::Busy,
+        }
+    }
+}
+
+impl<E> From<E> for LoadError<E> {
+    fn from(error: E) -> Self {
+        LoadError::Load(Arc::new(error))
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Load(error) => write!(f, "load failed: {error}"),
+            LoadError::Timeout => f.write_str("load timed out"),
+            LoadError::Panicked(message) => write!(f, "loader panicked: {message}"),
+            LoadError::Abandoned => f.write_str("load abandoned: its runtime stopped"),
+            LoadError::Cycle => f.write_str("load waits for itself: the loader asked for a key that waits for it"),
+            LoadError::Busy => f.write_str("too many loads: as many as max_concurrent_loads allows run and wait"),
+        }
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for LoadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Load(error) => f.debug_tuple("Load").field(error).finish(),
+            LoadError::Timeout => f.write_str("Timeout"),
+            LoadError::Panicked(message) => f.debug_tuple("Panicked").field(message).finish(),
+            LoadError::Abandoned => f.write_str("Abandoned"),
+            LoadError::Cycle => f.write_str("Cycle"),
+            LoadError::Busy => f.write_str("Busy"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for LoadError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            LoadError::Load(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+/// The text of a panic's payload.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> Arc<str> {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    Arc::from(text.unwrap_or("a panic without a message"))
+}
+
+/// What went wrong with the cache itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    operation: &'static str,
+    detail: String,
+}
+
+/// What kind of [`Error`] it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A name is taken by a cache of another shape.
+    Conflict,
+    /// A name or a tag is empty or too long, or an option contradicts another.
+    Invalid,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, operation: &'static str, detail: impl Into<String>) -> Self {
+        Error { kind, operation, detail: detail.into() }
+    }
+
+    /// What kind of error it is, to decide by.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The operation that failed: `build`, `invalidate_tag`, ….
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.operation, self.detail)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,98 @@
+//! Planted faults, none of which exist in a normal build: `on` is `false` at compile time.
+//!
+//! With `--cfg tierce_mutants` a test turns one on and must then fail; a mutant that survives means that a promise of
+//! `docs/guarantees.md` is not tested. `tests/sim` runs through all of them.
+
+/// The faults. Each is named after what is missing or done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mutant {
+    /// The control: changes nothing, and must survive.
+    Noop,
+    /// A fill does not ask whether its flight still stands.
+    NoFence,
+    /// As `NoFence`, in refreshes behind a stale value only.
+    RefreshNotFenced,
+    /// `invalidate` leaves the flight in the table, and later callers join it.
+    FlightNotDetached,
+    /// `set` leaves the flight in the table, which then overwrites the newer value.
+    SetNotDetaching,
+    /// `mark_stale` leaves the flight in the table, which then fills old data as fresh.
+    MarkStaleNotDetaching,
+    /// Tags known from the arguments are stamped as of the fill.
+    ArgumentTagsStampedLate,
+    /// Tags named by the result are stamped as of the fill.
+    ResultTagsStampedLate,
+    /// An entry from before an epoch is stamped anew without comparing its cells.
+    RestampedUncompared,
+    /// A tag's cell that was forgotten starts at zero.
+    NoFloor,
+    /// The epoch is written before the cell.
+    EpochBeforeCell,
+    /// A waiter takes a result whose tag was invalidated before it arrived.
+    NotLookedAgain,
+    /// A caller joins a flight from before a purge.
+    JoinedAcrossPurge,
+    /// The load's guard belongs to its first caller's future.
+    GuardOwnedByCaller,
+    /// A panic is not published.
+    PanicUnpublished,
+    /// A failed load is run again by each of its waiters.
+    ErrorRetriedByWaiters,
+    /// `invalidate` marks the entry stale instead of taking it out.
+    InvalidateMarksStale,
+    /// Stale values are served on errors without a limit of age.
+    StaleWithoutLimit,
+    /// A flight whose load timed out stays in the table.
+    TimedOutFlightStays,
+    /// A flight is joined although its runtime is dead.
+    DeadRuntimeJoined,
+    /// `refresh` joins a load that began before it was called.
+    RefreshJoinsOlder,
+    /// Absence is not kept.
+    NegativeNotKept,
+}
+
+#[cfg(not(tierce_mutants))]
+mod switch {
+    use super::Mutant;
+
+    #[inline(always)]
+    pub(crate) const fn on(_: Mutant) -> bool {
+        false
+    }
+
+    #[inline(always)]
+    pub(crate) const fn spare_cells(usual: usize) -> usize {
+        usual
+    }
+}
+
+#[cfg(tierce_mutants)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    thread_local! {
+        static ON: Cell<Mutant> = const { Cell::new(Mutant::Noop) };
+    }
+
+    /// Turns one fault on for this thread.
+    pub fn plant(mutant: Mutant) {
+        ON.set(mutant);
+    }
+
+    pub(crate) fn on(mutant: Mutant) -> bool {
+        ON.get() == mutant
+    }
+
+    /// Cells are forgotten at once, so that short runs meet forgotten ones.
+    pub(crate) fn spare_cells(_: usize) -> usize {
+        1
+    }
+}
+
+#[cfg(tierce_mutants)]
+pub use switch::plant;
+pub(crate) use switch::{on, spare_cells};

@@ -1,0 +1,134 @@
+//! What the caches of one hub share.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
+
+use crate::clock::Clock;
+use crate::error::{Error, Kind};
+use crate::random::Random;
+use crate::stats::Stats;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
+use crate::tag::Tags;
+
+pub(crate) struct Shared {
+    pub(crate) tags: Tags,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) running: Running,
+    caches: Mutex<HashMap<Box<str>, Registered>>,
+}
+
+/// A cache, whatever its types.
+pub(crate) trait Family: Any + Send + Sync {
+    /// Its counts now.
+    fn stats(&self) -> Stats;
+
+    /// Drops its entries, which a purge has ended already.
+    fn give_room_back(&self);
+}
+
+struct Registered {
+    cache: Weak<dyn Family>,
+    of: TypeId,
+    version: u32,
+}
+
+impl Shared {
+    pub(crate) fn new(clock: Clock, random: Random) -> Self {
+        let running = Running { loads: Mutex::new(Loads::default()), draining: AtomicBool::new(false) };
+        Shared { tags: Tags::new(), clock, random, running, caches: Mutex::new(HashMap::new()) }
+    }
+
+    /// The cache of this name, made if there is none. One of another type or version under the name is an error.
+    pub(crate) fn register<C: Family>(
+        &self,
+        name: &str,
+        version: u32,
+        make: impl FnOnce() -> Arc<C>,
+    ) -> Result<Arc<C>, Error> {
+        let mut caches = lock(&self.caches);
+        if let Some(known) = caches.get(name)
+            && let Some(cache) = known.cache.upgrade()
+        {
+            if known.of != TypeId::of::<C>() || known.version != version {
+                let detail = format!("the hub has a cache named {name:?} with other types or another version");
+                return Err(Error::new(Kind::Conflict, "build", detail));
+            }
+            let cache: Arc<dyn Any + Send + Sync> = cache;
+            return Ok(cache.downcast().unwrap_or_else(|_| unreachable!("its type was compared")));
+        }
+        let cache = make();
+        let weak: Weak<C> = Arc::downgrade(&cache);
+        caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version });
+        Ok(cache)
+    }
+
+    /// The caches that are still in use, by name.
+    pub(crate) fn caches(&self) -> Vec<(String, Arc<dyn Family>)> {
+        let caches = lock(&self.caches);
+        let live = caches.iter().filter_map(|(name, known)| Some((name.to_string(), known.cache.upgrade()?)));
+        let mut live: Vec<_> = live.collect();
+        drop(caches);
+        live.sort_by(|(a, _), (b, _)| a.cmp(b));
+        live
+    }
+}
+
+/// The loads of a hub that have not ended, for `drain`.
+pub(crate) struct Running {
+    loads: Mutex<Loads>,
+    draining: AtomicBool,
+}
+
+#[derive(Default)]
+struct Loads {
+    running: usize,
+    waiting: Vec<Waker>,
+}
+
+impl Running {
+    pub(crate) fn begin(&self) {
+        lock(&self.loads).running += 1;
+    }
+
+    pub(crate) fn end(&self) {
+        let mut loads = lock(&self.loads);
+        loads.running -= 1;
+        if loads.running > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut loads.waiting);
+        drop(loads);
+        for waker in waiting {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.loads).running
+    }
+
+    /// From now on nothing is refreshed in the background.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Ready when no load runs.
+    pub(crate) fn poll_idle(&self, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
+        let mut loads = lock(&self.loads);
+        if loads.running == 0 {
+            drop(loads);
+            return Poll::Ready(());
+        }
+        loads.waiting.push(waker);
+        Poll::Pending
+    }
+}
