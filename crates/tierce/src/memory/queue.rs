@@ -2,17 +2,16 @@
 
 use super::slot::{Link, NIL};
 
-/// Front is the oldest, back the newest.
+/// In at the back, out at the front.
 pub(super) struct Queue {
     front: u32,
     back: u32,
     len: u32,
-    weight: u64,
 }
 
 impl Queue {
     pub(super) const fn new() -> Self {
-        Queue { front: NIL, back: NIL, len: 0, weight: 0 }
+        Queue { front: NIL, back: NIL, len: 0 }
     }
 
     #[inline]
@@ -20,13 +19,9 @@ impl Queue {
         (self.front != NIL).then_some(self.front)
     }
 
+    #[inline]
     pub(super) fn len(&self) -> u32 {
         self.len
-    }
-
-    #[inline]
-    pub(super) fn weight(&self) -> u64 {
-        self.weight
     }
 
     #[inline]
@@ -34,7 +29,6 @@ impl Queue {
         let link = &mut links[slot as usize];
         link.prev = self.back;
         link.next = NIL;
-        self.weight += u64::from(link.weight);
         match self.back {
             NIL => self.front = slot,
             back => links[back as usize].next = slot,
@@ -45,7 +39,7 @@ impl Queue {
 
     #[inline]
     pub(super) fn unlink(&mut self, links: &mut [Link], slot: u32) {
-        let Link { prev, next, weight, .. } = links[slot as usize];
+        let Link { prev, next, .. } = links[slot as usize];
         match prev {
             NIL => self.front = next,
             prev => links[prev as usize].next = next,
@@ -54,21 +48,6 @@ impl Queue {
             NIL => self.back = prev,
             next => links[next as usize].prev = prev,
         }
-        self.weight -= u64::from(weight);
         self.len -= 1;
-    }
-
-    /// Moves the front to the back: a second chance.
-    #[inline]
-    pub(super) fn rotate(&mut self, links: &mut [Link]) {
-        if let Some(slot) = self.front() {
-            self.unlink(links, slot);
-            self.push_back(links, slot);
-        }
-    }
-
-    /// Tells the queue that a member's weight changed, before it is written to the link.
-    pub(super) fn reweigh(&mut self, old: u32, new: u32) {
-        self.weight = self.weight - u64::from(old) + u64::from(new);
     }
 }

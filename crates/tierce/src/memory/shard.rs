@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use super::Policy;
 use super::fallout::{Cause, Fallout, Removed};
-use super::policy::Order;
+use super::policy::{Entries, Order};
 use super::slot::{Life, Link, NIL, Slot};
 use super::stats::Tally;
 use crate::clock::{Clock, NEVER};
@@ -95,7 +95,7 @@ impl<K, V> Shard<K, V> {
             slots: Vec::new(),
             links: Vec::new(),
             free: NIL,
-            order: Order::new(policy, limit),
+            order: Order::new(policy),
             policy,
             limit,
             weight: 0,
@@ -239,12 +239,18 @@ impl<K, V> Shard<K, V> {
             self.tally.count(Cause::Evicted);
             return out.push(Removed { key, value, cause: Cause::Evicted });
         }
+        let full = self.weight + u64::from(weight) > self.limit;
+        let entries = Entries { links: &mut self.links, slots: &mut self.slots };
+        let arrival = self.order.arrive(hash, full, entries);
+        if let Some(slot) = arrival.evicted {
+            out.push(self.vacate(slot, Cause::Evicted));
+        }
         self.make_room(u64::from(weight), out);
         self.expiring += usize::from(expiry_ms < NEVER);
         self.weight += u64::from(weight);
         let mut life = Life::new(expiry_ms);
         let slot = self.vacant(Link { prev: NIL, next: NIL, hash, weight });
-        self.order.place(&mut self.links, slot, &mut life);
+        self.order.place(&mut self.links, slot, &mut life, arrival.favoured);
         self.slots[slot as usize] = Some(Slot { life, key, value });
         let links = &self.links;
         self.table.insert_unique(wide(hash), slot, |&slot| wide(links[slot as usize].hash));
@@ -309,7 +315,7 @@ impl<K, V> Shard<K, V> {
     /// Changes the limit; the caller goes on with `shrink` until it is kept.
     pub(super) fn resize(&mut self, limit: u64) {
         self.limit = limit;
-        self.order.resize(limit);
+        self.order.resize();
     }
 
     /// Evicts at most `many` entries above the limit; whether more are left.
@@ -339,7 +345,9 @@ impl<K, V> Shard<K, V> {
     }
 
     fn evict(&mut self, out: &mut Fallout<K, V>) -> bool {
-        let Some(slot) = self.order.victim(&mut self.links, &mut self.slots) else { return false };
+        let Some(slot) = self.order.victim(Entries { links: &mut self.links, slots: &mut self.slots }) else {
+            return false;
+        };
         out.push(self.vacate(slot, Cause::Evicted));
         true
     }
@@ -401,9 +409,7 @@ impl<K, V> Shard<K, V> {
     }
 
     fn set_weight(&mut self, slot: u32, weight: u32) {
-        let Some(entry) = self.slots[slot as usize].as_ref() else { return };
         let old = std::mem::replace(&mut self.links[slot as usize].weight, weight);
-        self.order.reweigh(entry.life, old, weight);
         self.weight = self.weight - u64::from(old) + u64::from(weight);
     }
 }

@@ -1,92 +1,122 @@
-//! Which keys were evicted lately: a set-associative table of fingerprints, four bytes an entry.
+//! Which keys were evicted lately, and how long ago: a set-associative table, four bytes a trace.
 //!
-//! A lookup touches one 16-byte bucket, so a miss pays one cache line and no table ever rehashes. Time is the number
-//! of evictions remembered; a fingerprint is known until `span` newer ones came. A false match (about one in 16,000)
-//! only gives one entry a better place than it earned. A key is kept as 16 bits of fingerprint and 16 bits of time,
-//! so time runs in steps of `span / 2^14`.
+//! Time is the shard's number of misses, in steps so coarse that the window is at most a quarter of 16 bits. A trace
+//! is 16 bits of time, one bit for the queue that the key left, and 15 bits of fingerprint, never zero, so that zero is
+//! an empty place. A set of eight is 32 bytes: a look and a note touch one cache line each, and nothing is ever
+//! rehashed. With eight fingerprints compared a look, one in about 4,000 strangers is taken for a key that was here;
+//! that only gives one entry a better or worse place than it earned.
 
-const WAYS: usize = 4;
+const WAYS: usize = 8;
+const FROM_MAIN: u32 = 1 << 15;
+const PRINT: u32 = FROM_MAIN - 1;
 
 pub(super) struct Ghost {
-    buckets: Vec<[Trace; WAYS]>,
-    now: u64,
-    span: u64,
-    /// log2 of how many evictions one step of time is.
+    sets: Vec<Set>,
+    /// Misses remembered.
+    window: u32,
+    /// log2 of the misses in one step of time.
     step: u32,
 }
 
-#[derive(Clone, Copy, Default)]
-struct Trace {
-    print: u16,
-    time: u16,
+#[repr(align(32))]
+#[derive(Clone, Copy)]
+struct Set([u32; WAYS]);
+
+/// What is known of a key that was here.
+#[derive(Clone, Copy)]
+pub(super) struct Trace {
+    /// Misses since it left.
+    pub(super) age: u32,
+    pub(super) from_main: bool,
 }
 
 impl Ghost {
-    /// Remembers the last `span` evictions; grows its table with `room_for`.
-    pub(super) fn new(span: u64) -> Self {
-        let mut ghost = Ghost { buckets: Vec::new(), now: 0, span, step: 0 };
-        ghost.resize(span);
-        ghost
+    /// Remembers nothing, and has no table.
+    pub(super) const fn empty() -> Self {
+        Ghost { sets: Vec::new(), window: 0, step: 0 }
     }
 
-    pub(super) fn resize(&mut self, span: u64) {
-        self.span = span.max(1);
-        // Ages of up to twice the span must be told apart in 15 bits.
-        self.step = (64 - (self.span >> 13).leading_zeros()).min(40);
-    }
-
-    /// Makes the table large enough for `entries` traces. What was remembered is forgotten when it grows.
-    pub(super) fn room_for(&mut self, entries: u64) {
-        let buckets = (entries.min(self.span) / 3).max(2).next_power_of_two();
-        let buckets = usize::try_from(buckets).unwrap_or(usize::MAX >> 8);
-        if buckets > self.buckets.len() {
-            let unused = Trace { print: 0, time: self.ticks().wrapping_sub(u16::MAX / 2) };
-            self.buckets = vec![[unused; WAYS]; buckets];
+    /// Remembers what leaves for so many misses.
+    pub(super) fn new(window: u32) -> Self {
+        let mut step = 0;
+        while window >> step > u32::from(u16::MAX) / 4 {
+            step += 1;
         }
+        Ghost { sets: vec![Set([0; WAYS]); (window as usize).div_ceil(WAYS).max(1)], window, step }
     }
 
-    /// Remembers an evicted key.
+    pub(super) fn window(&self) -> u32 {
+        self.window
+    }
+
+    /// Looks a key up and forgets it.
     #[inline]
-    pub(super) fn add(&mut self, hash: u32) {
-        let (bucket, print) = self.place(hash);
-        self.now += 1;
-        let now = self.ticks();
-        let Some(traces) = self.buckets.get_mut(bucket) else { return };
-        let mut oldest = 0;
-        for way in 1..WAYS {
-            if now.wrapping_sub(traces[way].time) > now.wrapping_sub(traces[oldest].time) {
-                oldest = way;
-            }
+    pub(super) fn take(&mut self, hash: u32, now: u32) -> Option<Trace> {
+        let place = self.place(hash);
+        let print = print(hash);
+        let set = &mut self.sets.get_mut(place)?.0;
+        // All eight compared without a branch, so that it becomes vector code.
+        let mut matches = 0_u32;
+        for (way, trace) in set.iter().enumerate() {
+            matches |= u32::from(trace & PRINT == print) << way;
         }
-        traces[oldest] = Trace { print, time: now };
-    }
-
-    /// Whether the key was evicted lately; it is forgotten by being asked for.
-    #[inline]
-    pub(super) fn take(&mut self, hash: u32) -> bool {
-        let (bucket, print) = self.place(hash);
-        let now = self.ticks();
-        let span = (self.span >> self.step) as u16;
-        let Some(traces) = self.buckets.get_mut(bucket) else { return false };
-        for trace in traces {
-            if trace.print == print && now.wrapping_sub(trace.time) <= span {
-                trace.time = now.wrapping_sub(u16::MAX / 2);
-                return true;
-            }
+        if matches == 0 {
+            return None;
         }
-        false
+        let trace = std::mem::take(&mut set[matches.trailing_zeros() as usize]);
+        let steps = ((now >> self.step) as u16).wrapping_sub((trace >> 16) as u16);
+        let age = u32::from(steps) << self.step;
+        (age < self.window).then_some(Trace { age, from_main: trace & FROM_MAIN != 0 })
+    }
+
+    /// Remembers a key: in its own old place, an empty one, or the oldest.
+    #[inline]
+    pub(super) fn note(&mut self, hash: u32, now: u32, from_main: bool) {
+        let place = self.place(hash);
+        let print = print(hash);
+        let time = (now >> self.step) & 0xFFFF;
+        let Some(Set(set)) = self.sets.get_mut(place) else { return };
+        let mut best = 0;
+        for (way, trace) in (0..).zip(set.iter()) {
+            let reusable = *trace == 0 || trace & PRINT == print;
+            let rank = if reusable { 0x1_0000 } else { time.wrapping_sub(trace >> 16) & 0xFFFF };
+            best = best.max(rank << 4 | way);
+        }
+        set[best as usize % 16 % WAYS] = time << 16 | if from_main { FROM_MAIN } else { 0 } | print;
     }
 
     #[inline]
-    fn ticks(&self) -> u16 {
-        (self.now >> self.step) as u16
+    fn place(&self, hash: u32) -> usize {
+        (u64::from(hash) * self.sets.len() as u64 >> 32) as usize
+    }
+}
+
+#[inline]
+fn print(hash: u32) -> u32 {
+    (hash & PRINT).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_remembered_with_its_age_once_and_within_the_window() {
+        let mut ghost = Ghost::new(1000);
+        ghost.note(7 << 20, 5, true);
+        ghost.note(9 << 20, 6, false);
+        assert_eq!(ghost.take(7 << 20, 105).map(|t| (t.age, t.from_main)), Some((100, true)));
+        assert!(ghost.take(7 << 20, 105).is_none(), "taken already");
+        assert!(ghost.take(9 << 20, 1006).is_none(), "past the window");
     }
 
-    #[inline]
-    fn place(&self, hash: u32) -> (usize, u16) {
-        // The multiplication spreads what the table's own use of the hash left in order.
-        let mixed = hash.wrapping_mul(0x9E37_79B1);
-        let bucket = (mixed >> 7) as usize & self.buckets.len().wrapping_sub(1);
-        (bucket, (hash >> 16) as u16 ^ mixed as u16)
+    #[test]
+    fn a_coarse_clock_survives_its_own_wrap() {
+        let mut ghost = Ghost::new(1 << 20);
+        for now in [0, u32::MAX - 100, 77] {
+            ghost.note(0xABCD_EF01, now, false);
+            let age = ghost.take(0xABCD_EF01, now.wrapping_add(5000)).map(|t| t.age);
+            assert!(age.is_some_and(|age| age.abs_diff(5000) <= 64), "{age:?} at {now}");
+        }
     }
 }

@@ -32,8 +32,4 @@ impl Lru {
     pub(super) fn forget(&mut self, links: &mut [Link], slot: u32) {
         self.queue.unlink(links, slot);
     }
-
-    pub(super) fn reweigh(&mut self, old: u32, new: u32) {
-        self.queue.reweigh(old, new);
-    }
 }

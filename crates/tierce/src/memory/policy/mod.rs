@@ -1,19 +1,21 @@
 //! Which entry goes when there is no room.
 
 mod ghost;
+mod lap;
 mod lru;
 mod s3fifo;
 
-use super::slot::{Life, Link, Slot};
+use super::slot::{Life, Link};
 use lru::Lru;
+pub(super) use s3fifo::Entries;
 use s3fifo::S3Fifo;
 
 /// How a [`Memory`](crate::Memory) chooses what to evict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// Three FIFO queues (Yang et al., SOSP 2023), made to hold its ground on loops: the best hit ratio on the web
-    /// traces measured, and a hit moves nothing.
+    /// Two FIFO queues and a memory of what left (Yang et al., SOSP 2023), with a test of reuse time that holds its
+    /// ground on loops. A hit moves nothing.
     #[default]
     S3Fifo,
     /// Strictly least recently used, in one shard, where the order is promised to somebody.
@@ -26,10 +28,18 @@ pub(super) enum Order {
     Lru(Lru),
 }
 
+/// How a new key is received.
+pub(super) struct Arrival {
+    /// It was here not long ago, and deserves better than a newcomer's place.
+    pub(super) favoured: bool,
+    /// It took the place of this entry, which stands in no queue any more.
+    pub(super) evicted: Option<u32>,
+}
+
 impl Order {
-    pub(super) fn new(policy: Policy, limit: u64) -> Self {
+    pub(super) fn new(policy: Policy) -> Self {
         match policy {
-            Policy::S3Fifo => Order::S3Fifo(S3Fifo::new(limit)),
+            Policy::S3Fifo => Order::S3Fifo(S3Fifo::new()),
             Policy::Lru => Order::Lru(Lru::new()),
         }
     }
@@ -43,21 +53,30 @@ impl Order {
         }
     }
 
-    /// A new entry stands in its slot and wants a place.
+    /// A key that is not here is about to come in; whether the shard is full.
     #[inline]
-    pub(super) fn place(&mut self, links: &mut [Link], slot: u32, life: &mut Life) {
+    pub(super) fn arrive<K, V>(&mut self, hash: u32, full: bool, mut entries: Entries<'_, K, V>) -> Arrival {
         match self {
-            Order::S3Fifo(order) => order.place(links, slot, life),
+            Order::S3Fifo(order) => order.arrive(hash, full, &mut entries),
+            Order::Lru(_) => Arrival { favoured: false, evicted: None },
+        }
+    }
+
+    /// The new entry takes its place.
+    #[inline]
+    pub(super) fn place(&mut self, links: &mut [Link], slot: u32, life: &mut Life, favoured: bool) {
+        match self {
+            Order::S3Fifo(order) => order.place(links, slot, life, favoured),
             Order::Lru(order) => order.place(links, slot),
         }
     }
 
     /// Takes the next entry to evict out of its queue; the caller empties its slot.
     #[inline]
-    pub(super) fn victim<K, V>(&mut self, links: &mut [Link], slots: &mut [Option<Slot<K, V>>]) -> Option<u32> {
+    pub(super) fn victim<K, V>(&mut self, mut entries: Entries<'_, K, V>) -> Option<u32> {
         match self {
-            Order::S3Fifo(order) => order.victim(links, slots),
-            Order::Lru(order) => order.victim(links),
+            Order::S3Fifo(order) => order.victim(&mut entries),
+            Order::Lru(order) => order.victim(entries.links),
         }
     }
 
@@ -69,18 +88,10 @@ impl Order {
         }
     }
 
-    /// An entry's weight is about to change in its link.
-    pub(super) fn reweigh(&mut self, life: Life, old: u32, new: u32) {
-        match self {
-            Order::S3Fifo(order) => order.reweigh(life, old, new),
-            Order::Lru(order) => order.reweigh(old, new),
-        }
-    }
-
     /// The shard's limit changed.
-    pub(super) fn resize(&mut self, limit: u64) {
+    pub(super) fn resize(&mut self) {
         if let Order::S3Fifo(order) = self {
-            order.resize(limit);
+            order.resize();
         }
     }
 }
