@@ -34,7 +34,7 @@ use crate::clock::{Clock, NEVER, to_ms};
 use crate::key::{KeyRef, ToKey};
 use crate::reentry::Entered;
 use crate::sync::{Mutex, MutexGuard, lock};
-use shard::Shard;
+use shard::{Read, Shard};
 
 /// Hashes keys with a seed of this memory's own, so that nobody outside can choose keys that collide.
 pub(crate) type Hasher = foldhash::quality::RandomState;
@@ -279,12 +279,38 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash(key);
-        let mut out = Fallout::new();
-        let read = self.lock(hash).shard.read((hash as u32, key), &self.clock, &mut out, judge);
-        if !out.is_empty() {
-            self.settle(out);
+        let mut locked = self.lock(hash);
+        match locked.shard.read(hash as u32, key, &self.clock, judge) {
+            Read::Found(read) => Some(read),
+            Read::Nothing => None,
+            Read::SweepDue(read) => {
+                self.sweep_some(locked);
+                Some(read)
+            }
+            Read::Gone(slot, cause) => {
+                self.expel(locked, slot, cause);
+                None
+            }
         }
-        read
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn sweep_some(&self, mut locked: Locked<'_, K, V>) {
+        let mut out = Fallout::new();
+        locked.shard.sweep(shard::SWEPT_AT_READ, self.clock.now_ms(), &mut out);
+        drop(locked);
+        self.settle(out);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn expel(&self, mut locked: Locked<'_, K, V>, slot: u32, cause: Cause) {
+        let removed = locked.shard.missed(slot, cause);
+        drop(locked);
+        if let Some(tell) = &self.listener {
+            tell(&removed.key, &removed.value, removed.cause);
+        }
     }
 
     /// A look under the lock, uncounted; the closure sees the value and its expiry.

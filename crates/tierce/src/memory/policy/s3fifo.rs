@@ -70,7 +70,7 @@ pub(in crate::memory) struct S3Fifo {
     border: u32,
     now: u32,
     cold: u32,
-    lap: Lap,
+    lap: Box<Lap>,
     ghost: Ghost,
 }
 
@@ -96,7 +96,7 @@ impl S3Fifo {
             border: 1,
             now: 0,
             cold: 0,
-            lap: Lap::new(0),
+            lap: Box::new(Lap::new(0)),
             ghost: Ghost::empty(),
         }
     }
@@ -215,7 +215,7 @@ impl S3Fifo {
         if len.abs_diff(self.room) > self.room / 8 {
             self.room = len;
             self.border = (len / SMALL_START).max(1);
-            self.lap = Lap::new(len);
+            *self.lap = Lap::new(len);
             self.ghost = Ghost::new(len.saturating_mul(GHOST_WINDOW));
         }
     }
