@@ -10,6 +10,9 @@ mod cache;
 
 mod memory;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 #[cfg(feature = "cache")]
 pub mod runtime;
 

@@ -45,8 +45,11 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut out = Fallout::new();
         let mut slice = self.flights.lock(flight.hash);
         let stands = slice.remove(flight) || unfenced(ground);
-        if stands && let Some(fresh) = fresh.take() {
-            self.memory.put(fresh, &mut out);
+        match fresh.take() {
+            Some(fresh) if stands => self.memory.put(fresh, &mut out),
+            // A newer value was seen and not kept: the older one must not be seen after it.
+            None if stands => self.memory.take(&flight.key, &mut out),
+            unkept => fresh = unkept,
         }
         drop(slice);
 

@@ -173,11 +173,6 @@ impl<K, V> Table<K, V> {
         Arc::new(Flight { key, hash, began, ticket: self.ticket(), tags, runtime, node: Node::new(), state })
     }
 
-    /// How many flights stand.
-    pub(crate) fn len(&self) -> usize {
-        self.slices.iter().map(|slice| lock(slice).len()).sum()
-    }
-
     /// Takes a flight out if it is still the one that stands for its key; whether it was.
     pub(crate) fn remove(&self, flight: &Arc<Flight<K, V>>) -> bool {
         self.lock(flight.hash).remove(flight)

@@ -29,6 +29,7 @@ use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
+use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
@@ -214,18 +215,22 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let began = self.cache.hub.tags.epoch();
         let hash = self.cache.memory.hash(self.key);
         let new = self.cache.flights.flight((self.key.to_key(), hash), began, cells.into(), Arc::clone(runtime));
+        let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(hash);
         let mut passed_by = None;
         if let Some(flight) = slice.find(self.key) {
             if self.joinable(flight, cells) {
                 return Boarded::Flight(Arc::clone(flight), Role::Follows);
             }
+            // Those who wait for it may yet see what it brings, so what is older must not be seen after.
             passed_by = slice.detach(self.key);
+            self.cache.memory.take(self.key, &mut out);
         } else if before == Before::LookAtMemory && self.cache.has_fresh(self.key, self.call.accepts) {
             return Boarded::Filled;
         }
         slice.insert(Arc::clone(&new));
         drop(slice);
+        self.cache.memory.settle(out);
         if let Some(flight) = passed_by
             && !flight.runtime.alive()
         {

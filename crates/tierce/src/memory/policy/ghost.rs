@@ -7,8 +7,8 @@
 //! that only gives one entry a better or worse place than it earned.
 
 const WAYS: usize = 8;
-const FROM_MAIN: u32 = 1 << 15;
-const PRINT: u32 = FROM_MAIN - 1;
+const FROM_MAIN: u16 = 1 << 15;
+const PRINT: u16 = FROM_MAIN - 1;
 
 pub(super) struct Ghost {
     sets: Vec<Set>,
@@ -18,9 +18,15 @@ pub(super) struct Ghost {
     step: u32,
 }
 
+/// Times and fingerprints apart, so that all eight are compared as one vector.
 #[repr(align(32))]
 #[derive(Clone, Copy)]
-struct Set([u32; WAYS]);
+struct Set {
+    times: [u16; WAYS],
+    prints: [u16; WAYS],
+}
+
+const EMPTY: Set = Set { times: [0; WAYS], prints: [0; WAYS] };
 
 /// What is known of a key that was here.
 #[derive(Clone, Copy)]
@@ -42,7 +48,7 @@ impl Ghost {
         while window >> step > u32::from(u16::MAX) / 4 {
             step += 1;
         }
-        Ghost { sets: vec![Set([0; WAYS]); (window as usize).div_ceil(WAYS).max(1)], window, step }
+        Ghost { sets: vec![EMPTY; (window as usize).div_ceil(WAYS).max(1)], window, step }
     }
 
     pub(super) fn window(&self) -> u32 {
@@ -54,19 +60,19 @@ impl Ghost {
     pub(super) fn take(&mut self, hash: u32, now: u32) -> Option<Trace> {
         let place = self.place(hash);
         let print = print(hash);
-        let set = &mut self.sets.get_mut(place)?.0;
-        // All eight compared without a branch, so that it becomes vector code.
+        let set = self.sets.get_mut(place)?;
+        // Without a branch in the loop, so that it becomes vector code.
         let mut matches = 0_u32;
-        for (way, trace) in set.iter().enumerate() {
-            matches |= u32::from(trace & PRINT == print) << way;
+        for (way, known) in set.prints.iter().enumerate() {
+            matches |= u32::from(known & PRINT == print) << way;
         }
         if matches == 0 {
             return None;
         }
-        let trace = std::mem::take(&mut set[matches.trailing_zeros() as usize]);
-        let steps = ((now >> self.step) as u16).wrapping_sub((trace >> 16) as u16);
-        let age = u32::from(steps) << self.step;
-        (age < self.window).then_some(Trace { age, from_main: trace & FROM_MAIN != 0 })
+        let way = matches.trailing_zeros() as usize % WAYS;
+        let known = std::mem::take(&mut set.prints[way]);
+        let age = u32::from(((now >> self.step) as u16).wrapping_sub(set.times[way])) << self.step;
+        (age < self.window).then_some(Trace { age, from_main: known & FROM_MAIN != 0 })
     }
 
     /// Remembers a key: in its own old place, an empty one, or the oldest.
@@ -74,15 +80,21 @@ impl Ghost {
     pub(super) fn note(&mut self, hash: u32, now: u32, from_main: bool) {
         let place = self.place(hash);
         let print = print(hash);
-        let time = (now >> self.step) & 0xFFFF;
-        let Some(Set(set)) = self.sets.get_mut(place) else { return };
-        let mut best = 0;
-        for (way, trace) in (0..).zip(set.iter()) {
-            let reusable = *trace == 0 || trace & PRINT == print;
-            let rank = if reusable { 0x1_0000 } else { time.wrapping_sub(trace >> 16) & 0xFFFF };
-            best = best.max(rank << 4 | way);
+        let time = (now >> self.step) as u16;
+        let Some(set) = self.sets.get_mut(place) else { return };
+        let mut ages = [0_u16; WAYS];
+        for way in 0..WAYS {
+            let known = set.prints[way] & PRINT;
+            let reusable = known == 0 || known == print;
+            ages[way] = time.wrapping_sub(set.times[way]) | u16::from(reusable).wrapping_neg();
         }
-        set[best as usize % 16 % WAYS] = time << 16 | if from_main { FROM_MAIN } else { 0 } | print;
+        let (mut best, mut oldest) = (0, ages[0]);
+        for (way, &age) in ages.iter().enumerate().skip(1) {
+            best = if age > oldest { way } else { best };
+            oldest = oldest.max(age);
+        }
+        set.times[best] = time;
+        set.prints[best] = print | if from_main { FROM_MAIN } else { 0 };
     }
 
     #[inline]
@@ -92,8 +104,8 @@ impl Ghost {
 }
 
 #[inline]
-fn print(hash: u32) -> u32 {
-    (hash & PRINT).max(1)
+fn print(hash: u32) -> u16 {
+    (hash as u16 & PRINT).max(1)
 }
 
 #[cfg(test)]
