@@ -5,7 +5,7 @@
 
 /// The faults. Each is named after what is missing or done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[cfg_attr(not(tierce_mutants), allow(dead_code, unreachable_pub, reason = "planted by a test build only"))]
 pub enum Mutant {
     /// The control: changes nothing, and must survive.
     Noop,
@@ -31,7 +31,7 @@ pub enum Mutant {
     EpochBeforeCell,
     /// A waiter takes a result whose tag was invalidated before it arrived.
     NotLookedAgain,
-    /// A caller joins a flight from before a purge.
+    /// A caller joins a flight from before a purge, and takes what it brings.
     JoinedAcrossPurge,
     /// The load's guard belongs to its first caller's future.
     GuardOwnedByCaller,
@@ -49,8 +49,6 @@ pub enum Mutant {
     DeadRuntimeJoined,
     /// `refresh` joins a load that began before it was called.
     RefreshJoinsOlder,
-    /// Absence is not kept.
-    NegativeNotKept,
 }
 
 #[cfg(not(tierce_mutants))]
@@ -60,11 +58,6 @@ mod switch {
     #[inline(always)]
     pub(crate) const fn on(_: Mutant) -> bool {
         false
-    }
-
-    #[inline(always)]
-    pub(crate) const fn spare_cells(usual: usize) -> usize {
-        usual
     }
 }
 
@@ -86,13 +79,8 @@ mod switch {
     pub(crate) fn on(mutant: Mutant) -> bool {
         ON.get() == mutant
     }
-
-    /// Cells are forgotten at once, so that short runs meet forgotten ones.
-    pub(crate) fn spare_cells(_: usize) -> usize {
-        1
-    }
 }
 
+pub(crate) use switch::on;
 #[cfg(tierce_mutants)]
 pub use switch::plant;
-pub(crate) use switch::{on, spare_cells};

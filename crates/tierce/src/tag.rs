@@ -27,8 +27,9 @@ use crate::sync::{Mutex, lock};
 /// The longest tag, in bytes: a key of Memcached's (250) less its namespace and cache.
 const LONGEST_TAG: usize = 200;
 
-/// Cells are counted anew for forgetting when there are this many more than the last time left in use.
-const SPARE_CELLS: usize = 1024;
+/// Cells that nothing names are looked for when there are twice as many as the last look left in use, and this many
+/// more: each look is paid for by as many new cells.
+const SPARE_CELLS: usize = 64;
 
 /// The last invalidation of one tag.
 pub(crate) struct Cell {
@@ -141,7 +142,7 @@ impl Table {
 
     /// Forgets cells that nothing names, once there are many; gives them out to be dropped without the lock.
     fn forget_unused(&mut self) -> Vec<Arc<Cell>> {
-        if self.cells.len() < 2 * self.in_use + mutant::spare_cells(SPARE_CELLS) {
+        if self.cells.len() < 2 * self.in_use + SPARE_CELLS {
             return Vec::new();
         }
         let unused = self.cells.extract_if(|_, cell| Arc::strong_count(cell) == 1);

@@ -129,16 +129,40 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'_, K, V, Q> {
     ///
     /// # Errors
     /// As [`get_or_load`](Entry::get_or_load); no stale value stands in.
-    pub async fn refresh<L, F, E>(mut self, load: L) -> Result<V, LoadError<E>>
+    pub async fn refresh<L, F, E>(self, load: L) -> Result<V, LoadError<E>>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
+        let served = self.reload(value_loader(load)).await?;
+        Ok(served.value.expect("a lookup that accepts values only ends with one"))
+    }
+
+    /// As [`refresh`](Entry::refresh), with a loader that sees the old value and says how to keep the new one.
+    ///
+    /// # Errors
+    /// As [`refresh`](Entry::refresh).
+    pub async fn refresh_with<L, F, E>(mut self, load: L) -> Result<Lookup<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        self.call.accepts = Accepts::Absence;
+        let Served { value, freshness } = self.reload(load).await?;
+        Ok(value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness)))
+    }
+
+    async fn reload<L, F, E>(mut self, load: L) -> Result<Served<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
         self.call.on_failure = OnFailure::Error;
         let path = Path { cache: self.cache, key: self.key, call: self.call };
-        let served = Box::pin(path.refresh(value_loader(load))).await?;
-        Ok(served.value.expect("a lookup that accepts values only ends with one"))
+        Box::pin(path.refresh(load)).await
     }
 
     /// Puts a value in that the caller knows to be current. See [`Cache::set`](crate::Cache::set).

@@ -34,9 +34,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         let tags: Box<[Arc<Cell>]> = flight.tags.iter().chain(&named).chain(&cells).map(Arc::clone).collect();
         let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let began = self.stamp(flight.began, &named);
-        let negative_dropped = value.is_none() && mutant::on(Mutant::NegativeNotKept);
         let mut fresh = None;
-        if keep == Keep::Yes && stands_by_tags && !negative_dropped {
+        if keep == Keep::Yes && stands_by_tags {
             let key = flight.key.clone();
             fresh = Some(self.fresh(key, value.clone(), (ttl, weight), tags.clone(), began, cost_us));
         }

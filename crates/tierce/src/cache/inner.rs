@@ -240,7 +240,8 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Whether a flight that began at this epoch brings what was invalidated since, as far as these tags tell.
     pub(crate) fn overtaken(&self, began: u64, tags: &[Arc<Cell>]) -> bool {
-        self.purged_since(began) || tags.iter().any(|cell| cell.changed_since(began))
+        let purged = self.purged_since(began) && !mutant::on(Mutant::JoinedAcrossPurge);
+        purged || tags.iter().any(|cell| cell.changed_since(began))
     }
 
     pub(crate) fn purged_since(&self, began: u64) -> bool {

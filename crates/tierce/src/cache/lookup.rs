@@ -222,9 +222,11 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             if self.joinable(flight, cells) {
                 return Boarded::Flight(Arc::clone(flight), Role::Follows);
             }
-            // Those who wait for it may yet see what it brings, so what is older must not be seen after.
+            if flight.runtime.alive() {
+                // Those who wait for it may yet see what it brings, so what is older must not be seen after.
+                self.cache.memory.take(self.key, &mut out);
+            }
             passed_by = slice.detach(self.key);
-            self.cache.memory.take(self.key, &mut out);
         } else if before == Before::LookAtMemory && self.cache.has_fresh(self.key, self.call.accepts) {
             return Boarded::Filled;
         }

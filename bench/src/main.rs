@@ -1,0 +1,57 @@
+//! `tierce-bench`: tierce side by side with its peers. `--help` says how to call it.
+
+mod alloc;
+mod args;
+mod contender;
+mod exact;
+mod loading;
+mod measure;
+mod ours;
+mod report;
+mod subject;
+mod trace;
+mod zipf;
+
+use std::process::ExitCode;
+
+use args::{Args, HELP, Subject};
+use report::Report;
+
+#[global_allocator]
+static ALLOCATOR: alloc::CountingAllocator = alloc::CountingAllocator;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let args = match Args::parse(&words) {
+        Ok(Some(args)) => args,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(usage) => {
+            eprintln!("{usage}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut report = Report::new(&args);
+    let ran = match args.subject {
+        Subject::Memory => subject::memory::run(&args, &mut report),
+        Subject::Engine => {
+            subject::engine::run(&args, &mut report);
+            Ok(())
+        }
+        Subject::Stampede => {
+            subject::stampede::run(&args, &mut report);
+            Ok(())
+        }
+    };
+    if let Err(error) = ran {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    if let Some(case) = args.unmatched(report.cases()) {
+        eprintln!("no case '{case}' among the traces given");
+        return ExitCode::from(2);
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,89 @@
+//! tierce behind the faces of the bench. The only file that names its API.
+
+use std::time::Duration;
+
+use tierce::{Cache, Hub, LoadError, Memory, Policy};
+
+use crate::contender::{Contender, Expiry, Key, Shape, Value};
+use crate::loading::{Failure, Loading};
+
+macro_rules! contender {
+    ($name:ident, $policy:expr) => {
+        impl<K: Key, V: Value> Contender<K, V> for $name<K, V> {
+            const EXPIRY: Expiry = Expiry::Optional;
+
+            fn new(shape: Shape) -> Self {
+                let builder = Memory::builder().capacity(shape.capacity).policy($policy);
+                Self(match shape.ttl {
+                    Some(ttl) => builder.ttl(ttl).build(),
+                    None => builder.build(),
+                })
+            }
+
+            fn get(&self, key: &K) -> Option<V> {
+                self.0.get(key)
+            }
+
+            fn insert(&self, key: K, value: V) {
+                self.0.insert(key, value);
+            }
+
+            fn len(&self) -> usize {
+                self.0.len()
+            }
+        }
+    };
+}
+
+/// `Memory` as it comes.
+pub(crate) struct S3Fifo<K, V>(Memory<K, V>);
+
+/// `Memory` in strict order of use.
+pub(crate) struct Lru<K, V>(Memory<K, V>);
+
+contender!(S3Fifo, Policy::S3Fifo);
+contender!(Lru, Policy::Lru);
+
+/// Tag names in the cases with tags; an entry carries two of them.
+const TAG_NAMES: u64 = 100;
+
+/// `Cache` on an embedded hub, statistics on as they always are.
+pub(crate) struct Loads(Cache<u64, u64>);
+
+impl Loads {
+    /// A cache with its entries' freshness said: a time, or for good.
+    pub(crate) fn lasting(capacity: usize, ttl: Option<Duration>) -> Self {
+        let builder = Hub::embedded().local_cache("bench").capacity(capacity);
+        Self(builder.ttl(ttl.unwrap_or(Duration::MAX)).build())
+    }
+
+    /// Entries held.
+    pub(crate) fn len(&self) -> usize {
+        self.0.stats().len as usize
+    }
+}
+
+impl Loading for Loads {
+    type Error = LoadError<Failure>;
+    fn new(capacity: usize) -> Self {
+        Self::lasting(capacity, None)
+    }
+
+    fn get_or_load<'a, F>(
+        &'a self,
+        key: &'a u64,
+        load: impl FnOnce() -> F + Send + 'a,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send + 'a
+    where
+        F: Future<Output = Result<u64, Failure>> + Send + 'static,
+    {
+        self.0.get_or_load(key, load)
+    }
+
+    async fn fill(&self, key: u64, tags: usize) {
+        let name = |index: usize| format!("tag:{}", (key ^ index as u64) % TAG_NAMES);
+        let entry = self.0.entry(&key).tags((0..tags).map(name));
+        // What did not get in shows as a miss in the pass that is timed.
+        let _ = entry.get_or_load(|| async move { Ok::<_, Failure>(key) }).await;
+    }
+}

@@ -1,0 +1,5 @@
+//! What can be measured.
+
+pub(crate) mod engine;
+pub(crate) mod memory;
+pub(crate) mod stampede;

@@ -1,0 +1,100 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::Error;
+
+const AFTER_HELP: &str = "\
+The race asks for places, lists of countries and misspelt names in embedded SQLite,
+drawn by Zipf's law; or from a trace, whose keys (any text, lines ending in LF or
+CRLF) are spread over the same things by hash.
+
+  tierce                              race, print the table, serve
+  tierce --once --trace keys.txt      race on your own trace, then exit
+  tierce --json --seconds 20 > r.json";
+
+/// A race on real data between no cache, a well-known guide's pattern, and tierce.
+#[derive(Debug, Parser)]
+#[command(name = "tierce", version, after_help = AFTER_HELP)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: Demo,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Race, print the table, then serve the data over HTTP; `tierce` alone does the same.
+    #[command(after_help = AFTER_HELP)]
+    Demo(Demo),
+}
+
+/// The arguments of `tierce demo`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// Exit after the table, as is done where stdout is no terminal.
+    #[arg(long, conflicts_with = "serve")]
+    pub(crate) once: bool,
+    /// Serve after the table even where stdout is no terminal.
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Port on 127.0.0.1 to serve on; 0 takes any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 7878)]
+    pub(crate) port: u16,
+    /// Length of the race.
+    #[arg(long, value_name = "SECONDS", default_value = "7", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// Callers of the stampede on one cold key.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) callers: u32,
+    /// Seed of the load: the same number makes the same requests.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Take the requests from a text file, one key a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Print the result of the race as JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What the command line asks for.
+pub(crate) enum Wish {
+    Demo(Demo),
+    /// Help or version: text for stdout.
+    Text(String),
+}
+
+/// Reads the command line of this process.
+pub(crate) fn parse() -> Result<Wish, Error> {
+    match CommandLine::try_parse() {
+        Ok(CommandLine { command: Some(Command::Demo(demo)), .. } | CommandLine { command: None, demo }) => {
+            Ok(Wish::Demo(demo))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Wish::Text(error.to_string()))
+        }
+        Err(error) => Err(Error::Usage(first_line(&error.to_string()))),
+    }
+}
+
+/// clap explains itself in several lines; the first one says what is wrong.
+fn first_line(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    // A day is longer than anybody waits for a race, and short of what a deadline can hold.
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number from 0.1 to 86400 is needed".to_owned()),
+    }
+}

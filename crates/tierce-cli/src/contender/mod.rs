@@ -1,0 +1,130 @@
+//! The three ways to answer the same requests from the same database.
+
+mod bare;
+mod guide;
+mod redis;
+mod tierce;
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+pub(crate) use self::tierce::Tierce;
+pub(crate) use bare::Bare;
+pub(crate) use guide::Guide;
+
+use serde::Serialize;
+
+use crate::database::Database;
+use crate::error::Error;
+use crate::place::{Change, Place};
+
+/// A way to answer requests. The race drives all of them with the same code.
+pub(crate) trait Contender: Send + Sync + Sized + 'static {
+    /// A place as this contender hands it out: shared, or a copy of its own.
+    type One: Deref<Target = Place> + Send;
+    /// A list, likewise.
+    type Many: Deref<Target = [Place]> + Send;
+
+    /// Begins with an empty cache in front of `database`.
+    fn new(database: Arc<Database>) -> Self;
+
+    /// One place by its id.
+    fn place(&self, id: u32) -> impl Future<Output = Result<Option<Self::One>, Error>> + Send;
+
+    /// The most populous places of a country.
+    fn country(&self, code: &str) -> impl Future<Output = Result<Self::Many, Error>> + Send;
+
+    /// The places named most like `text`.
+    fn search(&self, text: &str) -> impl Future<Output = Result<Self::Many, Error>> + Send;
+
+    /// Updates a place and then invalidates what may hold it; `None` if there is none of that id.
+    fn update(&self, id: u32, change: Change) -> impl Future<Output = Result<Option<Place>, Error>> + Send;
+
+    /// What it keeps at this moment.
+    fn kept(&self) -> Kept;
+}
+
+/// What a contender keeps.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Kept {
+    /// Entries with a value.
+    pub(crate) entries: u64,
+    /// Locks in the dictionary of locks, where there is one.
+    pub(crate) locks: Option<u64>,
+    /// Members of tag sets whose entry is gone, where there are tag sets.
+    pub(crate) dead_members: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Template;
+    use crate::dataset;
+    use crate::load::ABSENT;
+
+    const TEXT: &str = "san fransico";
+    /// San Francisco, which the text finds.
+    const ID: u32 = 5_391_959;
+    /// A search takes milliseconds and an update less, so that nearly every try is a race.
+    const TRIES: u32 = 20;
+
+    fn database() -> (Template, Arc<Database>) {
+        let template = Template::new(&dataset::places()).unwrap();
+        let database = Arc::new(template.copy("test").unwrap());
+        (template, database)
+    }
+
+    async fn update(contender: &impl Contender, population: u32) -> u32 {
+        let change = Change { name: None, population: Some(population) };
+        contender.update(ID, change).await.unwrap().expect("the place exists").version
+    }
+
+    async fn version_found(contender: &impl Contender) -> u32 {
+        let found = contender.search(TEXT).await.unwrap();
+        found.iter().find(|place| place.id == ID).expect("the text finds it").version
+    }
+
+    /// Updates a place while a search that finds it is being loaded, then searches again: whether that search, which
+    /// began after the invalidation, ever got the older row.
+    async fn is_ever_stale<C: Contender>(database: Arc<Database>) -> bool {
+        let contender = C::new(database);
+        for number in 0..TRIES {
+            // Empties the cache of the search, whose load then runs beside the next update.
+            update(&contender, number).await;
+            let (_, newest) = tokio::join!(version_found(&contender), update(&contender, number));
+            if version_found(&contender).await < newest {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_the_guide_keeps_what_was_read_before_an_update() {
+        let (_folder, database) = database();
+        assert!(is_ever_stale::<Guide>(Arc::clone(&database)).await);
+        assert!(!is_ever_stale::<Tierce>(Arc::clone(&database)).await);
+        assert!(!is_ever_stale::<Bare>(database).await);
+    }
+
+    /// How many queries two lookups of an absent place and two fruitless searches take, and what is kept after them.
+    async fn asked_for_nothing<C: Contender>(database: &Arc<Database>) -> (u64, Kept) {
+        let before = database.queries();
+        let contender = C::new(Arc::clone(database));
+        for _ in 0..2 {
+            assert!(contender.place(ABSENT).await.unwrap().is_none());
+            assert!(contender.search("qxzvwjkqx").await.unwrap().is_empty());
+        }
+        ((database.queries() - before).reads(), contender.kept())
+    }
+
+    #[tokio::test]
+    async fn only_tierce_remembers_that_there_is_nothing() {
+        let (_folder, database) = database();
+        assert_eq!(asked_for_nothing::<Bare>(&database).await.0, 4);
+        let (queries, kept) = asked_for_nothing::<Guide>(&database).await;
+        assert_eq!((queries, kept.locks), (4, Some(2)));
+        assert_eq!(asked_for_nothing::<Tierce>(&database).await.0, 2);
+    }
+}

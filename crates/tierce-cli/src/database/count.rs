@@ -1,0 +1,75 @@
+//! How often each statement ran.
+
+use std::ops::Sub;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// The four statements.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Place,
+    Country,
+    Search,
+    Update,
+}
+
+/// One connection's counts. Only its thread writes them, so they cost no contention.
+#[derive(Default)]
+pub(super) struct Counts {
+    runs: [AtomicU64; 4],
+    absent: AtomicU64,
+}
+
+impl Counts {
+    /// Takes over SQLite's count of the runs of a statement, which only grows.
+    pub(super) fn set_runs(&self, kind: Kind, runs: u64) {
+        self.runs[kind as usize].store(runs, Ordering::Relaxed);
+    }
+
+    /// Counts a lookup by id that found no row.
+    pub(super) fn add_absent(&self) {
+        self.absent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn runs(&self, kind: Kind) -> u64 {
+        self.runs[kind as usize].load(Ordering::Relaxed)
+    }
+
+    pub(super) fn absent(&self) -> u64 {
+        self.absent.load(Ordering::Relaxed)
+    }
+}
+
+/// How many queries a database has run, by kind.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Queries {
+    /// Lookups of one place by id, those for absent ids among them.
+    pub(crate) place: u64,
+    pub(crate) country: u64,
+    pub(crate) search: u64,
+    pub(crate) update: u64,
+    /// Lookups by id that found nothing.
+    pub(crate) absent: u64,
+}
+
+impl Queries {
+    /// All but the updates.
+    pub(crate) fn reads(&self) -> u64 {
+        self.place + self.country + self.search
+    }
+}
+
+impl Sub for Queries {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            place: self.place - earlier.place,
+            country: self.country - earlier.country,
+            search: self.search - earlier.search,
+            update: self.update - earlier.update,
+            absent: self.absent - earlier.absent,
+        }
+    }
+}

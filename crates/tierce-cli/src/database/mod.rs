@@ -1,0 +1,158 @@
+//! The gazetteer in embedded SQLite, behind a small pool of connections, each on a thread of its own.
+//!
+//! It is meant to be what a database is to a web service: a few connections, a queue before them, real queries. It also
+//! counts: how often a statement ran is SQLite's own count (see `session`), so that no cache in front of it can colour
+//! the figures.
+
+mod count;
+mod error;
+mod schema;
+mod session;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+pub(crate) use count::Queries;
+pub(crate) use error::Error;
+
+use crate::place::{Change, Place};
+use count::{Counts, Kind};
+use session::Session;
+
+/// Connections for reading. A web service keeps a handful of them for each process; more than the machine has
+/// processors only makes the queue longer.
+const READERS: usize = 4;
+
+type Job = Box<dyn FnOnce(&Session) + Send>;
+
+/// The places as loaded, in a file of their own, from which each contender's database is copied.
+pub(crate) struct Template {
+    folder: tempfile::TempDir,
+}
+
+impl Template {
+    /// Writes `places` into a new file in a temporary folder, which goes when this is dropped.
+    pub(crate) fn new(places: &[Place]) -> Result<Self, Error> {
+        let folder = tempfile::Builder::new()
+            .prefix("tierce-demo-")
+            .tempdir()
+            .map_err(|source| Error::System { doing: "make a temporary folder", source })?;
+        let template = Self { folder };
+        schema::fill(&template.path("template"), places)?;
+        Ok(template)
+    }
+
+    /// A database of its own, with the places as they were loaded and all counts at zero.
+    pub(crate) fn copy(&self, name: &str) -> Result<Database, Error> {
+        let path = self.path(name);
+        std::fs::copy(self.path("template"), &path)
+            .map_err(|source| Error::System { doing: "copy the database", source })?;
+        Database::open(&path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name).with_extension("sqlite")
+    }
+}
+
+/// A pool of connections to one copy of the places.
+pub(crate) struct Database {
+    readers: Option<mpsc::Sender<Job>>,
+    writer: Option<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+    counts: Vec<Arc<Counts>>,
+}
+
+impl Database {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let (readers, jobs) = mpsc::channel();
+        let jobs = Arc::new(Mutex::new(jobs));
+        let (writer, updates) = mpsc::channel();
+        let mut database =
+            Self { readers: Some(readers), writer: Some(writer), threads: Vec::new(), counts: Vec::new() };
+        database.start(path, Arc::new(Mutex::new(updates)))?;
+        for _ in 0..READERS {
+            database.start(path, Arc::clone(&jobs))?;
+        }
+        Ok(database)
+    }
+
+    fn start(&mut self, path: &Path, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) -> Result<(), Error> {
+        let session = Session::open(path)?;
+        self.counts.push(session.counts());
+        let work = move || {
+            // The lock is held only while this thread is the one that waits for the next job.
+            while let Ok(job) = { jobs.lock().expect("no holder of this lock can panic").recv() } {
+                job(&session);
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("database".to_owned())
+            .spawn(work)
+            .map_err(|source| Error::System { doing: "start a thread", source })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// One place by its id.
+    pub(crate) async fn place(&self, id: u32) -> Result<Option<Place>, Error> {
+        ask(self.readers.as_ref(), move |session| session.place(id)).await
+    }
+
+    /// The most populous places of a country; none if the country has none.
+    pub(crate) async fn country(&self, code: String) -> Result<Vec<Place>, Error> {
+        ask(self.readers.as_ref(), move |session| session.country(&code)).await
+    }
+
+    /// The places whose names are most like `text`, by trigrams over all names.
+    pub(crate) async fn search(&self, text: String) -> Result<Vec<Place>, Error> {
+        ask(self.readers.as_ref(), move |session| session.search(&text)).await
+    }
+
+    /// Changes one place and returns it as it is now; `None` if there is none of that id.
+    pub(crate) async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
+        ask(self.writer.as_ref(), move |session| session.update(id, &change)).await
+    }
+
+    /// How many queries the database has run so far, as SQLite counts them.
+    pub(crate) fn queries(&self) -> Queries {
+        let sum = |kind| self.counts.iter().map(|counts| counts.runs(kind)).sum();
+        Queries {
+            place: sum(Kind::Place),
+            country: sum(Kind::Country),
+            search: sum(Kind::Search),
+            update: sum(Kind::Update),
+            absent: self.counts.iter().map(|counts| counts.absent()).sum(),
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Without senders the threads' loops end; joining them closes the files before the folder goes.
+        self.readers = None;
+        self.writer = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn ask<T: Send + 'static>(
+    queue: Option<&mpsc::Sender<Job>>,
+    question: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (answer, answered) = oneshot::channel();
+    let job: Job = Box::new(move |session| {
+        // Nobody waits for the answer any more: a long queue is not worked off in vain.
+        if !answer.is_closed() {
+            let _ = answer.send(question(session));
+        }
+    });
+    queue.ok_or(Error::Closed)?.send(job).map_err(|_| Error::Closed)?;
+    answered.await.map_err(|_| Error::Closed)?
+}

@@ -1,0 +1,61 @@
+//! The table, and how the places get into it.
+
+use std::path::Path;
+
+use deunicode::deunicode;
+use rusqlite::{Connection, params};
+
+use super::Error;
+use crate::place::Place;
+
+const TABLE: &str = "
+    CREATE TABLE place (
+        id         INTEGER PRIMARY KEY,
+        name       TEXT    NOT NULL,
+        plain      TEXT    NOT NULL,
+        country    TEXT    NOT NULL,
+        population INTEGER NOT NULL,
+        latitude   REAL    NOT NULL,
+        longitude  REAL    NOT NULL,
+        timezone   TEXT    NOT NULL,
+        rank       INTEGER NOT NULL,
+        version    INTEGER NOT NULL
+    );
+    -- A search reads all names: from this index, which is narrower than the table.
+    CREATE INDEX place_by_name ON place (plain);
+    CREATE INDEX place_by_country ON place (country, population DESC);
+";
+
+/// Writes a new database file with all `places` in it.
+pub(super) fn fill(path: &Path, places: &[Place]) -> Result<(), Error> {
+    let mut connection = Connection::open(path)?;
+    // Nothing is lost if this file is: it is made anew from the binary on every start.
+    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;")?;
+    connection.execute_batch(TABLE)?;
+    let transaction = connection.transaction()?;
+    {
+        let mut insert = transaction.prepare("INSERT INTO place VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")?;
+        for place in places {
+            insert.execute(params![
+                place.id,
+                place.name,
+                plain(&place.name),
+                place.country,
+                place.population,
+                place.latitude,
+                place.longitude,
+                place.timezone,
+                place.rank,
+                place.version,
+            ])?;
+        }
+    }
+    transaction.commit()?;
+    connection.close().map_err(|(_, source)| source)?;
+    Ok(())
+}
+
+/// A name in ASCII, as it is searched.
+pub(super) fn plain(name: &str) -> String {
+    deunicode(name)
+}

@@ -1,0 +1,48 @@
+//! The `tierce` command: a race on real data between no cache, the guide's pattern and tierce, and then a service to
+//! look at. `tierce --help` lists the arguments.
+
+mod args;
+mod clock;
+mod contender;
+mod database;
+mod dataset;
+mod demo;
+mod error;
+mod figures;
+mod histogram;
+mod ledger;
+mod load;
+mod output;
+mod place;
+mod progress;
+mod race;
+mod remarks;
+mod service;
+mod signal;
+mod similarity;
+mod table;
+
+use std::process::ExitCode;
+
+use args::Wish;
+use error::Error;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::tell(&format!("tierce: {error}\n"));
+            error.exit_code()
+        }
+    }
+}
+
+fn run() -> Result<(), Error> {
+    let demo = match args::parse()? {
+        Wish::Demo(demo) => demo,
+        Wish::Text(text) => return output::print(&text),
+    };
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|source| Error::System { doing: "start the runtime", source })?;
+    runtime.block_on(demo::run(demo))
+}

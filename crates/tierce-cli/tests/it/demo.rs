@@ -1,0 +1,145 @@
+//! Runs the command.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// Longer than any step takes on a busy machine; a step that hangs fails its test instead of the whole run.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a short race needs, whatever the profile: SQLite without optimisation takes many milliseconds for a search.
+pub(crate) const SHORT: [&str; 4] = ["--seconds", "0.3", "--callers", "40"];
+
+/// Runs the command to its end.
+pub(crate) fn tierce(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("the command runs")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tierce"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A running command, ended when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// Starts the service behind a short race and waits until it serves; returns its address too.
+    pub(crate) fn serve() -> (Self, String) {
+        let running = Self::start(&[&["--serve", "--port", "0"], SHORT.as_slice()].concat());
+        let line = line_with(&running.stdout, "http://");
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+        (running, address)
+    }
+
+    /// Reads stderr up to a line with `text`.
+    #[cfg(unix)]
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        line_with(&self.stderr, text);
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Asks it to end where it can be asked, so that it takes its temporary folder along.
+    pub(crate) fn stop(self) {
+        #[cfg(unix)]
+        {
+            self.signal("TERM");
+            assert_eq!(self.end().0, Some(0));
+        }
+    }
+
+    /// Waits for the end; returns the exit code and what was still to read of stdout and stderr.
+    #[cfg(unix)]
+    pub(crate) fn end(mut self) -> (Option<i32>, String, String) {
+        let (stdout, stderr) = (rest(&self.stdout), rest(&self.stderr));
+        (self.child.wait().unwrap().code(), stdout, stderr)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It still runs only where a test has failed, or could not ask it to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a pipe, so that waiting for one can have a deadline.
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            // Nobody may be reading any more; the pipe is emptied all the same.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}
+
+fn line_with(lines: &Receiver<String>, text: &str) -> String {
+    let mut read = Vec::new();
+    loop {
+        match lines.recv_timeout(DEADLINE) {
+            Ok(line) if line.contains(text) => return line,
+            Ok(line) => read.push(line),
+            Err(error) => panic!("{error} without {text:?} after {read:#?}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn rest(lines: &Receiver<String>) -> String {
+    let mut read = String::new();
+    loop {
+        match lines.recv_timeout(DEADLINE) {
+            Ok(line) => read += &(line + "\n"),
+            Err(RecvTimeoutError::Disconnected) => return read,
+            Err(RecvTimeoutError::Timeout) => panic!("does not end; so far:\n{read}"),
+        }
+    }
+}
+
+/// An answer of the service: its status and body.
+pub(crate) fn get(address: &str, path: &str) -> (u16, String) {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+}
+
+pub(crate) fn post(address: &str, path: &str, kind: &str, body: &str) -> (u16, String) {
+    let length = body.len();
+    ask(
+        address,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: \
+             {length}\r\n\r\n{body}"
+        ),
+    )
+}
+
+fn ask(address: &str, request: &str) -> (u16, String) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    connection.set_read_timeout(Some(DEADLINE)).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}

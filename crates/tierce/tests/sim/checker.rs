@@ -1,0 +1,356 @@
+//! What must never be seen, checked on a history of one simulated process.
+//!
+//! Every event takes the next number of one sequence. A value carries the number at which its loader read the
+//! database. An invalidation that began at *b* and returned before a lookup began forbids that lookup everything that
+//! was read before *b*: what was read between *b* and the return is allowed, since the write it tells of may already
+//! have been seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tierce::Freshness;
+
+use super::race::{Met, Race};
+
+/// A value as the simulated loaders make it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) key: u32,
+    pub(crate) tags: Vec<u32>,
+    /// The last write of the row that its reader saw: the number of an invalidation or `set`, as it began.
+    version: u64,
+    stamp: Arc<Stamp>,
+}
+
+/// How current a row is. A loader that answers "unchanged" moves it, since the value itself stays as it is.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    /// The number at which a loader last read the database.
+    read_at: AtomicU64,
+    /// Virtual milliseconds of that load's end.
+    confirmed_ms: AtomicU64,
+}
+
+impl Row {
+    pub(crate) fn confirm(&self, read_at: u64, now_ms: u64) {
+        self.stamp.read_at.store(read_at, Relaxed);
+        self.stamp.confirmed_ms.store(now_ms, Relaxed);
+    }
+
+    pub(crate) fn read_at(&self) -> u64 {
+        self.stamp.read_at.load(Relaxed)
+    }
+
+    pub(crate) fn confirmed_at_ms(&self) -> u64 {
+        self.stamp.confirmed_ms.load(Relaxed)
+    }
+}
+
+/// What an invalidation names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    Key(u32),
+    Tag(u32),
+    All,
+}
+
+/// A lookup that has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) key: u32,
+    pub(crate) at: u64,
+    barriers: BTreeMap<Scope, u64>,
+    seen: u64,
+    stale_barrier: u64,
+    /// A load that this lookup waited for failed: it must not call its own loader any more.
+    failed: bool,
+    /// Something changed the key since this lookup began.
+    excused: bool,
+}
+
+/// A load that runs.
+struct Running {
+    key: u32,
+    at: u64,
+    asked: u64,
+    tags: Vec<u32>,
+    /// A second load of the key is allowed: something changed the key since, or the load's runtime died.
+    excused: bool,
+    changed: Vec<(Scope, u64)>,
+}
+
+/// The history so far.
+pub(crate) struct Checker<'a> {
+    sequence: u64,
+    barriers: BTreeMap<Scope, u64>,
+    /// When the writes of each scope began.
+    writes: BTreeMap<Scope, Vec<u64>>,
+    /// The last time that unused tags were made to be forgotten.
+    churned: u64,
+    stale_barriers: BTreeMap<u32, u64>,
+    newest_fresh: BTreeMap<u32, u64>,
+    asked: BTreeMap<u64, Asked>,
+    running: BTreeMap<u64, Running>,
+    pub(crate) ops: u64,
+    pub(crate) violations: Vec<String>,
+    met: &'a Met,
+    ttl_ms: u64,
+    stale_ms: u64,
+}
+
+impl<'a> Checker<'a> {
+    pub(crate) fn new(met: &'a Met, ttl_ms: u64, stale_ms: u64) -> Self {
+        Checker {
+            sequence: 0,
+            barriers: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            churned: 0,
+            stale_barriers: BTreeMap::new(),
+            newest_fresh: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            running: BTreeMap::new(),
+            ops: 0,
+            violations: Vec::new(),
+            met,
+            ttl_ms,
+            stale_ms,
+        }
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    pub(crate) fn met(&self, race: Race) {
+        self.met.count(race);
+    }
+
+    /// I1, I10: an invalidation is about to be called. Gives its number.
+    pub(crate) fn invalidating(&mut self, scope: Scope, race: Race) -> u64 {
+        self.ops += 1;
+        let at = self.next();
+        self.writes.entry(scope).or_default().push(at);
+        for load in self.running.values_mut() {
+            let direct = scope == Scope::All || scope == Scope::Key(load.key);
+            let tagged = matches!(scope, Scope::Tag(tag) if load.tags.contains(&tag));
+            if direct || tagged {
+                self.met.count(race);
+            }
+            load.excused |= direct || matches!(scope, Scope::Tag(_));
+            load.changed.push((scope, at));
+        }
+        for asked in self.asked.values_mut() {
+            let touched = scope == Scope::All || scope == Scope::Key(asked.key) || matches!(scope, Scope::Tag(_));
+            asked.excused |= touched;
+        }
+        at
+    }
+
+    /// The invalidation of this number has returned.
+    pub(crate) fn invalidated(&mut self, scope: Scope, began: u64) {
+        let barrier = self.barriers.entry(scope).or_default();
+        *barrier = (*barrier).max(began);
+    }
+
+    /// `mark_stale` has returned: what was read before it must not be called fresh.
+    pub(crate) fn marked_stale(&mut self, key: u32, began: u64) {
+        let barrier = self.stale_barriers.entry(key).or_default();
+        *barrier = (*barrier).max(began);
+    }
+
+    /// Tags that nothing names were made to be forgotten.
+    pub(crate) fn churned(&mut self) {
+        self.ops += 1;
+        self.churned = self.next();
+    }
+
+    /// A row as it stands in the database at this number.
+    pub(crate) fn row(&self, key: u32, tags: Vec<u32>, read_at: u64, confirmed_ms: u64) -> Row {
+        let scopes = [Scope::Key(key), Scope::All].into_iter().chain(tags.iter().map(|tag| Scope::Tag(*tag)));
+        let version = scopes.filter_map(|scope| self.writes.get(&scope)?.iter().rfind(|at| **at <= read_at)).max();
+        let stamp = Stamp { read_at: AtomicU64::new(read_at), confirmed_ms: AtomicU64::new(confirmed_ms) };
+        Row { key, version: version.copied().unwrap_or(0), tags, stamp: Arc::new(stamp) }
+    }
+
+    /// Whether the database still holds what a row says.
+    pub(crate) fn is_current(&self, row: &Row) -> bool {
+        let tags = row.tags.iter().map(|tag| Scope::Tag(*tag));
+        let mut scopes = [Scope::Key(row.key), Scope::All].into_iter().chain(tags);
+        !scopes.any(|scope| self.writes.get(&scope).and_then(|at| at.last()).is_some_and(|at| *at > row.read_at()))
+    }
+
+    /// A lookup that is free to load whatever failed before: a refresh.
+    pub(crate) fn ask_freely(&mut self, key: u32) -> u64 {
+        if self.loads_of(key) > 0 {
+            self.met.count(Race::RefreshDuringLoad);
+        }
+        let asked = self.ask(key);
+        self.asked.entry(asked).and_modify(|asked| asked.excused = true);
+        asked
+    }
+
+    /// A lookup begins.
+    pub(crate) fn ask(&mut self, key: u32) -> u64 {
+        self.ops += 1;
+        let at = self.next();
+        let loading: Vec<_> = self.running.values().filter(|load| load.key == key).collect();
+        if loading.iter().any(|load| load.changed.iter().any(|(scope, _)| *scope == Scope::Key(key))) {
+            self.met.count(Race::WaiterAfterInvalidation);
+        }
+        let asked = Asked {
+            key,
+            at,
+            barriers: self.barriers.clone(),
+            seen: self.newest_fresh.get(&key).copied().unwrap_or(0),
+            stale_barrier: self.stale_barriers.get(&key).copied().unwrap_or(0),
+            failed: false,
+            excused: false,
+        };
+        self.asked.insert(at, asked);
+        at
+    }
+
+    /// A lookup is over without an answer that could be checked: cancelled, or failed.
+    pub(crate) fn gave_up(&mut self, asked: u64) {
+        self.asked.remove(&asked);
+    }
+
+    /// How many lookups of a key are under way.
+    pub(crate) fn waiting(&self, key: u32) -> usize {
+        self.asked.values().filter(|asked| asked.key == key).count()
+    }
+
+    /// I1, I5, I9, I10: a lookup ends with a row.
+    pub(crate) fn answered(&mut self, asked: u64, row: &Row, freshness: Freshness, now_ms: u64) {
+        let Some(asked) = self.asked.remove(&asked) else { return };
+        let tags = row.tags.iter().map(|tag| Scope::Tag(*tag));
+        for scope in [Scope::Key(asked.key), Scope::All].into_iter().chain(tags) {
+            let barrier = asked.barriers.get(&scope).copied().unwrap_or(0);
+            if row.read_at() < barrier {
+                self.violate(format!("I1/I10: {row:?} served after {scope:?} was invalidated at {barrier}: {asked:?}"));
+            }
+        }
+        if row.key != asked.key {
+            self.violate(format!("I13: asked {asked:?}, got {row:?}"));
+        }
+        let age_ms = now_ms.saturating_sub(row.confirmed_at_ms());
+        if freshness == Freshness::Stale {
+            if age_ms > self.ttl_ms + self.stale_ms {
+                self.violate(format!("I9: {row:?} is {age_ms} ms old: past every limit"));
+            }
+            return;
+        }
+        if freshness == Freshness::Fresh && age_ms > self.ttl_ms {
+            self.violate(format!("I9: {row:?} is {age_ms} ms old and called fresh"));
+        }
+        if row.read_at() < asked.stale_barrier {
+            self.violate(format!("I9: {row:?} called {freshness:?} after it was marked stale: {asked:?}"));
+        }
+        if row.version < asked.seen {
+            self.violate(format!("I5: {row:?} after version {} had been seen: {asked:?}", asked.seen));
+        }
+        let newest = self.newest_fresh.entry(row.key).or_default();
+        *newest = (*newest).max(row.version);
+    }
+
+    /// `refresh` has returned: the row is as new as the call.
+    pub(crate) fn refreshed(&mut self, called: u64, row: &Row) {
+        if row.read_at() < called {
+            self.violate(format!("refresh called at {called} gave {row:?}"));
+        }
+    }
+
+    /// I6, I8: a loader is called, for a lookup. Gives the load's number.
+    pub(crate) fn loading(&mut self, key: u32, asked: u64, tags: Vec<u32>) -> u64 {
+        let at = self.next();
+        if let Some(other) = self.running.values().find(|load| load.key == key && !load.excused) {
+            let message = format!("I6: load {at} of key {key} while load {} runs", other.at);
+            self.violate(message);
+        }
+        if self.asked.get(&asked).is_some_and(|asked| asked.failed && !asked.excused) {
+            self.violate(format!("I8: lookup {asked} of key {key} loads again after the load it waited for failed"));
+        }
+        self.running.insert(at, Running { key, at, asked, tags, excused: false, changed: Vec::new() });
+        at
+    }
+
+    /// A load ended, with a result, an error, or by being dropped.
+    pub(crate) fn load_over(&mut self, load: u64, end: End) {
+        let Some(load) = self.running.remove(&load) else { return };
+        let waiting = self.waiting(load.key);
+        if waiting >= 10 {
+            self.met.count(Race::ManyWaited);
+        }
+        let failed = match end {
+            End::Loaded | End::Dropped => return,
+            End::Failed => Race::LoadFailedForMany,
+            End::Panicked => Race::LoadPanickedForMany,
+        };
+        if waiting >= 2 {
+            self.met.count(failed);
+        }
+        if load.excused {
+            return;
+        }
+        for asked in self.asked.values_mut().filter(|asked| asked.key == load.key && asked.at > load.asked) {
+            asked.failed = true;
+        }
+    }
+
+    /// What was invalidated since a load began, as far as its result is concerned.
+    pub(crate) fn note_result_tags(&mut self, load: u64, tags: &[u32]) {
+        let Some(running) = self.running.get(&load) else { return };
+        let bumped = running.changed.iter().filter(|(scope, _)| tags.iter().any(|tag| *scope == Scope::Tag(*tag)));
+        let Some(last) = bumped.map(|(_, at)| *at).max() else { return };
+        self.met.count(Race::ResultTagDuringLoad);
+        if self.churned > last {
+            self.met.count(Race::TagForgotten);
+        }
+        if self.asked.values().any(|asked| asked.key == running.key && asked.at > last) {
+            self.met.count(Race::WaiterAfterTag);
+        }
+    }
+
+    /// A runtime died: its loads may be run again, and its lookups never end.
+    pub(crate) fn died(&mut self, loads: &[u64], lookups: &[u64]) {
+        for load in loads {
+            if let Some(load) = self.running.get_mut(load) {
+                load.excused = true;
+            }
+        }
+        for lookup in lookups {
+            self.asked.remove(lookup);
+        }
+    }
+
+    pub(crate) fn is_running(&self, load: u64) -> bool {
+        self.running.contains_key(&load)
+    }
+
+    pub(crate) fn loads_of(&self, key: u32) -> usize {
+        self.running.values().filter(|load| load.key == key).count()
+    }
+
+    /// I7: at rest every lookup has ended.
+    pub(crate) fn at_rest(&mut self) {
+        let open: Vec<_> = self.asked.values().map(|asked| (asked.at, asked.key)).collect();
+        if !open.is_empty() {
+            self.violate(format!("I7: lookups that never ended (number, key): {open:?}"));
+        }
+    }
+
+    pub(crate) fn violate(&mut self, what: String) {
+        self.violations.push(what);
+    }
+}
+
+/// How a load ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Loaded,
+    Failed,
+    Panicked,
+    Dropped,
+}

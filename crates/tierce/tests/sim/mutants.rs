@@ -1,0 +1,70 @@
+//! Each planted fault has to be caught by some seed, and the control has to survive them all.
+
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+
+use tierce::mutant::{Mutant, plant};
+
+/// Every fault that one thread can show. `EpochBeforeCell` needs two: the model checker plants it.
+const FAULTS: &[Mutant] = &[
+    Mutant::NoFence,
+    Mutant::RefreshNotFenced,
+    Mutant::FlightNotDetached,
+    Mutant::SetNotDetaching,
+    Mutant::MarkStaleNotDetaching,
+    Mutant::ArgumentTagsStampedLate,
+    Mutant::ResultTagsStampedLate,
+    Mutant::RestampedUncompared,
+    Mutant::NoFloor,
+    Mutant::NotLookedAgain,
+    Mutant::JoinedAcrossPurge,
+    Mutant::GuardOwnedByCaller,
+    Mutant::PanicUnpublished,
+    Mutant::ErrorRetriedByWaiters,
+    Mutant::InvalidateMarksStale,
+    Mutant::StaleWithoutLimit,
+    Mutant::TimedOutFlightStays,
+    Mutant::DeadRuntimeJoined,
+    Mutant::RefreshJoinsOlder,
+];
+
+/// Seeds after which a fault counts as not caught.
+const SEEDS: u64 = 10_000;
+
+/// The first seed that shows a fault, and what it showed.
+fn caught(mutant: Mutant, seeds: u64) -> Option<(u64, String)> {
+    plant(mutant);
+    (0..seeds).find_map(|seed| match catch_unwind(|| super::run(seed)) {
+        Ok(report) => report.violations.into_iter().next().map(|violation| (seed, violation)),
+        Err(_) => Some((seed, "the simulation panicked".to_string())),
+    })
+}
+
+#[test]
+fn every_planted_fault_is_caught() {
+    super::quiet_loaders();
+    let next = Mutex::new(FAULTS.iter());
+    let survivors = Mutex::new(Vec::new());
+    let worker = || {
+        loop {
+            let Some(fault) = next.lock().expect("no worker panics").next().copied() else { return };
+            match caught(fault, SEEDS) {
+                Some((seed, violation)) => println!("{fault:?}: seed {seed}: {violation:.100}"),
+                None => survivors.lock().expect("no worker panics").push(fault),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(worker);
+        }
+    });
+    let survivors = survivors.into_inner().expect("no worker panics");
+    assert!(survivors.is_empty(), "not caught within {SEEDS} seeds: {survivors:?}");
+}
+
+#[test]
+fn the_control_survives() {
+    super::quiet_loaders();
+    assert_eq!(caught(Mutant::Noop, 2000), None);
+}

@@ -1,0 +1,368 @@
+//! One simulated process: runtimes, a hub, a cache, a database that changes, and callers who do everything at once.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use tierce::testing::{Death, Sim, SimRuntime};
+use tierce::{Cache, Early, Freshness, Hub, Load, LoadError, Loaded, Lookup};
+
+use super::checker::{Checker, End, Row, Scope};
+use super::race::{Met, Race};
+
+pub(crate) const KEYS: u64 = 10;
+/// Result tags: few enough to be met again, many enough for some to be forgotten.
+const TAGS: u64 = 30;
+const TTL_MS: u64 = 300;
+const REVALIDATE_MS: u64 = 100;
+const ON_ERROR_MS: u64 = 400;
+const DEADLINE: Duration = Duration::from_millis(200);
+const HARD: Duration = Duration::from_millis(250);
+
+type LoadResult = Result<Loaded<Row>, &'static str>;
+
+/// What everybody in a simulation shares.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    pub(crate) hub: Hub,
+    pub(crate) cache: Cache<u32, Row>,
+    checker: Arc<Mutex<Checker<'static>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    /// The tag of each row in the database.
+    tags: BTreeMap<u32, u32>,
+    /// The living and, in their places for good, the dead.
+    runtimes: Vec<(Arc<SimRuntime>, bool)>,
+    /// Which runtime (its place) each load and each lookup runs on.
+    loads_on: Vec<(usize, u64)>,
+    lookups_on: Vec<(usize, u64)>,
+    junk: u64,
+}
+
+/// Ends a load in the books when its future is dropped, however that comes.
+struct Over {
+    world: World,
+    load: u64,
+    began: Duration,
+    end: End,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let mut checker = self.world.checker();
+        if self.end == End::Dropped && self.world.sim.now().saturating_sub(self.began) >= DEADLINE {
+            checker.met(Race::LoadTimedOut);
+        }
+        checker.load_over(self.load, self.end);
+    }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, met: &'static Met) -> Self {
+        let sim = Sim::new(seed);
+        let hub = Hub::builder().clock(sim.clock()).seed(seed).build();
+        let builder = hub.local_cache::<u32, Row>("row").capacity(if seed.is_multiple_of(2) { 100 } else { 6 });
+        // Without an end to their own patience callers depend on being told.
+        let builder = if seed.is_multiple_of(4) { builder } else { builder.hard_timeout(HARD) };
+        let cache = builder
+            .ttl(Duration::from_millis(TTL_MS))
+            .negative_ttl(Duration::from_millis(60))
+            .stale_while_revalidate(Duration::from_millis(REVALIDATE_MS))
+            .stale_if_error(Duration::from_millis(ON_ERROR_MS))
+            .retry_after(Duration::from_millis(10))
+            .refresh_early(if seed.is_multiple_of(3) { Early::XFetch { beta: 1.0 } } else { Early::Off })
+            .soft_timeout(Duration::from_millis(40))
+            .load_deadline(DEADLINE)
+            .max_concurrent_loads(8)
+            .build();
+        let checker = Checker::new(met, TTL_MS, REVALIDATE_MS.max(ON_ERROR_MS));
+        let runtimes = (0..3).map(|_| (sim.runtime(), true)).collect();
+        let shared = Shared { tags: BTreeMap::new(), runtimes, loads_on: Vec::new(), lookups_on: Vec::new(), junk: 0 };
+        let checker = Arc::new(Mutex::new(checker));
+        World { sim, hub, cache, checker, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    pub(crate) fn checker(&self) -> MutexGuard<'_, Checker<'static>> {
+        self.checker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.sim.now().as_millis()).expect("a simulation is short")
+    }
+
+    async fn pause(&self, below_ms: u64) {
+        self.sim.sleep(Duration::from_millis(self.sim.below(below_ms))).await;
+    }
+
+    /// The tags that callers of a key name: every other key has one.
+    fn argument_tags(key: u32) -> Vec<u32> {
+        if key.is_multiple_of(2) { vec![1000 + key % 4] } else { Vec::new() }
+    }
+
+    fn row_tag(&self, key: u32) -> u32 {
+        *self.shared().tags.entry(key).or_insert(key)
+    }
+
+    /// A living runtime: its place and itself.
+    pub(crate) fn some_runtime(&self) -> (usize, Arc<SimRuntime>) {
+        let shared = self.shared();
+        let living: Vec<_> = (0..shared.runtimes.len()).filter(|place| shared.runtimes[*place].1).collect();
+        let place = living[usize::try_from(self.sim.below(living.len() as u64)).expect("few runtimes")];
+        (place, Arc::clone(&shared.runtimes[place].0))
+    }
+
+    /// A loader for a lookup of this number, which runs on that runtime.
+    fn loader(&self, key: u32, asked: u64, place: usize) -> Loader {
+        let world = self.clone();
+        Box::new(move |load| {
+            let number = world.checker().loading(key, asked, Self::argument_tags(key));
+            world.shared().loads_on.push((place, number));
+            let over = Over { began: world.sim.now(), world: world.clone(), load: number, end: End::Dropped };
+            Box::pin(world.load((key, place), load, over))
+        })
+    }
+
+    async fn load(self, (key, place): (u32, usize), load: Load<Row>, mut over: Over) -> LoadResult {
+        self.pause(40).await;
+        let read_at = self.checker().next();
+        let tag = self.row_tag(key);
+        self.pause(40).await;
+        match self.sim.below(100) {
+            0..6 => {
+                over.end = End::Failed;
+                return Err("the database is away");
+            }
+            6..9 => {
+                over.end = End::Panicked;
+                std::panic::panic_any("a loader's panic");
+            }
+            9..12 => self.sim.sleep(DEADLINE * 2).await,
+            12..17 => self.read_inside(key, place).await,
+            _ => {}
+        }
+        over.end = End::Loaded;
+        let mut tags = Self::argument_tags(key);
+        tags.push(tag);
+        self.checker().note_result_tags(over.load, &tags);
+        if self.sim.below(20) == 0 {
+            return Ok(Loaded::absent());
+        }
+        if let Some(stale) = load.stale
+            && self.sim.below(2) == 0
+            && self.checker().is_current(stale.value())
+        {
+            self.checker().met(Race::Unchanged);
+            let read_at = self.checker().next();
+            stale.value().confirm(read_at, self.now_ms());
+            return Ok(stale.unchanged());
+        }
+        let row = self.checker().row(key, tags, read_at, self.now_ms());
+        Ok(Loaded::new(row).tag(format!("t{tag}")))
+    }
+
+    /// A loader that looks up another key, or its own.
+    async fn read_inside(&self, key: u32, place: usize) {
+        let other = (key + u32::try_from(self.sim.below(3)).expect("small")) % u32::try_from(KEYS).expect("few");
+        let read: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(self.read(other, place));
+        read.await;
+    }
+
+    /// A lookup that may load.
+    pub(crate) async fn read(&self, key: u32, place: usize) {
+        let mut asking = Asking::begin(self, key, place, false);
+        let tags = Self::argument_tags(key).into_iter().map(|tag| format!("t{tag}"));
+        let found = self.cache.entry(&key).tags(tags).load_with(self.loader(key, asking.number, place)).await;
+        asking.over = true;
+        self.check(asking.number, found);
+    }
+
+    fn check(&self, asked: u64, found: Result<Lookup<Row>, LoadError<&'static str>>) {
+        let now_ms = self.now_ms();
+        let mut checker = self.checker();
+        match found {
+            Ok(Lookup::Hit(row, freshness)) => {
+                if freshness == Freshness::Stale {
+                    let age_ms = now_ms.saturating_sub(row.confirmed_at_ms());
+                    let revalidated = age_ms < TTL_MS + REVALIDATE_MS;
+                    checker.met(if revalidated { Race::StaleRevalidated } else { Race::StaleOnError });
+                }
+                checker.answered(asked, &row, freshness, now_ms);
+            }
+            Ok(Lookup::Negative(Freshness::Fresh)) => {
+                checker.met(Race::NegativeServed);
+                checker.gave_up(asked);
+            }
+            Ok(_) => checker.gave_up(asked),
+            Err(error) => {
+                match error {
+                    LoadError::Timeout => checker.met(Race::CallerTimedOut),
+                    LoadError::Cycle => checker.met(Race::Cycle),
+                    LoadError::Abandoned => {
+                        checker.violate(format!("I7: lookup {asked} abandoned on a runtime that lives"));
+                    }
+                    _ => {}
+                }
+                checker.gave_up(asked);
+            }
+        }
+    }
+
+    /// A lookup that is cancelled after a while.
+    pub(crate) async fn read_and_leave(&self, key: u32, place: usize) {
+        let loads_before = self.checker().loads_of(key);
+        let patience = self.sim.sleep(Duration::from_millis(self.sim.below(60)));
+        let finished = {
+            let mut read = pin!(self.read(key, place));
+            let mut patience = pin!(patience);
+            poll_fn(|cx| {
+                if read.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                patience.as_mut().poll(cx).map(|()| false)
+            })
+            .await
+        };
+        if !finished {
+            let race = if loads_before == 0 { Race::FirstCallerCancelled } else { Race::FollowerCancelled };
+            self.checker().met(race);
+        }
+    }
+
+    /// A lookup that does not load.
+    pub(crate) async fn peek(&self, key: u32, place: usize) {
+        let mut asking = Asking::begin(self, key, place, false);
+        let found = self.cache.lookup(&key).await;
+        asking.over = true;
+        self.check(asking.number, Ok(found));
+    }
+
+    pub(crate) async fn refresh(&self, key: u32, place: usize) {
+        let mut asking = Asking::begin(self, key, place, true);
+        let tags = Self::argument_tags(key).into_iter().map(|tag| format!("t{tag}"));
+        let found = self.cache.entry(&key).tags(tags).refresh_with(self.loader(key, asking.number, place)).await;
+        asking.over = true;
+        if let Ok(Lookup::Hit(row, _)) = &found {
+            self.checker().refreshed(asking.number, row);
+        }
+        self.check(asking.number, found);
+    }
+
+    pub(crate) async fn invalidate(&self, key: u32) {
+        let began = self.checker().invalidating(Scope::Key(key), Race::InvalidateDuringLoad);
+        let tag = u32::try_from(self.sim.below(TAGS)).expect("few tags");
+        self.shared().tags.insert(key, tag);
+        self.cache.invalidate(&key).await.expect("there is no store to fail");
+        self.checker().invalidated(Scope::Key(key), began);
+    }
+
+    pub(crate) async fn set(&self, key: u32) {
+        let began = self.checker().invalidating(Scope::Key(key), Race::SetDuringLoad);
+        let tag = self.row_tag(key);
+        let mut tags = Self::argument_tags(key);
+        tags.push(tag);
+        let row = self.checker().row(key, tags.clone(), began, self.now_ms());
+        let names = tags.into_iter().map(|tag| format!("t{tag}"));
+        self.cache.entry(&key).tags(names).set(row).await.expect("there is no store to fail");
+        self.checker().invalidated(Scope::Key(key), began);
+    }
+
+    pub(crate) async fn mark_stale(&self, key: u32) {
+        let began = self.checker().invalidating(Scope::Key(key), Race::MarkStaleDuringLoad);
+        self.cache.mark_stale(&key).await.expect("there is no store to fail");
+        self.checker().marked_stale(key, began);
+    }
+
+    pub(crate) async fn invalidate_tag(&self, tag: u32) {
+        let began = self.checker().invalidating(Scope::Tag(tag), Race::ArgumentTagDuringLoad);
+        self.hub.invalidate_tag(&format!("t{tag}")).await.expect("the tag is well formed");
+        self.checker().invalidated(Scope::Tag(tag), began);
+    }
+
+    /// A tag that some row has.
+    pub(crate) fn some_tag(&self, key: u32) -> u32 {
+        match Self::argument_tags(key).first() {
+            Some(tag) if self.sim.below(2) == 0 => *tag,
+            _ => self.row_tag(key),
+        }
+    }
+
+    pub(crate) async fn purge(&self) {
+        let began = self.checker().invalidating(Scope::All, Race::PurgeDuringLoad);
+        let purged = if self.sim.below(2) == 0 { self.hub.purge().await } else { self.cache.purge().await };
+        purged.expect("there is no store to fail");
+        self.checker().invalidated(Scope::All, began);
+    }
+
+    /// Makes enough tags that those which nothing names are forgotten.
+    pub(crate) async fn forget_tags(&self) {
+        for _ in 0..150 {
+            let junk = {
+                let mut shared = self.shared();
+                shared.junk += 1;
+                shared.junk
+            };
+            self.hub.invalidate_tag(&format!("junk{junk}")).await.expect("the tag is well formed");
+        }
+        let place = self.some_runtime().0;
+        self.read(0, place).await;
+        self.checker().churned();
+    }
+
+    /// A runtime dies, and another takes its place.
+    pub(crate) fn kill(&self, death: Death) {
+        let (place, runtime) = self.some_runtime();
+        let (loads, lookups) = {
+            let mut shared = self.shared();
+            shared.runtimes[place].1 = false;
+            let new = self.sim.runtime();
+            shared.runtimes.push((new, true));
+            let on = |of: &[(usize, u64)]| of.iter().filter(|(p, _)| *p == place).map(|(_, n)| *n).collect::<Vec<_>>();
+            (on(&shared.loads_on), on(&shared.lookups_on))
+        };
+        let mut checker = self.checker();
+        if loads.iter().any(|load| checker.is_running(*load)) {
+            checker.met(if death == Death::DropsTasks { Race::RuntimeDropped } else { Race::RuntimeFrozen });
+        }
+        checker.died(&loads, &lookups);
+        drop(checker);
+        self.sim.kill(&runtime, death);
+    }
+}
+
+type Loader = Box<dyn FnOnce(Load<Row>) -> Loading + Send>;
+type Loading = Pin<Box<dyn Future<Output = LoadResult> + Send>>;
+
+/// A lookup in the books; one that is dropped unfinished was cancelled.
+struct Asking<'a> {
+    world: &'a World,
+    number: u64,
+    over: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn begin(world: &'a World, key: u32, place: usize, freely: bool) -> Self {
+        let mut checker = world.checker();
+        let number = if freely { checker.ask_freely(key) } else { checker.ask(key) };
+        drop(checker);
+        world.shared().lookups_on.push((place, number));
+        Asking { world, number, over: false }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.world.checker().gave_up(self.number);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What each fuzz target does with its bytes, as plain functions that a test can call too.
+
+mod bytes;
+pub mod memory_ops;
