@@ -39,6 +39,8 @@ struct State {
     ready: Vec<Arc<Task>>,
     alarms: BTreeMap<(Duration, u64), Waker>,
     tasks: Vec<Weak<Task>>,
+    /// The tasks of runtimes that froze: never polled, and never dropped before they are buried.
+    frozen: Vec<Arc<Task>>,
     now: Duration,
     serial: u64,
     random: u64,
@@ -75,6 +77,7 @@ impl Sim {
             ready: Vec::new(),
             alarms: BTreeMap::new(),
             tasks: Vec::new(),
+            frozen: Vec::new(),
             now: clock.clock().precise(),
             serial: 0,
             random: seed,
@@ -112,19 +115,29 @@ impl Sim {
         self.state().draw() % bound.max(1)
     }
 
-    /// Kills a runtime.
+    /// Kills a runtime. What freezes stays in memory until [`bury`](Sim::bury).
     pub fn kill(&self, runtime: &Arc<SimRuntime>, death: Death) {
         runtime.alive.store(false, Relaxed);
         let mut state = self.state();
         state.ready.retain(|task| !Arc::ptr_eq(&task.runtime, runtime));
         let all: Vec<_> = state.tasks.iter().filter_map(Weak::upgrade).collect();
         drop(state);
-        if death == Death::DropsTasks {
-            for task in all.iter().filter(|task| Arc::ptr_eq(&task.runtime, runtime)) {
-                let future = locked(&task.future).take();
-                drop(future);
+        let dead = all.into_iter().filter(|task| Arc::ptr_eq(&task.runtime, runtime));
+        match death {
+            Death::Freezes => self.state().frozen.extend(dead),
+            Death::DropsTasks => {
+                for task in dead {
+                    let future = locked(&task.future).take();
+                    drop(future);
+                }
             }
         }
+    }
+
+    /// Drops what froze; a simulation with frozen runtimes is not freed before.
+    pub fn bury(&self) {
+        let frozen = std::mem::take(&mut self.state().frozen);
+        drop(frozen);
     }
 
     /// Runs until nothing is left to do.

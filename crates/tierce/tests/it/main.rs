@@ -1,25 +1,25 @@
 //! The crate through its public face: one module for each behaviour, one line for each case where that fits.
 
 mod fixture;
-// mod toy;
+mod toy;
 
 mod memory_basics;
 mod memory_model;
 mod memory_panics;
 mod memory_reentry;
 
-// mod cycles;
-// mod explain;
-// mod hubs;
+mod cycles;
+mod explain;
+mod hubs;
 mod invalidation;
 mod loads;
 mod negative;
 mod options;
 mod refresh;
 mod stale;
-// mod stats;
+mod stats;
 mod tags;
 mod timeouts;
 
-// mod guide;
-// mod runtimes;
+mod guide;
+mod runtimes;
