@@ -109,8 +109,13 @@ impl Ages {
         ttl_ms.saturating_sub(off).max(1)
     }
 
-    /// What may be done now with an entry.
+    /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
     #[inline]
+    pub(crate) fn are_plain(&self) -> bool {
+        self.idle_ms == 0 && self.early == Early::Off
+    }
+
+    /// What may be done now with an entry.
     pub(crate) fn judge(&self, now_ms: u64, times: Times, cost_us: u32, random: &Random) -> Age {
         if times.overdue {
             return if now_ms < times.fresh_until_ms { Age::Throttled } else { Age::OnError };

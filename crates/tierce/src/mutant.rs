@@ -43,8 +43,6 @@ pub enum Mutant {
     InvalidateMarksStale,
     /// Stale values are served on errors without a limit of age.
     StaleWithoutLimit,
-    /// A flight whose load timed out stays in the table.
-    TimedOutFlightStays,
     /// A flight is joined although its runtime is dead.
     DeadRuntimeJoined,
     /// `refresh` joins a load that began before it was called.

@@ -79,7 +79,7 @@ fn an_empty_memory_of_a_million_entries_takes_less_than_100_kb() {
         let bytes =
             left_bytes(|| memory = Some(Memory::<u64, u64>::builder().capacity(1_000_000).policy(policy).build()));
         assert!(bytes < 100_000, "{bytes} bytes with {policy:?}");
-        let bytes = left_bytes(|| (0..10).for_each(|key| drop(memory.as_ref().map(|memory| memory.insert(key, key)))));
+        let bytes = left_bytes(|| (0..10).for_each(|key| _ = memory.as_ref().map(|memory| memory.insert(key, key))));
         assert!(bytes < 100_000, "{bytes} bytes for ten entries with {policy:?}");
     }
 }
@@ -92,7 +92,7 @@ fn a_hit_in_memory_allocates_nothing() {
         let names: Memory<String, u64> = Memory::builder().policy(policy).build();
         names.insert("ada".to_string(), 1);
         for memory in &memories {
-            (0..20).for_each(|key| drop(memory.insert(key, key)));
+            (0..20).for_each(|key| _ = memory.insert(key, key));
         }
         let allocated = calls(|| {
             for memory in &memories {
@@ -137,7 +137,7 @@ fn an_entry_of_two_numbers_takes_at_most_64_bytes() {
     for policy in POLICIES {
         let builder = Memory::<u64, u64>::builder().capacity(200_000).policy(policy).ttl(Duration::from_secs(60));
         let memory = builder.build();
-        let bytes = left_bytes(|| (0..400_000).for_each(|key| drop(memory.insert(key, key))));
+        let bytes = left_bytes(|| (0..400_000).for_each(|key| _ = memory.insert(key, key)));
         let each = bytes / 200_000;
         assert_eq!(memory.len(), 200_000);
         assert!(each <= 64, "{each} bytes an entry with {policy:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Lookup;
-use super::inner::{Accepts, Inner, Sight};
+use super::inner::{Accepts, First, Inner, Sight};
 use super::load::{Load, Loaded};
 use super::lookup::{Call, Freshness, OnFailure, Path, Served};
 use crate::error::{Error, LoadError};
@@ -36,7 +36,7 @@ pub struct Entry<'a, K: Key, V: Value, Q: ?Sized> {
     pub(super) call: Call,
 }
 
-impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'_, K, V, Q> {
+impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// Tags of what this call loads or sets. Their versions are noted before the load.
     ///
     /// # Panics
@@ -72,8 +72,10 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'_, K, V, Q> {
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let served = self.serve(value_loader(load)).await?;
-        Ok(served.value.expect("a lookup that accepts values only ends with one"))
+        match self.cache.first_sight(self.key) {
+            First::Fresh(value) => Ok(value),
+            First::Other(sight) => self.load_value(sight, load).await,
+        }
     }
 
     /// The value or its known absence, loaded if neither is here. See
@@ -192,6 +194,26 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'_, K, V, Q> {
     #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn touch(self) -> Result<bool, Error> {
         Ok(self.cache.touch(self.key, self.call.ttl))
+    }
+
+    /// The rest of [`get_or_load`](Entry::get_or_load), boxed, so that a hit's future stays small.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn load_value<L, F, E>(
+        self,
+        sight: Option<Sight<V>>,
+        load: L,
+    ) -> Pin<Box<impl Future<Output = Result<V, LoadError<E>>> + use<'a, K, V, Q, L, F, E>>>
+    where
+        L: FnOnce() -> F,
+        F: Future<Output = Result<V, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let path = Path { cache: self.cache, key: self.key, call: self.call };
+        Box::pin(async move {
+            let served = path.get_or_load(sight, value_loader(load)).await?;
+            Ok(served.value.expect("a lookup that accepts values only ends with one"))
+        })
     }
 
     /// A look at memory; on anything but a fresh value the path of a load, boxed, so that a hit's future stays small.

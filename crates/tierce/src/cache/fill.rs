@@ -93,8 +93,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.gone.note(flight.hash, Reason::LoadFailed);
         let tolerated = self.tolerated(&outcome);
         let mut slice = self.flights.lock(flight.hash);
-        let stays = matches!(outcome, Outcome::Timeout) && mutant::on(Mutant::TimedOutFlightStays);
-        let stood = stays || slice.remove(flight);
+        let stood = slice.remove(flight);
         if stood && tolerated && self.ages.throttle_ms > 0 {
             self.throttle(flight);
         }

@@ -64,6 +64,14 @@ pub(crate) struct Sight<V> {
     pub(crate) age: Age,
 }
 
+/// What a lookup sees first.
+pub(crate) enum First<V> {
+    /// A fresh value: the lookup is over.
+    Fresh(V),
+    /// Anything else, to be gone into.
+    Other(Option<Sight<V>>),
+}
+
 impl<K: Key, V: Value> Inner<K, V> {
     /// What memory has for a key: a counted lookup.
     #[inline]
@@ -75,7 +83,38 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.memory.read(key, |found| self.judge(found, epoch))
     }
 
+    /// As [`sight`](Inner::sight), short for the usual case.
     #[inline]
+    pub(crate) fn first_sight<Q>(&self, key: &Q) -> First<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let epoch = self.hub.tags.epoch();
+        let plain = self.ages.are_plain();
+        let first = self.memory.read(key, |found| {
+            if plain && let Some(value) = found.value.plainly_fresh(epoch, found.now_ms) {
+                found.tally.saved_us += u64::from(found.value.cost_us);
+                return Verdict::Hit(First::Fresh(value.clone()));
+            }
+            self.judge_anything(found, epoch)
+        });
+        first.unwrap_or(First::Other(None))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn judge_anything(&self, found: Found<'_, Held<V>>, epoch: u64) -> Verdict<First<V>> {
+        let first = |sight: Sight<V>| match sight {
+            Sight { value: Some(value), age: Age::Fresh } => First::Fresh(value),
+            other => First::Other(Some(other)),
+        };
+        match self.judge(found, epoch) {
+            Verdict::Hit(sight) => Verdict::Hit(first(sight)),
+            Verdict::Miss(sight) => Verdict::Miss(first(sight)),
+            Verdict::Gone(cause) => Verdict::Gone(cause),
+        }
+    }
+
     fn judge(&self, mut found: Found<'_, Held<V>>, epoch: u64) -> Verdict<Sight<V>> {
         if !found.value.stands(epoch, &self.hub.tags, &self.purged_at) {
             return Verdict::Gone(Cause::Invalidated);

@@ -12,6 +12,7 @@ use crate::clock::NEVER;
 pub(super) const NIL: u32 = u32::MAX;
 
 /// What a hit reads.
+#[repr(C)]
 pub(super) struct Slot<K, V> {
     pub(super) life: Life,
     pub(super) key: K,

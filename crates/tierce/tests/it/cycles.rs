@@ -10,11 +10,13 @@ use crate::fixture::{Broken, Source, secs, settle};
 
 type Text = Cache<String, u64>;
 /// Which keys the load of a key looks up, one after the other, in which of two caches.
-type Needs = Arc<HashMap<(usize, &'static str), Vec<(usize, &'static str)>>>;
+type Needs = Arc<HashMap<At, Vec<At>>>;
+/// A cache's number and a key.
+type At = (usize, &'static str);
 
 const CYCLE: &str = "load waits for itself";
 
-fn ask(caches: &[Text; 2], needs: &Needs, at: (usize, &'static str)) -> Ask {
+fn ask(caches: &[Text; 2], needs: &Needs, at: At) -> Ask {
     let (caches, needs) = (caches.clone(), Arc::clone(needs));
     Box::pin(async move {
         let cache = caches[at.0].clone();
@@ -34,7 +36,7 @@ fn ask(caches: &[Text; 2], needs: &Needs, at: (usize, &'static str)) -> Ask {
 type Ask = std::pin::Pin<Box<dyn Future<Output = Result<u64, String>> + Send>>;
 
 /// Asks for the first key (or for all at once), and sums up the loads; `None` is a cycle somewhere.
-async fn check(needs: &[((usize, &'static str), &[(usize, &'static str)])], at_once: bool, expected: Option<u64>) {
+async fn check(needs: &[(At, &[At])], at_once: bool, expected: Option<u64>) {
     let hub = Hub::embedded();
     let caches: [Text; 2] = [hub.local_cache("first").build(), hub.local_cache("second").build()];
     let table: Needs = Arc::new(needs.iter().map(|(key, needs)| (*key, needs.to_vec())).collect());
@@ -85,7 +87,7 @@ async fn a_circle_of_loads_is_told_so_within_and_across_caches() {
 async fn loads_that_meet_in_a_third_are_no_circle() {
     for at_once in [false, true] {
         check(&[((0, "a"), &[(0, "c")]), ((0, "b"), &[(0, "c")]), ((0, "c"), &[])], at_once, Some(2)).await;
-        let diamond: &[((usize, &str), &[(usize, &str)])] = &[
+        let diamond: &[(At, &[At])] = &[
             ((0, "top"), &[(0, "left"), (1, "right")]),
             ((0, "left"), &[(0, "bottom")]),
             ((1, "right"), &[(0, "bottom")]),

@@ -1,5 +1,10 @@
 //! The crate through its public face: one module for each behaviour, one line for each case where that fits.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says where it failed; clippy allows it in test functions only"
+)]
+
 mod fixture;
 mod toy;
 

@@ -1,6 +1,6 @@
 //! Loads that are asked for although something is here, and those that begin by themselves before the end.
 
-use tierce::{Cache, CacheBuilder, Early, Freshness, Hub, LoadError, Lookup, ManualClock};
+use tierce::{Cache, CacheBuilder, Early, Freshness, Hub, Load, LoadError, Loaded, Lookup, ManualClock, Reason};
 use tokio::task::JoinHandle;
 
 use crate::fixture::{Broken, Source, hub_at, ms, secs, settle};
@@ -106,6 +106,27 @@ async fn an_invalidation_during_a_refresh_wins() {
     cache.invalidate(&1).await.unwrap();
     source.answer();
     assert_eq!((refreshed.await.unwrap().unwrap(), cache.get(&1).await), (1, None));
+}
+
+#[tokio::test]
+async fn a_refresh_may_see_the_old_value_and_say_how_to_keep_the_new_one() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").build();
+    cache.entry(&1).tags(["t"]).set(7).await.unwrap();
+    let unchanged = |load: Load<u64>| async { Ok::<_, Broken>(load.stale.expect("a value is here").unchanged()) };
+    assert_eq!(cache.entry(&1).refresh_with(unchanged).await.unwrap(), Lookup::Hit(7, Freshness::Loaded));
+    assert_eq!(cache.explain(&1).await.memory.unwrap().tags, ["t"]);
+    let absent = |_| async { Ok::<_, Broken>(Loaded::absent()) };
+    assert_eq!(cache.entry(&1).refresh_with(absent).await.unwrap(), Lookup::Negative(Freshness::Loaded));
+    assert_eq!(cache.lookup(&1).await, Lookup::Negative(Freshness::Fresh));
+}
+
+#[tokio::test]
+async fn a_newer_value_that_is_not_to_be_kept_ends_the_older_one() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").build();
+    cache.set(1, 7).await.unwrap();
+    let newer = |_| async { Ok::<_, Broken>(Loaded::new(8).do_not_keep()) };
+    assert_eq!(cache.entry(&1).refresh_with(newer).await.unwrap(), Lookup::Hit(8, Freshness::Loaded));
+    assert_eq!(cache.lookup(&1).await, Lookup::Miss(Reason::NotKept));
 }
 
 /// A value that lives 100 seconds and took `cost` to load, on a cache that refreshes early.

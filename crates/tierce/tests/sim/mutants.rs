@@ -23,7 +23,6 @@ const FAULTS: &[Mutant] = &[
     Mutant::ErrorRetriedByWaiters,
     Mutant::InvalidateMarksStale,
     Mutant::StaleWithoutLimit,
-    Mutant::TimedOutFlightStays,
     Mutant::DeadRuntimeJoined,
     Mutant::RefreshJoinsOlder,
 ];
