@@ -45,7 +45,7 @@ pub struct Stats {
     pub loading: u64,
     /// Entries that left, by cause.
     pub removals: Removals,
-    /// What the hits would have cost as loads: the sum of their entries' load times.
+    /// What the hits would have cost as loads: their number times the mean load time, an estimate.
     pub time_saved: Duration,
     /// How long loads took.
     pub load_time: Histogram,

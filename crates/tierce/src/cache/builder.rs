@@ -281,6 +281,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             memory,
             flights: Table::new(),
             purged_at: AtomicU64::new(0),
+            plain: ages.are_plain(),
             ages,
             limits,
             tolerates,

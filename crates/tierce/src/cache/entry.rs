@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Lookup;
-use super::inner::{Accepts, First, Inner, Sight};
+use super::inner::{Accepts, Inner, Sight};
 use super::load::{Load, Loaded};
 use super::lookup::{Call, Freshness, OnFailure, Path, Served};
 use crate::error::{Error, LoadError};
@@ -72,10 +72,10 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        match self.cache.first_sight(self.key) {
-            First::Fresh(value) => Ok(value),
-            First::Other(sight) => self.load_value(sight, load).await,
+        if let Some(value) = self.cache.hit(self.key) {
+            return Ok(value);
         }
+        self.load_value(load).await
     }
 
     /// The value or its known absence, loaded if neither is here. See
@@ -201,7 +201,6 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     #[inline(never)]
     pub(super) fn load_value<L, F, E>(
         self,
-        sight: Option<Sight<V>>,
         load: L,
     ) -> Pin<Box<impl Future<Output = Result<V, LoadError<E>>> + use<'a, K, V, Q, L, F, E>>>
     where
@@ -211,6 +210,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     {
         let path = Path { cache: self.cache, key: self.key, call: self.call };
         Box::pin(async move {
+            let sight = path.cache.sight(path.key);
             let served = path.get_or_load(sight, value_loader(load)).await?;
             Ok(served.value.expect("a lookup that accepts values only ends with one"))
         })

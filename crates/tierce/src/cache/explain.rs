@@ -56,9 +56,9 @@ impl<K: Key, V: Value> Inner<K, V> {
                 age: span(born_ms, now_ms),
                 fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
                 kept_for: span(now_ms, times.expiry_ms),
-                served: self.ages.judge(now_ms, times, held.cost_us, &self.hub.random) != Age::OnError,
-                tags: held.tags.iter().map(|cell| cell.name().to_string()).collect(),
-                cost: Duration::from_micros(u64::from(held.cost_us)),
+                served: self.ages.judge(now_ms, times, held.cost_us(), &self.hub.random) != Age::OnError,
+                tags: held.tags().map(|cell| cell.name().to_string()).collect(),
+                cost: Duration::from_micros(u64::from(held.cost_us())),
             }
         });
         let loading = self.slice(key).find(key).is_some();

@@ -32,6 +32,8 @@ pub(crate) struct Inner<K, V> {
     /// The epoch of this cache's last purge.
     pub(crate) purged_at: AtomicU64,
     pub(crate) ages: Ages,
+    /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
+    pub(crate) plain: bool,
     pub(crate) limits: Limits,
     pub(crate) tolerates: Option<ErrorFilter>,
     pub(crate) permits: Option<Arc<Permits>>,
@@ -64,14 +66,6 @@ pub(crate) struct Sight<V> {
     pub(crate) age: Age,
 }
 
-/// What a lookup sees first.
-pub(crate) enum First<V> {
-    /// A fresh value: the lookup is over.
-    Fresh(V),
-    /// Anything else, to be gone into.
-    Other(Option<Sight<V>>),
-}
-
 impl<K: Key, V: Value> Inner<K, V> {
     /// What memory has for a key: a counted lookup.
     #[inline]
@@ -83,36 +77,17 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.memory.read(key, |found| self.judge(found, epoch))
     }
 
-    /// As [`sight`](Inner::sight), short for the usual case.
+    /// A plainly fresh value, counted; `None` counts nothing, and is for [`sight`](Inner::sight) to go into.
     #[inline]
-    pub(crate) fn first_sight<Q>(&self, key: &Q) -> First<V>
+    pub(crate) fn hit<Q>(&self, key: &Q) -> Option<V>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let epoch = self.hub.tags.epoch();
-        let plain = self.ages.are_plain();
-        let first = self.memory.read(key, |found| {
-            if plain && let Some(value) = found.value.plainly_fresh(epoch, found.now_ms) {
-                found.tally.saved_us += u64::from(found.value.cost_us);
-                return Verdict::Hit(First::Fresh(value.clone()));
-            }
-            self.judge_anything(found, epoch)
-        });
-        first.unwrap_or(First::Other(None))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn judge_anything(&self, found: Found<'_, Held<V>>, epoch: u64) -> Verdict<First<V>> {
-        let first = |sight: Sight<V>| match sight {
-            Sight { value: Some(value), age: Age::Fresh } => First::Fresh(value),
-            other => First::Other(Some(other)),
-        };
-        match self.judge(found, epoch) {
-            Verdict::Hit(sight) => Verdict::Hit(first(sight)),
-            Verdict::Miss(sight) => Verdict::Miss(first(sight)),
-            Verdict::Gone(cause) => Verdict::Gone(cause),
+        if !self.plain {
+            return None;
         }
+        let epoch = self.hub.tags.epoch();
+        self.memory.hit(key, |held, now_ms| held.plainly_fresh(epoch, now_ms).cloned())
     }
 
     fn judge(&self, mut found: Found<'_, Held<V>>, epoch: u64) -> Verdict<Sight<V>> {
@@ -120,7 +95,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             return Verdict::Gone(Cause::Invalidated);
         }
         let times = found.value.times(found.expiry_ms());
-        let age = self.ages.judge(found.now_ms, times, found.value.cost_us, &self.hub.random);
+        let age = self.ages.judge(found.now_ms, times, found.value.cost_us(), &self.hub.random);
         let held = &*found.value;
         let sight = Sight { value: held.value.clone(), age };
         match age {
@@ -128,7 +103,6 @@ impl<K: Key, V: Value> Inner<K, V> {
             Age::Revalidate | Age::Throttled => found.tally.stale_hits += 1,
             Age::Fresh | Age::Early => {}
         }
-        found.tally.saved_us += u64::from(held.cost_us);
         found.tally.negative_hits += u64::from(held.value.is_none());
         if self.ages.idle_ms > 0 {
             self.slide(&mut found, times);
@@ -163,7 +137,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     {
         let now_ms = self.hub.clock.now_ms();
         self.look(key, |held, times| {
-            let age = self.ages.judge(now_ms, times, held.cost_us, &self.hub.random);
+            let age = self.ages.judge(now_ms, times, held.cost_us(), &self.hub.random);
             Sight { value: held.value.clone(), age }
         })
     }
@@ -266,7 +240,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         cost_us: u32,
     ) -> Fresh<K, Held<V>> {
         let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
-        let held = Held::new(value, tags, began, times, cost_us);
+        let held = Held::new(value, &tags, began, times, cost_us);
         let weight = weight.unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
         Fresh { key, value: held, weight, expiry_ms: times.expiry_ms }
     }
@@ -296,6 +270,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 }
 
 impl<K: Key, V: Value> Family for Inner<K, V> {
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
     fn stats(&self) -> Stats {
         let tally = self.memory.tally();
         let mut stats = self.counters.read();
@@ -304,7 +279,7 @@ impl<K: Key, V: Value> Family for Inner<K, V> {
         stats.stale_hits += tally.stale_hits;
         stats.negative_hits = tally.negative_hits;
         stats.removals = tally.removals;
-        stats.time_saved = Duration::from_micros(tally.saved_us);
+        stats.time_saved = stats.load_time.mean().unwrap_or_default().mul_f64(tally.hits as f64);
         stats.len = self.memory.len() as u64;
         stats.weight = self.memory.weight();
         stats.capacity = self.memory.capacity();

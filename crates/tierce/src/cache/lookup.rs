@@ -264,7 +264,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Err(_full) => return guard.turned_away(),
             },
         };
-        let stale = self.cache.look(self.key, |held, _| held.value.clone().map(|v| Stale::new(v, held.tags.clone())));
+        let stale = self
+            .cache
+            .look(self.key, |held, _| held.value.clone().map(|v| Stale::new(v, held.tags().cloned().collect())));
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
         let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {

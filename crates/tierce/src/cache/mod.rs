@@ -30,7 +30,7 @@ use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
-use inner::{First, Inner};
+use inner::Inner;
 use lookup::Call;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
@@ -118,10 +118,10 @@ impl<K: Key, V: Value> Cache<K, V> {
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        match self.inner.first_sight(key) {
-            First::Fresh(value) => Ok(value),
-            First::Other(sight) => self.entry(key).load_value(sight, load).await,
+        if let Some(value) = self.inner.hit(key) {
+            return Ok(value);
         }
+        self.entry(key).load_value(load).await
     }
 
     /// The value or its known absence; loaded if neither is here. An absence (`Ok(None)`) is kept as a negative entry,

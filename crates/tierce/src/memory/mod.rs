@@ -272,6 +272,21 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
 /// What the cache needs beyond the public face.
 impl<K: Hash + Eq, V> Memory<K, V> {
+    /// A counted hit, if there is a live entry and the closure gives something for it; else nothing is counted.
+    #[inline]
+    pub(crate) fn hit<Q, R>(&self, key: &Q, take: impl FnOnce(&V, u64) -> Option<R>) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let mut locked = self.lock(hash);
+        let hit = locked.shard.hit(hash as u32, key, &self.clock, take)?;
+        if locked.shard.sweep_is_due() {
+            self.sweep_some(locked);
+        }
+        Some(hit)
+    }
+
     /// A counted lookup whose closure judges the entry under the lock.
     #[inline]
     pub(crate) fn read<Q, R>(&self, key: &Q, judge: impl FnOnce(Found<'_, V>) -> Verdict<R>) -> Option<R>
@@ -281,12 +296,13 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         let hash = self.hash(key);
         let mut locked = self.lock(hash);
         match locked.shard.read(hash as u32, key, &self.clock, judge) {
-            Read::Found(read) => Some(read),
-            Read::Nothing => None,
-            Read::SweepDue(read) => {
-                self.sweep_some(locked);
+            Read::Found(read) => {
+                if locked.shard.sweep_is_due() {
+                    self.sweep_some(locked);
+                }
                 Some(read)
             }
+            Read::Nothing => None,
             Read::Gone(slot, cause) => {
                 self.expel(locked, slot, cause);
                 None

@@ -82,8 +82,6 @@ pub(crate) enum Verdict<R> {
 /// What a read found.
 pub(super) enum Read<R> {
     Found(R),
-    /// Found, and it is this reader's turn to sweep.
-    SweepDue(R),
     Nothing,
     /// Not to be served: this slot is to be emptied.
     Gone(u32, Cause),
@@ -150,6 +148,39 @@ impl<K, V> Shard<K, V> {
         self.table.find(wide(hash), is).copied()
     }
 
+    /// A counted hit, if there is a live entry and the closure gives something for it; else nothing is counted.
+    #[inline]
+    pub(super) fn hit<Q, R>(
+        &mut self,
+        hash: u32,
+        key: &Q,
+        clock: &Clock,
+        take: impl FnOnce(&V, u64) -> Option<R>,
+    ) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let slot = self.find(hash, key)?;
+        let Slot { life, value, .. } = self.slots[slot as usize].as_mut()?;
+        let mut now_ms = 0;
+        if life.expiry_ms() != NEVER {
+            now_ms = clock.now_ms();
+            if now_ms >= life.expiry_ms() {
+                return None;
+            }
+        }
+        let hit = take(value, now_ms)?;
+        self.order.hit(&mut self.links, slot, life);
+        self.tally.hits += 1;
+        Some(hit)
+    }
+
+    /// Whether it is this reader's turn to sweep.
+    #[inline]
+    pub(super) fn sweep_is_due(&self) -> bool {
+        self.tally.hits & (READS_A_SWEEP - 1) == 0 && self.expiring != 0
+    }
+
     /// A lookup: counted, and telling the order about a hit. What is not to be served is only named, and taken out by
     /// the caller, so that the path of a hit stays short.
     #[inline]
@@ -179,9 +210,6 @@ impl<K, V> Shard<K, V> {
             Verdict::Hit(read) => {
                 self.order.hit(&mut self.links, slot, life);
                 self.tally.hits += 1;
-                if now_ms != 0 && self.tally.hits & (READS_A_SWEEP - 1) == 0 {
-                    return Read::SweepDue(read);
-                }
                 Read::Found(read)
             }
             Verdict::Miss(read) => {

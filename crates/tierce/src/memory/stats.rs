@@ -13,8 +13,6 @@ pub(crate) struct Tally {
     pub(crate) stale_hits: u64,
     /// Hits on known absences, counted by the cache.
     pub(crate) negative_hits: u64,
-    /// What the hits would have cost as loads, counted by the cache.
-    pub(crate) saved_us: u64,
 }
 
 /// A memory's counts since it was built.
@@ -62,7 +60,6 @@ impl Tally {
         self.misses += other.misses;
         self.stale_hits += other.stale_hits;
         self.negative_hits += other.negative_hits;
-        self.saved_us += other.saved_us;
         self.removals.evicted += other.removals.evicted;
         self.removals.expired += other.removals.expired;
         self.removals.replaced += other.removals.replaced;

@@ -117,7 +117,8 @@ fn an_expired_value_is_neither_given_back_nor_updated_nor_seen() {
     assert!(!memory.update(&2, |_| unreachable!("it has expired")));
     assert_eq!(memory.iter().collect::<Vec<_>>(), [(0, 9)]);
     assert_eq!(memory.get_or_insert_with(&3, || 8), 8);
-    assert_eq!(memory.sweep(), 1, "key 2 is the last that nobody noticed");
+    assert!(memory.sweep() <= 1, "key 2 is the last, if no insertion swept it");
+    assert_eq!(memory.len(), 2);
 }
 
 #[test]

@@ -194,8 +194,40 @@ fn a_listener_may_call_the_memory_that_tells_it() {
 }
 
 #[test]
-fn a_weigher_may_call_the_memory_that_asks_it() {
-    check_served(&[Place::Weigher]);
+fn a_weigher_may_call_the_memory_that_asks_it_about_a_new_value() {
+    for (name, verb) in VERBS {
+        let clock = ManualClock::new();
+        let memory = chatty(Policy::S3Fifo, &clock);
+        let (inner, reached) = (Arc::downgrade(&memory), Rc::new(Cell::new(0)));
+        let count = Rc::clone(&reached);
+        hook(move |place| {
+            if let Some(memory) = inner.upgrade().filter(|_| place == Place::Weigher) {
+                count.set(count.get() + 1);
+                verb(&memory);
+            }
+        });
+        memory.insert(Key(31), Value(1));
+        memory.insert(Key(31), Value(2));
+        memory.insert_for(Key(32), Value(1), Duration::from_secs(1));
+        memory.get_or_insert_with(&Key(33), || Value(1));
+        unhook();
+        assert_eq!(reached.get(), 4, "{name}");
+    }
+}
+
+/// The value is in its place by then, and the shard locked.
+#[test]
+fn a_weigher_that_calls_the_memory_that_asks_it_about_an_update_is_refused() {
+    let clock = ManualClock::new();
+    let memory = chatty(Policy::S3Fifo, &clock);
+    memory.insert(Key(1), Value(1));
+    let inner = Arc::clone(&memory);
+    hook(move |place| {
+        if place == Place::Weigher {
+            inner.len();
+        }
+    });
+    check_refused("len", &memory, |memory| _ = memory.update(&Key(1), |value| value.0 = 2));
 }
 
 const REFUSAL: &str = "called the memory it runs in; compute outside and call again";
