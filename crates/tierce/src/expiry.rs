@@ -142,7 +142,7 @@ impl Early {
                 let scale_ms = f64::from(cost_us) / 1000.0 * beta;
                 left_ms <= scale_ms * 37.0 && left_ms <= -scale_ms * random.unit().ln()
             }
-            Early::Fraction(share) => left_ms <= times.ttl_ms as f64 * (1.0 - share),
+            Early::Fraction(share) => times.ttl_ms as f64 - left_ms >= times.ttl_ms as f64 * share,
         };
         if refresh { Age::Early } else { Age::Fresh }
     }

@@ -3,8 +3,10 @@
 use std::hash::Hash;
 use std::time::Duration;
 
+use super::fallout::Cause;
+use super::policy::Policy;
 use super::shard::Shard;
-use super::{Cause, Hasher, Listener, Memory, Padded, Policy, Weigher, share};
+use super::sharded::{Hasher, Listener, Memory, Padded, Weigher, share};
 use crate::clock::Clock;
 use crate::sync::Mutex;
 
@@ -44,8 +46,20 @@ pub struct Builder<K, V> {
     listener: Option<Listener<K, V>>,
 }
 
+impl<K: Hash + Eq, V> Memory<K, V> {
+    /// A memory of at most `capacity` entries, without expiry.
+    pub fn new(capacity: usize) -> Self {
+        Self::builder().capacity(capacity).build()
+    }
+
+    /// Says what the memory is to be like.
+    pub fn builder() -> Builder<K, V> {
+        Builder::new()
+    }
+}
+
 impl<K: Hash + Eq, V> Builder<K, V> {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Builder {
             limit: DEFAULT_CAPACITY,
             policy: Policy::default(),

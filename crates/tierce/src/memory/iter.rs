@@ -2,10 +2,8 @@
 
 use std::hash::Hash;
 
-use super::Memory;
-
-/// Slots looked at under one lock: 256 slots of a web cache's size are a few microseconds.
-pub(super) const CHUNK: usize = 256;
+use super::shard::CHUNK;
+use super::sharded::Memory;
 
 /// The live entries of a [`Memory`], in no order.
 ///
@@ -17,8 +15,19 @@ pub struct Iter<'a, K, V> {
     chunk: Vec<(K, V)>,
 }
 
+impl<K: Hash + Eq, V> Memory<K, V> {
+    /// Clones of the live entries, in no order; what comes or goes meanwhile may or may not be seen.
+    pub fn iter(&self) -> Iter<'_, K, V>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        Iter::new(self)
+    }
+}
+
 impl<'a, K, V> Iter<'a, K, V> {
-    pub(super) fn new(memory: &'a Memory<K, V>) -> Self {
+    fn new(memory: &'a Memory<K, V>) -> Self {
         Iter { memory, shard: 0, next: 0, chunk: Vec::new() }
     }
 }

@@ -24,6 +24,9 @@ const SWEPT_AT_INSERT: usize = 2;
 /// Slots looked at when a reader sweeps.
 pub(super) const SWEPT_AT_READ: usize = 4;
 
+/// Slots looked at under one lock where all are: 256 slots of a web cache's size are a few microseconds.
+pub(super) const CHUNK: usize = 256;
+
 /// Reads between two sweeps, for shards that are read and hardly written; a power of two.
 const READS_A_SWEEP: u64 = 64;
 

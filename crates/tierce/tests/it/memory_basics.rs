@@ -220,7 +220,7 @@ fn iter_sees_every_stable_entry_once_while_others_write() {
         let stable = 0..3000_u64;
         stable.clone().for_each(|key| _ = memory.insert(key, key));
         let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        let each_once = std::thread::scope(|scope| {
             scope.spawn(|| {
                 let mut key = 10_000;
                 while !stop.load(Relaxed) {
@@ -230,13 +230,15 @@ fn iter_sees_every_stable_entry_once_while_others_write() {
                     key += 1;
                 }
             });
-            for _ in 0..20 {
+            let each_once = (0..20).all(|_| {
                 let mut seen: HashMap<u64, u32> = HashMap::new();
                 memory.iter().for_each(|(key, _)| *seen.entry(key).or_default() += 1);
-                assert!(stable.clone().all(|key| seen.get(&key) == Some(&1)));
-            }
+                stable.clone().all(|key| seen.get(&key) == Some(&1))
+            });
             stop.store(true, Relaxed);
+            each_once
         });
+        assert!(each_once, "{policy:?}");
     }
 }
 
@@ -251,24 +253,21 @@ fn a_writer_may_go_on_between_two_items_of_an_iteration() {
 
 #[test]
 fn threads_that_compute_one_key_at_once_all_get_one_value() {
-    for round in 0..50 {
-        let memory: Memory<u64, u64> = Memory::new(100);
-        let start = Barrier::new(4);
-        let got: HashSet<u64> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|thread| {
-                    let (memory, start) = (&memory, &start);
-                    scope.spawn(move || {
-                        start.wait();
-                        memory.get_or_insert_with(&round, || thread)
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    let memory: Memory<u64, u64> = Memory::new(100);
+    let all_compute = Barrier::new(4);
+    let compute = |thread| {
+        all_compute.wait();
+        thread
+    };
+    let got: HashSet<u64> = std::thread::scope(|scope| {
+        let asked = [1, 2, 3, 4].map(|thread| {
+            let (memory, compute) = (&memory, &compute);
+            scope.spawn(move || memory.get_or_insert_with(&7, || compute(thread)))
         });
-        assert_eq!(got.len(), 1, "{got:?}");
-        assert_eq!(memory.get(&round), got.into_iter().next());
-    }
+        asked.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(got.len(), 1, "{got:?}");
+    assert_eq!(memory.get(&7), got.into_iter().next());
 }
 
 #[test]

@@ -115,11 +115,11 @@ mod tests {
     #[test]
     fn a_key_is_remembered_with_its_age_once_and_within_the_window() {
         let mut ghost = Ghost::new(1000);
-        ghost.note(7 << 20, 5, true);
-        ghost.note(9 << 20, 6, false);
-        assert_eq!(ghost.take(7 << 20, 105).map(|t| (t.age, t.from_main)), Some((100, true)));
-        assert!(ghost.take(7 << 20, 105).is_none(), "taken already");
-        assert!(ghost.take(9 << 20, 1006).is_none(), "past the window");
+        ghost.note(7 << 20 | 7, 5, true);
+        ghost.note(9 << 20 | 9, 6, false);
+        assert_eq!(ghost.take(7 << 20 | 7, 105).map(|t| (t.age, t.from_main)), Some((100, true)));
+        assert!(ghost.take(7 << 20 | 7, 105).is_none(), "taken already");
+        assert!(ghost.take(9 << 20 | 9, 1006).is_none(), "past the window");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Which entry goes when there is no room.
 
+mod arrival;
 mod ghost;
 mod lap;
 mod lru;
 mod s3fifo;
 
 use super::slot::{Life, Link};
+use arrival::Arrival;
+pub(super) use arrival::Entries;
 use lru::Lru;
-pub(super) use s3fifo::Entries;
 use s3fifo::S3Fifo;
 
 /// How a [`Memory`](crate::Memory) chooses what to evict.
@@ -26,14 +28,6 @@ pub enum Policy {
 pub(super) enum Order {
     S3Fifo(S3Fifo),
     Lru(Lru),
-}
-
-/// How a new key is received.
-pub(super) struct Arrival {
-    /// It was here not long ago, and deserves better than a newcomer's place.
-    pub(super) favoured: bool,
-    /// It took the place of this entry, which stands in no queue any more.
-    pub(super) evicted: Option<u32>,
 }
 
 impl Order {

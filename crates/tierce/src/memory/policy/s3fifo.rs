@@ -27,11 +27,11 @@
 //! **Limits.** Recency-heavy streams stay behind LRU by some points, flat zipf at small capacities behind S3-FIFO by
 //! up to two (`bench memory --only hit_ratio`). The constants were fitted on six traces and checked on 15 others.
 
-use super::Arrival;
+use super::arrival::{Arrival, Entries};
 use super::ghost::{Ghost, Trace};
 use super::lap::Lap;
 use crate::memory::queue::Queue;
-use crate::memory::slot::{Life, Link, Slot};
+use crate::memory::slot::{Life, Link};
 
 const SMALL: u8 = 1;
 const MAIN: u8 = 2;
@@ -72,19 +72,6 @@ pub(in crate::memory) struct S3Fifo {
     cold: u32,
     lap: Box<Lap>,
     ghost: Ghost,
-}
-
-/// The queues' entries, as the policy sees them.
-pub(in crate::memory) struct Entries<'a, K, V> {
-    pub(in crate::memory) links: &'a mut [Link],
-    pub(in crate::memory) slots: &'a mut [Option<Slot<K, V>>],
-}
-
-impl<K, V> Entries<'_, K, V> {
-    #[inline]
-    fn life(&mut self, slot: u32) -> &mut Life {
-        &mut self.slots[slot as usize].as_mut().expect("queues name full slots only").life
-    }
 }
 
 impl S3Fifo {
