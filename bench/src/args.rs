@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::subject::Subject;
+
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 tierce-bench: tierce side by side with its peers, interleaved in one process
@@ -24,43 +26,6 @@ options
   --callers N         callers of a stampede (default 10000)
   --help              this text
 ";
-
-/// The subjects and their cases; `hit_ratio` stands for one case per trace and capacity.
-const SUBJECTS: [(Subject, &str, &[&str]); 3] = [
-    (Subject::Memory, "memory", crate::subject::memory::CASES),
-    (Subject::Engine, "engine", crate::subject::engine::CASES),
-    (Subject::Stampede, "stampede", crate::subject::stampede::CASES),
-];
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Subject {
-    /// `Memory` and its peers.
-    Memory,
-    /// `Cache` on top of `Memory`.
-    Engine,
-    /// One key, many callers.
-    Stampede,
-}
-
-impl Subject {
-    /// Its word on the command line and in the output.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Engine => "engine",
-            Self::Stampede => "stampede",
-        }
-    }
-
-    fn contenders(self) -> &'static [&'static str] {
-        match self {
-            Self::Memory => crate::subject::memory::CONTENDERS,
-            Self::Engine => crate::subject::engine::CONTENDERS,
-            Self::Stampede => crate::subject::stampede::CONTENDERS,
-        }
-    }
-}
 
 /// A command line that cannot be obeyed; exit code 2.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,11 +63,11 @@ impl Args {
         let Some(name) = words.next() else {
             return Err(Usage("no subject: memory, engine or stampede".into()));
         };
-        let Some((subject, ..)) = SUBJECTS.iter().find(|(_, word, _)| word == name) else {
+        let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
             return Err(Usage(format!("unknown subject '{name}': memory, engine or stampede")));
         };
         let mut args = Self {
-            subject: *subject,
+            subject,
             json: false,
             rounds: 5,
             callers: 10_000,
@@ -141,10 +106,7 @@ impl Args {
 
     fn check_names(&self) -> Result<(), Usage> {
         let subject = self.subject.name();
-        let cases = SUBJECTS
-            .iter()
-            .find_map(|(known, _, cases)| (*known == self.subject).then_some(*cases))
-            .unwrap_or_default();
+        let cases = self.subject.cases();
         for case in &self.only {
             let first = case.split('/').next().unwrap_or(case);
             let known = cases.contains(&case.as_str()) || (first == "hit_ratio" && cases.contains(&"hit_ratio"));

@@ -1,5 +1,7 @@
-//! What is compared: one in-process memory behind one face, dispatched statically.
+//! What is compared: in-process memories behind one face, found by name and dispatched statically.
 
+mod face;
+// The peers; ours is beside the library's other faces in `ours.rs`.
 mod cached;
 mod foyer;
 mod moka;
@@ -7,57 +9,8 @@ mod quick_cache;
 mod rwlock_map;
 mod schnellru;
 
-use std::hash::Hash;
-use std::time::Duration;
-
 use crate::ours;
-
-/// The hasher every contender is given that takes one; ours has it built in.
-pub(crate) type Hasher = foldhash::quality::RandomState;
-
-/// What any contender asks of a key.
-pub(crate) trait Key: Hash + Eq + Clone + std::fmt::Debug + Send + Sync + 'static {}
-impl<K: Hash + Eq + Clone + std::fmt::Debug + Send + Sync + 'static> Key for K {}
-
-/// What any contender asks of a value.
-pub(crate) trait Value: Clone + Send + Sync + 'static {}
-impl<V: Clone + Send + Sync + 'static> Value for V {}
-
-/// Whether a contender can let entries expire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expiry {
-    /// It has no notion of it.
-    Never,
-    /// When asked.
-    Optional,
-    /// It is there for nothing else.
-    Always,
-}
-
-/// How large, and whether entries expire.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Shape {
-    /// Entries at most.
-    pub(crate) capacity: usize,
-    /// How long an entry lives.
-    pub(crate) ttl: Option<Duration>,
-}
-
-/// An in-process memory.
-pub(crate) trait Contender<K, V>: Sized + Send + Sync {
-    /// Whether entries can expire.
-    const EXPIRY: Expiry;
-    /// Whether it is bounded at all.
-    const BOUNDED: bool = true;
-
-    fn new(shape: Shape) -> Self;
-    fn get(&self, key: &K) -> Option<V>;
-    fn insert(&self, key: K, value: V);
-    /// Entries held.
-    fn len(&self) -> usize;
-    /// Finishes work that was put off, where a contender does so.
-    fn settle(&self) {}
-}
+pub(crate) use face::{Contender, Expiry, Hasher, Key, Shape, Value, shard_count};
 
 /// Something to be done with any contender, once its type is known.
 pub(crate) trait Visit<K: Key, V: Value> {
@@ -86,16 +39,10 @@ pub(crate) fn visit<K: Key, V: Value, T: Visit<K, V>>(name: &str, visitor: &T) -
     })
 }
 
-/// Shards for what is sharded here and not by the contender itself: four per core, as
-/// quick_cache's own default.
-fn shard_count() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores * 4).next_power_of_two()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     struct Fill;
 
@@ -113,7 +60,7 @@ mod tests {
 
     #[test]
     fn every_contender_keeps_what_fits() {
-        for name in crate::subject::memory::CONTENDERS {
+        for name in crate::subject::Subject::Memory.contenders() {
             match visit(name, &Fill) {
                 Some(result) => assert_eq!(result, (100, 5050), "{name}"),
                 None => assert!(["lru", "belady"].contains(name), "{name}"),

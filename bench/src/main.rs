@@ -14,8 +14,9 @@ mod zipf;
 
 use std::process::ExitCode;
 
-use args::{Args, HELP, Subject};
+use args::{Args, HELP};
 use report::Report;
+use subject::Subject;
 
 #[global_allocator]
 static ALLOCATOR: alloc::CountingAllocator = alloc::CountingAllocator;

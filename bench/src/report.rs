@@ -1,7 +1,8 @@
 //! Tables for people, lines of JSON for programs.
 
-use crate::args::{Args, Subject};
+use crate::args::Args;
 use crate::measure::{Row, median};
+use crate::subject::Subject;
 
 /// One number of one contender in one case.
 #[derive(Debug, Clone)]

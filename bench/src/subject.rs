@@ -1,5 +1,91 @@
-//! What can be measured.
+//! What can be measured: the subjects, with the names of their cases and contenders.
 
 pub(crate) mod engine;
 pub(crate) mod memory;
 pub(crate) mod stampede;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// `Memory` and its peers.
+    Memory,
+    /// `Cache` on top of `Memory`.
+    Engine,
+    /// One key, many callers.
+    Stampede,
+}
+
+/// In the order in which they run; `hit_ratio` is one per trace and capacity.
+const MEMORY_CASES: &[&str] = &[
+    "hit_u64_zipf",
+    "hit_u64_zipf_ttl",
+    "hit_string",
+    "read_through_zipf",
+    "mixed_75_25",
+    "insert_evict",
+    "hot_key_2t",
+    "zipf_2t",
+    "footprint_u64_1m",
+    "footprint_cache_entry_1m",
+    "hit_ratio",
+];
+
+const MEMORY_CONTENDERS: &[&str] = &[
+    "ours",
+    "ours_lru",
+    "quick_cache",
+    "quick_cache_ttl",
+    "moka",
+    "moka_default",
+    "foyer",
+    "foyer_lfu",
+    "foyer_default",
+    "cached",
+    "cached_default",
+    "schnellru",
+    "schnellru_default",
+    "bound_rwlock_map",
+    "lru",
+    "belady",
+];
+
+const ENGINE_CASES: &[&str] = &["hit_tags0", "hit_tags2", "hit_tags0_ttl", "hit_tags2_ttl"];
+
+/// The peers load, but know no tags.
+const ENGINE_CONTENDERS: &[&str] = &["ours", "memory_get", "quick_cache", "moka", "foyer"];
+
+const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
+
+const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
+
+impl Subject {
+    /// All of them.
+    pub(crate) const ALL: [Subject; 3] = [Subject::Memory, Subject::Engine, Subject::Stampede];
+
+    /// Its word on the command line and in the output.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Engine => "engine",
+            Self::Stampede => "stampede",
+        }
+    }
+
+    /// The cases, in the order in which they run.
+    pub(crate) fn cases(self) -> &'static [&'static str] {
+        match self {
+            Self::Memory => MEMORY_CASES,
+            Self::Engine => ENGINE_CASES,
+            Self::Stampede => STAMPEDE_CASES,
+        }
+    }
+
+    /// Every name that may follow `--contenders`.
+    pub(crate) fn contenders(self) -> &'static [&'static str] {
+        match self {
+            Self::Memory => MEMORY_CONTENDERS,
+            Self::Engine => ENGINE_CONTENDERS,
+            Self::Stampede => STAMPEDE_CONTENDERS,
+        }
+    }
+}

@@ -5,6 +5,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use super::Subject;
 use crate::alloc::Counted;
 use crate::args::Args;
 use crate::contender::{Contender, Shape};
@@ -13,12 +14,6 @@ use crate::measure::{Costs, Elapsed, Outcome, Row, Stopwatch, interleave, median
 use crate::ours;
 use crate::report::Report;
 use crate::zipf::{Random, scramble, shuffled, stream};
-
-/// The cases.
-pub(crate) const CASES: &[&str] = &["hit_tags0", "hit_tags2", "hit_tags0_ttl", "hit_tags2_ttl"];
-
-/// Every name that may follow `--contenders`; the peers load, but know no tags.
-pub(crate) const CONTENDERS: &[&str] = &["ours", "memory_get", "quick_cache", "moka", "foyer"];
 
 const UNITS: &[&str] = &["cpu_ns/op", "allocations/op"];
 
@@ -39,7 +34,7 @@ struct Load {
 
 /// Runs the cases asked for.
 pub(crate) fn run(args: &Args, report: &mut Report) {
-    for name in CASES {
+    for name in Subject::Engine.cases() {
         if args.wants(name) {
             let rows = case(args, name);
             report.case(name, UNITS, &rows);
@@ -63,14 +58,16 @@ fn case(args: &Args, name: &str) -> Vec<Row> {
             timed: stream(RESIDENT as u64, OPERATIONS, random),
         }
     };
-    interleave(name, &args.contenders(CONTENDERS), args.rounds, load, |contender, load| match contender {
-        "ours" => load.cache(ours::Loads::lasting(2 * RESIDENT, load.ttl), load.tags),
-        "memory_get" => Ok(load.memory()),
-        _ if load.tags > 0 => Err("has no tags"),
-        _ if load.ttl.is_some() => Err("not measured with expiry"),
-        "quick_cache" => load.cache(QuickCache::new(2 * RESIDENT), 0),
-        "moka" => load.cache(Moka::new(2 * RESIDENT), 0),
-        _ => load.cache(Foyer::new(2 * RESIDENT), 0),
+    interleave(name, &args.contenders(Subject::Engine.contenders()), args.rounds, load, |contender, load| {
+        match contender {
+            "ours" => load.cache(ours::Loads::lasting(2 * RESIDENT, load.ttl), load.tags),
+            "memory_get" => Ok(load.memory()),
+            _ if load.tags > 0 => Err("has no tags"),
+            _ if load.ttl.is_some() => Err("not measured with expiry"),
+            "quick_cache" => load.cache(QuickCache::new(2 * RESIDENT), 0),
+            "moka" => load.cache(Moka::new(2 * RESIDENT), 0),
+            _ => load.cache(Foyer::new(2 * RESIDENT), 0),
+        }
     })
 }
 

@@ -9,41 +9,6 @@ use crate::measure::geometric_mean;
 use crate::report::{Measurement, Report};
 use crate::trace;
 
-/// The cases, in the order in which they run; `hit_ratio` is one per trace and capacity.
-pub(crate) const CASES: &[&str] = &[
-    "hit_u64_zipf",
-    "hit_u64_zipf_ttl",
-    "hit_string",
-    "read_through_zipf",
-    "mixed_75_25",
-    "insert_evict",
-    "hot_key_2t",
-    "zipf_2t",
-    "footprint_u64_1m",
-    "footprint_cache_entry_1m",
-    "hit_ratio",
-];
-
-/// Every name that may follow `--contenders`.
-pub(crate) const CONTENDERS: &[&str] = &[
-    "ours",
-    "ours_lru",
-    "quick_cache",
-    "quick_cache_ttl",
-    "moka",
-    "moka_default",
-    "foyer",
-    "foyer_lfu",
-    "foyer_default",
-    "cached",
-    "cached_default",
-    "schnellru",
-    "schnellru_default",
-    "bound_rwlock_map",
-    "lru",
-    "belady",
-];
-
 /// The speed cases of which the geometric mean is taken: one thread each.
 const MEAN_OF: [&str; 6] =
     ["hit_u64_zipf", "hit_u64_zipf_ttl", "hit_string", "read_through_zipf", "mixed_75_25", "insert_evict"];

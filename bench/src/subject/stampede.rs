@@ -10,17 +10,12 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use super::Subject;
 use crate::args::Args;
 use crate::loading::{Cached, Failure, Foyer, Loading, Moka, QuickCache};
 use crate::measure::{Costs, Outcome, Stopwatch, interleave};
 use crate::ours;
 use crate::report::Report;
-
-/// The cases.
-pub(crate) const CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
-
-/// Every name that may follow `--contenders`.
-pub(crate) const CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
 const UNITS: &[&str] = &["loader_calls", "answers_ok", "answers_err", "wall_ms"];
 
@@ -53,11 +48,11 @@ enum Temper {
 pub(crate) fn run(args: &Args, report: &mut Report) {
     silence_intended_panics();
     let tempers = [Temper::Ok, Temper::Failing, Temper::Panicking, Temper::Slow, Temper::CancelledFirst];
-    for (name, temper) in CASES.iter().zip(tempers) {
+    for (name, temper) in Subject::Stampede.cases().iter().zip(tempers) {
         if !args.wants(name) {
             continue;
         }
-        let contenders = args.contenders(CONTENDERS);
+        let contenders = args.contenders(Subject::Stampede.contenders());
         let rows = interleave(
             name,
             &contenders,

@@ -1,4 +1,19 @@
 //! Caching for web services: values in the process, invalidation that holds, one load per key.
+//!
+//! A [`Hub`] is what the caches of one application share. A [`Cache`] is one named family of entries: all callers of
+//! a key share one load, and what was invalidated is never served again. A [`Memory`] is the bounded map below it,
+//! sync and usable alone (`default-features = false`).
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hub = tierce::Hub::embedded();
+//! let products = hub.local_cache::<u64, String>("product").build();
+//! let load = || async { Ok::<_, std::io::Error>("a lamp".to_string()) };
+//! assert_eq!(products.entry(&7).tags(["products"]).get_or_load(load).await?, "a lamp");
+//! hub.invalidate_tag("products").await?;
+//! assert_eq!(products.get(&7).await, None);
+//! # Ok(()) }
+//! ```
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Lookup;
+use super::answer::{Freshness, Lookup};
 use super::inner::{Accepts, Inner, Sight};
 use super::load::{Load, Loaded};
-use super::lookup::{Call, Freshness, OnFailure, Path, Served};
+use super::lookup::{Call, OnFailure, Path, Served};
 use crate::error::{Error, LoadError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
@@ -235,10 +235,11 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     }
 }
 
+/// What a rich loader gives.
+type Loading<V, E> = Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>;
+
 /// A plain loader as a rich one.
-fn value_loader<V, L, F, E>(
-    load: L,
-) -> impl FnOnce(Load<V>) -> Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>
+fn value_loader<V, L, F, E>(load: L) -> impl FnOnce(Load<V>) -> Loading<V, E>
 where
     L: FnOnce() -> F,
     F: Future<Output = Result<V, E>> + Send + 'static,
@@ -250,9 +251,7 @@ where
 }
 
 /// A loader of values or absences as a rich one.
-fn option_loader<V, L, F, E>(
-    load: L,
-) -> impl FnOnce(Load<V>) -> Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>
+fn option_loader<V, L, F, E>(load: L) -> impl FnOnce(Load<V>) -> Loading<V, E>
 where
     L: FnOnce() -> F,
     F: Future<Output = Result<Option<V>, E>> + Send + 'static,

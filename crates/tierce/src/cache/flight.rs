@@ -131,15 +131,17 @@ impl<K, V> Flight<K, V> {
     }
 }
 
+type Flights<K, V> = HashTable<Arc<Flight<K, V>>>;
+
 /// The standing flights of one cache.
 pub(crate) struct Table<K, V> {
-    slices: [Mutex<HashTable<Arc<Flight<K, V>>>>; SLICES],
+    slices: [Mutex<Flights<K, V>>; SLICES],
     tickets: AtomicU64,
 }
 
 /// One locked slice. The fields leave in this order.
 pub(crate) struct Slice<'a, K, V> {
-    flights: MutexGuard<'a, HashTable<Arc<Flight<K, V>>>>,
+    flights: MutexGuard<'a, Flights<K, V>>,
     hash: u64,
     _entered: Entered,
 }

@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::Freshness;
 use super::flight::{AnyError, Flight, Outcome};
 use super::gone::Reason;
 use super::inner::{Accepts, Inner, Limits, Sight};
@@ -34,18 +35,6 @@ use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
 use crate::tag::Cell;
-
-/// How old the value is that a lookup gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Freshness {
-    /// From memory, within its time.
-    Fresh,
-    /// From the source, just now.
-    Loaded,
-    /// Past its time: a load runs behind, or has failed, or is slow.
-    Stale,
-}
 
 /// What a lookup found: the value or its known absence, and how fresh.
 pub(crate) struct Served<V> {

@@ -1,5 +1,6 @@
 //! Caches: named, typed families of entries with loads, ages and tags.
 
+mod answer;
 mod builder;
 mod cycle;
 mod entry;
@@ -18,12 +19,12 @@ mod wait;
 use std::fmt;
 use std::sync::Arc;
 
+pub use answer::{Freshness, Lookup};
 pub use builder::Builder;
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
 pub use load::{Load, Loaded, Stale};
-pub use lookup::Freshness;
 
 use crate::error::{Error, LoadError};
 use crate::expiry::Age;
@@ -58,44 +59,6 @@ use lookup::Call;
 /// ```
 pub struct Cache<K: Key, V: Value> {
     inner: Arc<Inner<K, V>>,
-}
-
-/// What a lookup says: the value, its known absence, or why there is neither.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Lookup<V> {
-    /// The value, and how fresh it is.
-    Hit(V, Freshness),
-    /// Known to have no value, and how fresh that knowledge is.
-    Negative(Freshness),
-    /// Not here, and why.
-    Miss(Reason),
-}
-
-impl<V> Lookup<V> {
-    /// The value, if there is one.
-    pub fn value(&self) -> Option<&V> {
-        match self {
-            Lookup::Hit(value, _) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The value itself, if there is one.
-    pub fn into_value(self) -> Option<V> {
-        match self {
-            Lookup::Hit(value, _) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// How fresh the answer is; `None` for a miss.
-    pub fn freshness(&self) -> Option<Freshness> {
-        match self {
-            Lookup::Hit(_, freshness) | Lookup::Negative(freshness) => Some(*freshness),
-            Lookup::Miss(_) => None,
-        }
-    }
 }
 
 impl<K: Key, V: Value> Cache<K, V> {

@@ -34,7 +34,7 @@ impl<K, V> Fallout<K, V> {
         Fallout { first: None, rest: Vec::new() }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, removed: Removed<K, V>) {
         if self.first.is_none() {
             self.first = Some(removed);

@@ -263,17 +263,24 @@ impl<K, V> Shard<K, V> {
         Some(changed)
     }
 
-    /// Puts an entry in, making room. What it replaced or pushed out falls out; an entry heavier than the whole shard
-    /// falls out itself.
+    /// Puts an entry in, making room; gives the entry it replaced. What it pushed out falls out; an entry heavier than
+    /// the whole shard falls out itself.
     #[inline]
-    pub(super) fn insert(&mut self, hash: u32, fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>)
+    pub(super) fn insert(
+        &mut self,
+        hash: u32,
+        fresh: Fresh<K, V>,
+        clock: &Clock,
+        out: &mut Fallout<K, V>,
+    ) -> Option<Removed<K, V>>
     where
         K: Hash + Eq,
     {
-        match self.find(hash, &fresh.key) {
-            Some(slot) => self.replace(slot, fresh, clock, out),
-            None => self.add(hash, fresh, clock, out),
+        if let Some(slot) = self.find(hash, &fresh.key) {
+            return Some(self.replace(slot, fresh, clock, out));
         }
+        self.add(hash, fresh, clock, out);
+        None
     }
 
     #[inline]
@@ -303,16 +310,16 @@ impl<K, V> Shard<K, V> {
         self.table.insert_unique(wide(hash), slot, |&slot| wide(links[slot as usize].hash));
     }
 
-    fn replace(&mut self, slot: u32, fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) {
-        let Some(entry) = self.slots[slot as usize].as_mut() else { return };
+    fn replace(&mut self, slot: u32, fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) -> Removed<K, V> {
+        let entry = self.slots[slot as usize].as_mut().expect("the table names full slots only");
         let cause = if expired(entry.life, clock) { Cause::Expired } else { Cause::Replaced };
         let value = std::mem::replace(&mut entry.value, fresh.value);
         self.order.hit(&mut self.links, slot, &mut entry.life);
         self.tally.count(cause);
-        out.push(Removed { key: fresh.key, value, cause });
         self.set_expiry(slot, fresh.expiry_ms);
         self.set_weight(slot, fresh.weight);
         self.make_room(0, out);
+        Removed { key: fresh.key, value, cause }
     }
 
     /// Takes one entry out.
@@ -391,6 +398,7 @@ impl<K, V> Shard<K, V> {
         while self.weight + weight > self.limit && self.evict(out) {}
     }
 
+    #[inline]
     fn evict(&mut self, out: &mut Fallout<K, V>) -> bool {
         let Some(slot) = self.order.victim(Entries { links: &mut self.links, slots: &mut self.slots }) else {
             return false;
@@ -399,6 +407,7 @@ impl<K, V> Shard<K, V> {
         true
     }
 
+    #[inline]
     fn take(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
         if let Some(entry) = self.slots[slot as usize].as_ref() {
             self.order.forget(&mut self.links, slot, entry.life);
@@ -406,7 +415,9 @@ impl<K, V> Shard<K, V> {
         self.vacate(slot, cause)
     }
 
-    /// Empties a slot that stands in no queue any more.
+    /// Empties a slot that stands in no queue any more. Inlined, because an entry returned through memory is read back
+    /// before its writes have settled: a fifth of an insertion's time.
+    #[inline(always)]
     fn vacate(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
         let link = self.links[slot as usize];
         if let Ok(found) = self.table.find_entry(wide(link.hash), |&other| other == slot) {

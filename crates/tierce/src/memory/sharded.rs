@@ -12,7 +12,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::time::Duration;
 
-use super::fallout::{Cause, Fallout};
+use super::fallout::{Cause, Fallout, Removed};
 use super::shard::{self, Found, Fresh, Read, Shard, Verdict};
 use super::stats::{Stats, Tally};
 use crate::clock::{Clock, NEVER, to_ms};
@@ -154,9 +154,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     {
         let hash = self.hash(key);
         let removed = self.lock(hash).shard.remove(hash as u32, key, &self.clock, Cause::Invalidated)?;
-        if let Some(tell) = &self.listener {
-            tell(&removed.key, &removed.value, removed.cause);
-        }
+        self.tell(&removed);
         (removed.cause == Cause::Invalidated).then_some(removed.value)
     }
 
@@ -179,11 +177,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
             let mut locked = self.lock_shard(shard);
             let gone = locked.shard.purge();
             drop(locked);
-            for removed in gone {
-                if let Some(tell) = &self.listener {
-                    tell(&removed.key, &removed.value, removed.cause);
-                }
-            }
+            gone.for_each(|removed| self.tell(&removed));
         }
     }
 
@@ -289,9 +283,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     fn expel(&self, mut locked: Locked<'_, K, V>, slot: u32, cause: Cause) {
         let removed = locked.shard.missed(slot, cause);
         drop(locked);
-        if let Some(tell) = &self.listener {
-            tell(&removed.key, &removed.value, removed.cause);
-        }
+        self.tell(&removed);
     }
 
     /// A look under the lock, uncounted; the closure sees the value and its expiry.
@@ -318,7 +310,10 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     /// Puts an entry in; the caller settles what fell out once it holds no lock of its own.
     pub(crate) fn put(&self, fresh: Fresh<K, V>, out: &mut Fallout<K, V>) {
         let hash = self.hash(&fresh.key);
-        self.lock(hash).shard.insert(hash as u32, fresh, &self.clock, out);
+        let replaced = self.lock(hash).shard.insert(hash as u32, fresh, &self.clock, out);
+        if let Some(replaced) = replaced {
+            out.push(replaced);
+        }
     }
 
     /// Takes an entry out; the caller settles it once it holds no lock of its own.
@@ -334,10 +329,15 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
     /// Tells the listener of what left, then drops it. Never under a lock.
     pub(crate) fn settle(&self, out: Fallout<K, V>) {
-        for removed in out.into_iter() {
-            if let Some(tell) = &self.listener {
-                tell(&removed.key, &removed.value, removed.cause);
-            }
+        if self.listener.is_some() {
+            out.into_iter().for_each(|removed| self.tell(&removed));
+        }
+    }
+
+    #[inline]
+    fn tell(&self, removed: &Removed<K, V>) {
+        if let Some(tell) = &self.listener {
+            tell(&removed.key, &removed.value, removed.cause);
         }
     }
 
@@ -359,18 +359,13 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
     fn insert_until(&self, key: K, value: V, ttl: Option<Duration>) -> Option<V> {
         let fresh = self.fresh(key, value, ttl);
+        let hash = self.hash(&fresh.key);
         let mut out = Fallout::new();
-        self.put(fresh, &mut out);
-        let mut replaced = None;
-        for removed in out.into_iter() {
-            if let Some(tell) = &self.listener {
-                tell(&removed.key, &removed.value, removed.cause);
-            }
-            if removed.cause == Cause::Replaced {
-                replaced = Some(removed.value);
-            }
-        }
-        replaced
+        let replaced = self.lock(hash).shard.insert(hash as u32, fresh, &self.clock, &mut out);
+        self.settle(out);
+        let replaced = replaced?;
+        self.tell(&replaced);
+        (replaced.cause == Cause::Replaced).then_some(replaced.value)
     }
 
     fn fresh(&self, key: K, value: V, ttl: Option<Duration>) -> Fresh<K, V> {

@@ -246,6 +246,7 @@ impl S3Fifo {
         self.lap.pushed(self.now);
     }
 
+    #[inline]
     fn leave<K, V>(&mut self, slot: u32, queue: u8, entries: &mut Entries<'_, K, V>) -> u32 {
         let hash = entries.links[slot as usize].hash;
         self.ghost.note(hash, self.now, queue == MAIN);

@@ -1,0 +1,32 @@
+//! What the core asks of a runtime.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A task or a sleep.
+pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
+/// Something that polls futures and wakes them later.
+///
+/// Implemented for tokio; implement it for an event loop of your own and [`enter`](super::enter) it around every poll. A task may be
+/// dropped at any time without having been finished (a runtime that stops does so); it must not be polled after the
+/// runtime said that it is not alive.
+pub trait Runtime: Send + Sync + 'static {
+    /// Runs a task to its end, independently of the caller.
+    fn spawn(&self, task: BoxFuture);
+
+    /// Ends after this time at the earliest.
+    fn sleep(&self, time: Duration) -> BoxFuture;
+
+    /// Whether its tasks still make progress.
+    fn alive(&self) -> bool;
+
+    /// How often those who wait for a load on this runtime must ask whether it is alive; `None` when a runtime that
+    /// stops drops its tasks at once, since a dropped load tells its waiters itself.
+    fn watch(&self) -> Option<Duration> {
+        Some(WATCH)
+    }
+}
+
+/// A tenth of a second: nobody who waits for a dead event loop waits noticeably longer than for a slow query.
+const WATCH: Duration = Duration::from_millis(100);
