@@ -23,6 +23,7 @@ mod hub;
 #[cfg(feature = "cache")]
 mod cache;
 
+#[cfg_attr(not(feature = "cache"), allow(dead_code, unused_imports, reason = "its crate-private face is the cache's"))]
 mod memory;
 
 #[cfg(feature = "testing")]
@@ -43,6 +44,7 @@ mod expiry;
 mod clock;
 #[cfg(feature = "cache")]
 mod error;
+#[cfg_attr(not(feature = "cache"), allow(dead_code, unreachable_pub, reason = "`Key` and `Value` are the cache's"))]
 mod key;
 #[cfg(all(feature = "cache", not(tierce_mutants)))]
 mod mutant;
@@ -51,6 +53,7 @@ pub mod mutant;
 #[cfg(feature = "cache")]
 mod random;
 mod reentry;
+#[cfg_attr(not(feature = "cache"), allow(dead_code, unreachable_pub, reason = "a memory alone counts by itself"))]
 mod stats;
 mod sync;
 

@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 
 use super::Policy;
 use super::fallout::{Cause, Fallout, Removed};
-use super::policy::{Entries, Order};
+use super::policy::{Entries, Order, Recalled};
 use super::slot::{Life, Link, NIL, Slot};
 use super::stats::Tally;
 use crate::clock::{Clock, NEVER};
@@ -276,15 +276,16 @@ impl<K, V> Shard<K, V> {
     where
         K: Hash + Eq,
     {
+        let recalled = self.order.recall(hash);
         if let Some(slot) = self.find(hash, &fresh.key) {
             return Some(self.replace(slot, fresh, clock, out));
         }
-        self.add(hash, fresh, clock, out);
+        self.add((hash, recalled), fresh, clock, out);
         None
     }
 
     #[inline]
-    fn add(&mut self, hash: u32, fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) {
+    fn add(&mut self, (hash, recalled): (u32, Recalled), fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) {
         let Fresh { key, value, weight, expiry_ms } = fresh;
         if self.expiring != 0 {
             self.sweep(SWEPT_AT_INSERT, clock.now_ms(), out);
@@ -295,7 +296,7 @@ impl<K, V> Shard<K, V> {
         }
         let full = self.weight + u64::from(weight) > self.limit;
         let entries = Entries { links: &mut self.links, slots: &mut self.slots };
-        let arrival = self.order.arrive(hash, full, entries);
+        let arrival = self.order.arrive(recalled, full, entries);
         if let Some(slot) = arrival.evicted {
             out.push(self.vacate(slot, Cause::Evicted));
         }

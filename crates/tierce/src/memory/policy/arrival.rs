@@ -2,6 +2,13 @@
 
 use crate::memory::slot::{Life, Link, Slot};
 
+/// A key that is looked up to be put in, and what the policy may remember of it.
+#[derive(Clone, Copy)]
+pub(in crate::memory) struct Recalled {
+    pub(super) hash: u32,
+    pub(super) matches: u32,
+}
+
 /// How a new key is received.
 pub(in crate::memory) struct Arrival {
     /// It was here not long ago, and deserves better than a newcomer's place.

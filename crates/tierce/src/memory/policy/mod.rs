@@ -8,7 +8,7 @@ mod s3fifo;
 
 use super::slot::{Life, Link};
 use arrival::Arrival;
-pub(super) use arrival::Entries;
+pub(super) use arrival::{Entries, Recalled};
 use lru::Lru;
 use s3fifo::S3Fifo;
 
@@ -47,11 +47,21 @@ impl Order {
         }
     }
 
+    /// A key is about to be looked up and perhaps put in.
+    #[inline]
+    pub(super) fn recall(&self, hash: u32) -> Recalled {
+        let matches = match self {
+            Order::S3Fifo(order) => order.recall(hash),
+            Order::Lru(_) => 0,
+        };
+        Recalled { hash, matches }
+    }
+
     /// A key that is not here is about to come in; whether the shard is full.
     #[inline]
-    pub(super) fn arrive<K, V>(&mut self, hash: u32, full: bool, mut entries: Entries<'_, K, V>) -> Arrival {
+    pub(super) fn arrive<K, V>(&mut self, key: Recalled, full: bool, mut entries: Entries<'_, K, V>) -> Arrival {
         match self {
-            Order::S3Fifo(order) => order.arrive(hash, full, &mut entries),
+            Order::S3Fifo(order) => order.arrive(key, full, &mut entries),
             Order::Lru(_) => Arrival { favoured: false, evicted: None },
         }
     }

@@ -27,7 +27,7 @@
 //! **Limits.** Recency-heavy streams stay behind LRU by some points, flat zipf at small capacities behind S3-FIFO by
 //! up to two (`bench memory --only hit_ratio`). The constants were fitted on six traces and checked on 15 others.
 
-use super::arrival::{Arrival, Entries};
+use super::arrival::{Arrival, Entries, Recalled};
 use super::ghost::{Ghost, Trace};
 use super::lap::Lap;
 use crate::memory::queue::Queue;
@@ -96,14 +96,20 @@ impl S3Fifo {
         }
     }
 
+    /// What the ghost may know of a key.
+    #[inline]
+    pub(super) fn recall(&self, hash: u32) -> u32 {
+        self.ghost.matches(hash)
+    }
+
     /// A key that is not here comes in; the shard may be full.
     #[inline]
-    pub(super) fn arrive<K, V>(&mut self, hash: u32, full: bool, entries: &mut Entries<'_, K, V>) -> Arrival {
+    pub(super) fn arrive<K, V>(&mut self, key: Recalled, full: bool, entries: &mut Entries<'_, K, V>) -> Arrival {
         self.now = self.now.wrapping_add(1);
         if full {
             self.measure();
         }
-        let trace = self.ghost.take(hash, self.now);
+        let trace = self.ghost.take(key.hash, key.matches, self.now);
         let returns = trace.filter(|trace| !trace.from_main);
         if !full {
             return Arrival { favoured: returns.is_some() && self.main_has_room(), evicted: None };
