@@ -74,10 +74,7 @@ impl Ages {
     pub(crate) fn times(&self, now_ms: u64, ttl: Option<Duration>, negative: bool, random: &Random) -> Times {
         let usual = if negative { self.negative_ttl_ms.min(self.ttl_ms) } else { self.ttl_ms };
         let ttl_ms = ttl.map_or(usual, to_ms);
-        if ttl_ms >= NEVER {
-            return Times { fresh_until_ms: NEVER, expiry_ms: NEVER, ttl_ms: NEVER, overdue: false };
-        }
-        let ttl_ms = self.jittered(ttl_ms, random);
+        let ttl_ms = if ttl_ms >= NEVER { NEVER } else { self.jittered(ttl_ms, random) };
         let fresh_until_ms = now_ms.saturating_add(ttl_ms).min(NEVER);
         let kept_ms = if negative { 0 } else { self.stale_ms() };
         let mut expiry_ms = fresh_until_ms.saturating_add(kept_ms).min(NEVER);
@@ -117,17 +114,34 @@ impl Ages {
 
     /// What may be done now with an entry.
     pub(crate) fn judge(&self, now_ms: u64, times: Times, cost_us: u32, random: &Random) -> Age {
-        if times.overdue {
-            return if now_ms < times.fresh_until_ms { Age::Throttled } else { Age::OnError };
-        }
         if now_ms < times.fresh_until_ms {
+            if times.overdue {
+                return Age::Throttled;
+            }
             return match self.early {
                 Early::Off => Age::Fresh,
                 early => early.judge(now_ms, times, cost_us, random),
             };
         }
-        let past_ms = now_ms - times.fresh_until_ms;
-        if past_ms < self.revalidate_ms { Age::Revalidate } else { Age::OnError }
+        if now_ms - self.ended_ms(times) < self.revalidate_ms { Age::Revalidate } else { Age::OnError }
+    }
+
+    /// When freshness ended of an entry that is past it: a failed load has written over `fresh_until_ms`.
+    fn ended_ms(&self, times: Times) -> u64 {
+        if times.overdue { times.expiry_ms.saturating_sub(self.stale_ms()) } else { times.fresh_until_ms }
+    }
+
+    /// Whether an entry may stand in for a load that failed now.
+    pub(crate) fn covers_errors(&self, now_ms: u64, times: Times) -> bool {
+        now_ms.saturating_sub(self.ended_ms(times)) < self.on_error_ms || mutant::on(Mutant::StaleWithoutLimit)
+    }
+
+    /// The times of an entry past its freshness whose load has just failed: served for a while without another, but not
+    /// past the time for which it may stand in.
+    pub(crate) fn throttled(&self, times: Times, now_ms: u64) -> Times {
+        let covered_until_ms = self.ended_ms(times).saturating_add(self.on_error_ms);
+        let fresh_until_ms = now_ms.saturating_add(self.throttle_ms).min(covered_until_ms);
+        Times { fresh_until_ms, overdue: true, ..times }
     }
 }
 

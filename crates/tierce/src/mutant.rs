@@ -69,7 +69,8 @@ mod switch {
         static ON: Cell<Mutant> = const { Cell::new(Mutant::Noop) };
     }
 
-    /// Turns one fault on for this thread.
+    /// Turns one fault on for this thread; under the model checker, whose threads share one thread of the system, for
+    /// all of them.
     pub fn plant(mutant: Mutant) {
         ON.set(mutant);
     }

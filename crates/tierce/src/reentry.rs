@@ -9,6 +9,8 @@
 
 use std::cell::Cell;
 
+use crate::sync::thread_local;
+
 /// How many memories deep foreign code may nest: keys whose `Eq` asks another memory are rare, and four of them in a
 /// row more likely a loop.
 const DEPTH: usize = 4;

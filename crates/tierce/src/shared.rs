@@ -60,6 +60,11 @@ impl Shared {
             let cache: Arc<dyn Any + Send + Sync> = cache;
             return Ok(cache.downcast().unwrap_or_else(|_| unreachable!("its type was compared")));
         }
+        // Names of caches that are gone are forgotten, at the latest when they are as many as the others.
+        let live = |known: &Registered| known.cache.strong_count() > 0;
+        if caches.len() == caches.capacity() {
+            caches.retain(|_, known| live(known));
+        }
         let cache = make();
         let weak: Weak<C> = Arc::downgrade(&cache);
         caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version });

@@ -1,13 +1,21 @@
-//! Locks and atomics: std's, or shuttle's when the model checker runs the crate.
+//! Locks, atomics and what a thread keeps to itself: std's, or shuttle's when the model checker runs the crate.
+//!
+//! The model checker's threads all live on one thread of the system, so what is theirs alone has to be shuttle's too.
 //!
 //! A panic while a lock is held leaves nothing half-done (each file that locks says why), so poison is ignored:
 //! one user's panicking `Eq` must not take the cache from everybody else.
 
 #[cfg(not(tierce_shuttle))]
-pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+pub(crate) use std::{
+    sync::{Mutex, MutexGuard, atomic},
+    thread_local,
+};
 
 #[cfg(tierce_shuttle)]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
+pub(crate) use shuttle::{
+    sync::{Mutex, MutexGuard, atomic},
+    thread_local,
+};
 
 use std::sync::PoisonError;
 

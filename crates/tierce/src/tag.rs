@@ -97,6 +97,10 @@ impl Tags {
         let mut table = lock(&self.table);
         let cell = table.cell(name);
         self.advance(&cell.changed_at);
+        drop(cell);
+        let forgotten = table.forget_unused();
+        drop(table);
+        drop(forgotten);
     }
 
     /// Ends every entry.

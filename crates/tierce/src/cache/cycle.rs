@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, thread_local};
 
 /// One load, whatever its cache's types.
 pub(crate) struct Node {
@@ -20,7 +20,7 @@ pub(crate) struct Node {
 }
 
 /// Edges are added and searched by one thread at a time: of two waits that close a circle, the second sees it.
-static GRAPH: std::sync::Mutex<()> = std::sync::Mutex::new(());
+static GRAPH: Mutex<()> = Mutex::new(());
 
 thread_local! {
     static POLLED: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
@@ -42,20 +42,25 @@ impl Node {
         struct Pop;
         impl Drop for Pop {
             fn drop(&mut self) {
-                let popped = POLLED.with_borrow_mut(Vec::pop);
+                let popped = POLLED.with(|stack| stack.borrow_mut().pop());
                 drop(popped);
             }
         }
-        POLLED.with_borrow_mut(|stack| stack.push(Arc::clone(self)));
+        POLLED.with(|stack| stack.borrow_mut().push(Arc::clone(self)));
         let _pop = Pop;
         poll()
     }
 
+    /// Whether a load is being polled on this thread.
+    pub(crate) fn is_inside() -> bool {
+        POLLED.with(|stack| !stack.borrow().is_empty())
+    }
+
     /// Notes that the load being polled here, if any, waits for this one. `Err` if that would close a circle.
     pub(crate) fn wait_for(self: &Arc<Node>) -> Result<Option<Edge>, Circle> {
-        let stack = POLLED.with_borrow(Clone::clone);
+        let stack = POLLED.with(|stack| stack.borrow().clone());
         let Some(from) = stack.last() else { return Ok(None) };
-        let _one_at_a_time = GRAPH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one_at_a_time = lock(&GRAPH);
         if self.reaches(&stack) {
             return Err(Circle);
         }
@@ -87,7 +92,7 @@ pub(crate) struct Circle;
 
 impl Drop for Edge {
     fn drop(&mut self) {
-        let _one_at_a_time = GRAPH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one_at_a_time = lock(&GRAPH);
         let mut waits = lock(&self.from.waits_for);
         if let Some(edge) = waits.iter().position(|to| to.ptr_eq(&self.to)) {
             waits.swap_remove(edge);

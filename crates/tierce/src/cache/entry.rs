@@ -75,7 +75,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         if let Some(value) = self.cache.hit(self.key) {
             return Ok(value);
         }
-        self.load_value(load).await
+        self.look_and_load(load).await
     }
 
     /// The value or its known absence, loaded if neither is here. See
@@ -196,24 +196,17 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         Ok(self.cache.touch(self.key, self.call.ttl))
     }
 
-    /// The rest of [`get_or_load`](Entry::get_or_load), boxed, so that a hit's future stays small.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn load_value<L, F, E>(
-        self,
-        load: L,
-    ) -> Pin<Box<impl Future<Output = Result<V, LoadError<E>>> + use<'a, K, V, Q, L, F, E>>>
+    /// The rest of [`get_or_load`](Entry::get_or_load), when the value is not plainly fresh. It may be fresh all the
+    /// same, once its tags are compared: that takes no runtime and no allocation. Otherwise the path of a load is
+    /// boxed, so that a hit's future stays small.
+    pub(super) async fn look_and_load<L, F, E>(self, load: L) -> Result<V, LoadError<E>>
     where
         L: FnOnce() -> F,
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let path = Path { cache: self.cache, key: self.key, call: self.call };
-        Box::pin(async move {
-            let sight = path.cache.sight(path.key);
-            let served = path.get_or_load(sight, value_loader(load)).await?;
-            Ok(served.value.expect("a lookup that accepts values only ends with one"))
-        })
+        let served = self.serve(value_loader(load)).await?;
+        Ok(served.value.expect("a lookup that accepts values only ends with one"))
     }
 
     /// A look at memory; on anything but a fresh value the path of a load, boxed, so that a hit's future stays small.
@@ -224,9 +217,10 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let sight = match self.cache.sight(self.key) {
-            Some(Sight { value, age: Age::Fresh }) if value.is_some() || self.call.accepts == Accepts::Absence => {
-                return Ok(Served { value, freshness: Freshness::Fresh });
+        let accepted = |sight: &Sight<V>| sight.value.is_some() || self.call.accepts == Accepts::Absence;
+        let sight = match self.cache.sight(self.key, accepted) {
+            Some(sight) if sight.age == Age::Fresh && accepted(&sight) => {
+                return Ok(Served { value: sight.value, freshness: Freshness::Fresh });
             }
             other => other,
         };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::flight::{Flight, Landed, Outcome};
 use super::gone::Reason;
+use super::held::Held;
 use super::inner::Inner;
 use super::load::{Keep, Loaded};
 use super::run::Ground;
-use crate::expiry::Times;
 use crate::key::{Key, Value};
 use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
@@ -22,10 +22,10 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// comes before all three or after all three.
     pub(super) fn land(
         &self,
-        flight: &Arc<Flight<K, V>>,
+        (flight, ground): (&Arc<Flight<K, V>>, Ground),
         loaded: Loaded<V>,
         took: Duration,
-        ground: Ground,
+        out: &mut Fallout<K, Held<V>>,
     ) -> Outcome<V> {
         self.counters.loaded_in(took);
         let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
@@ -39,24 +39,24 @@ impl<K: Key, V: Value> Inner<K, V> {
             let key = flight.key.clone();
             fresh = Some(self.fresh(key, value.clone(), (ttl, weight), tags.clone(), began, cost_us));
         }
-        self.note_unkept(flight, keep, stands_by_tags);
 
-        let mut out = Fallout::new();
         let mut slice = self.flights.lock(flight.hash);
         let stands = slice.remove(flight) || unfenced(ground);
         match fresh.take() {
-            Some(fresh) if stands => self.memory.put(fresh, &mut out),
+            Some(fresh) if stands => self.memory.put(fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
-            None if stands => self.memory.take(&flight.key, &mut out),
+            None if stands => self.memory.take(&flight.key, out),
             unkept => fresh = unkept,
         }
         drop(slice);
 
-        if !stands || !stands_by_tags {
+        if keep == Keep::No {
+            self.gone.note(flight.hash, Reason::NotKept);
+        } else if !stands || !stands_by_tags {
+            self.gone.note(flight.hash, Reason::Refused);
             Counters::bump(&self.counters.refused);
         }
         drop(fresh);
-        self.memory.settle(out);
         Outcome::Landed(Arc::new(Landed { value, tags }))
     }
 
@@ -79,14 +79,6 @@ impl<K: Key, V: Value> Inner<K, V> {
         if late { self.hub.tags.epoch() } else { began }
     }
 
-    fn note_unkept(&self, flight: &Flight<K, V>, keep: Keep, stands_by_tags: bool) {
-        if keep == Keep::No {
-            self.gone.note(flight.hash, Reason::NotKept);
-        } else if !stands_by_tags {
-            self.gone.note(flight.hash, Reason::Refused);
-        }
-    }
-
     /// A load that brought nothing: its flight goes, and a stale value is left alone for a while.
     pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) -> Outcome<V> {
         Counters::bump(&self.counters.load_errors);
@@ -106,8 +98,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.memory.amend(&flight.key, |_, held, _, expiry_ms| {
             let times = held.times(*expiry_ms);
             if now_ms >= times.fresh_until_ms {
-                let fresh_until_ms = now_ms.saturating_add(self.ages.throttle_ms);
-                held.set_times(Times { fresh_until_ms, overdue: true, ..times });
+                let throttled = self.ages.throttled(times, now_ms);
+                held.set_times(throttled);
             }
         });
     }

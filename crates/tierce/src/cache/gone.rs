@@ -69,13 +69,12 @@ impl Gone {
 }
 
 impl Reason {
-    /// The reason that a cause of leaving is; an entry that was replaced is there.
+    /// The reason that a cause of leaving is. An entry that was replaced is there, and whoever invalidates says why.
     pub(crate) fn of(cause: Cause) -> Option<Reason> {
         match cause {
             Cause::Evicted => Some(Reason::Evicted),
             Cause::Expired => Some(Reason::Expired),
-            Cause::Replaced => None,
-            Cause::Invalidated => Some(Reason::Invalidated),
+            Cause::Replaced | Cause::Invalidated => None,
             Cause::Purged => Some(Reason::Purged),
         }
     }

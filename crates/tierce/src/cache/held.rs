@@ -67,9 +67,12 @@ impl<V> Held<V> {
     /// The comparison itself.
     pub(crate) fn fallen(&self, tags: &Tags, purged_at: &AtomicU64) -> bool {
         let good_at = self.good_at();
-        tags.purged_since(good_at)
-            || purged_at.load(Ordering::Acquire) > good_at
-            || self.tags().any(|cell| cell.changed_since(good_at))
+        self.purged(tags, purged_at) || self.tags().any(|cell| cell.changed_since(good_at))
+    }
+
+    /// The part of the comparison that is about purges.
+    pub(crate) fn purged(&self, tags: &Tags, purged_at: &AtomicU64) -> bool {
+        tags.purged_since(self.good_at()) || purged_at.load(Ordering::Acquire) > self.good_at()
     }
 
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Arc<Cell>> {

@@ -60,6 +60,13 @@ pub(crate) enum Accepts {
     Absence,
 }
 
+/// Why a stale value is to stand in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Because {
+    Slow,
+    Failed,
+}
+
 /// A live entry, as a lookup sees it.
 pub(crate) struct Sight<V> {
     pub(crate) value: Option<V>,
@@ -67,14 +74,18 @@ pub(crate) struct Sight<V> {
 }
 
 impl<K: Key, V: Value> Inner<K, V> {
-    /// What memory has for a key: a counted lookup.
-    #[inline]
-    pub(crate) fn sight<Q>(&self, key: &Q) -> Option<Sight<V>>
+    /// What memory has for a key: a counted lookup, a hit if the closure says that the sight serves it.
+    pub(crate) fn sight<Q>(&self, key: &Q, serves: impl FnOnce(&Sight<V>) -> bool) -> Option<Sight<V>>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let epoch = self.hub.tags.epoch();
-        self.memory.read(key, |found| self.judge(found, epoch))
+        let mut reason = None;
+        let sight = self.memory.read(key, |found| self.judge(found, epoch, &mut reason, serves));
+        if let Some(reason) = reason {
+            self.gone.note(self.memory.hash(key), reason);
+        }
+        sight
     }
 
     /// A plainly fresh value, counted; `None` counts nothing, and is for [`sight`](Inner::sight) to go into.
@@ -90,20 +101,26 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.memory.hit(key, |held, now_ms| held.plainly_fresh(epoch, now_ms).cloned())
     }
 
-    fn judge(&self, mut found: Found<'_, Held<V>>, epoch: u64) -> Verdict<Sight<V>> {
+    fn judge(
+        &self,
+        mut found: Found<'_, Held<V>>,
+        epoch: u64,
+        reason: &mut Option<Reason>,
+        serves: impl FnOnce(&Sight<V>) -> bool,
+    ) -> Verdict<Sight<V>> {
         if !found.value.stands(epoch, &self.hub.tags, &self.purged_at) {
-            return Verdict::Gone(Cause::Invalidated);
+            let purged = found.value.purged(&self.hub.tags, &self.purged_at);
+            *reason = Some(if purged { Reason::Purged } else { Reason::TagInvalidated });
+            return Verdict::Gone(if purged { Cause::Purged } else { Cause::Invalidated });
         }
         let times = found.value.times(found.expiry_ms());
         let age = self.ages.judge(found.now_ms, times, found.value.cost_us(), &self.hub.random);
-        let held = &*found.value;
-        let sight = Sight { value: held.value.clone(), age };
-        match age {
-            Age::OnError => return Verdict::Miss(sight),
-            Age::Revalidate | Age::Throttled => found.tally.stale_hits += 1,
-            Age::Fresh | Age::Early => {}
+        let sight = Sight { value: found.value.value.clone(), age };
+        if age == Age::OnError || !serves(&sight) {
+            return Verdict::Miss(sight);
         }
-        found.tally.negative_hits += u64::from(held.value.is_none());
+        found.tally.stale_hits += u64::from(matches!(age, Age::Revalidate | Age::Throttled));
+        found.tally.negative_hits += u64::from(sight.value.is_none());
         if self.ages.idle_ms > 0 {
             self.slide(&mut found, times);
         }
@@ -155,12 +172,14 @@ impl<K: Key, V: Value> Inner<K, V> {
         fresh == Some(true)
     }
 
-    /// The value past its freshness that may stand in for a failed or slow load.
-    pub(crate) fn stale<Q>(&self, key: &Q) -> Option<Option<V>>
+    /// The value that may stand in for a load that is slow or failed.
+    pub(crate) fn stale<Q>(&self, key: &Q, because: Because) -> Option<Option<V>>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        self.look(key, |held, _| held.value.clone())
+        let now_ms = self.hub.clock.now_ms();
+        let covers = |times| because == Because::Slow || self.ages.covers_errors(now_ms, times);
+        self.look(key, |held, times| covers(times).then(|| held.value.clone())).flatten()
     }
 
     /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.

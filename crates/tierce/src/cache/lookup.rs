@@ -20,9 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
+use super::cycle::Node;
 use super::flight::{AnyError, Flight, Outcome};
 use super::gone::Reason;
-use super::inner::{Accepts, Inner, Limits, Sight};
+use super::inner::{Accepts, Because, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
 use super::permits::Queued;
 use super::run::{Ground, Guard, LoadFuture, run};
@@ -246,7 +247,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let guard = Guard::new(self.cache, flight, ground);
-        let queued: Option<Queued> = match &self.cache.permits {
+        // A load inside a load runs on its parent's permit: it would wait for itself.
+        let queued: Option<Queued> = match self.cache.permits.as_ref().filter(|_| !Node::is_inside()) {
             None => None,
             Some(permits) => match permits.queue() {
                 Ok(queued) => Some(queued),
@@ -261,7 +263,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {
             Box::pin(async move {
                 let loaded = future.await.map_err(|error| -> AnyError { Arc::new(error) })?;
-                Ok(Loaded { ttl: loaded.ttl.or(ttl), ..loaded })
+                // The call's ttl is its value's; an absence is believed for the cache's time.
+                let ttl = loaded.ttl.or(ttl.filter(|_| loaded.value.is_some()));
+                Ok(Loaded { ttl, ..loaded })
             })
         });
         flight.runtime.spawn(Box::pin(run(guard, queued, future)));
@@ -292,7 +296,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             match waiter.end(patience).await {
                 Waited::Outcome(outcome) => break outcome,
                 Waited::Soft => {
-                    if let Some(stale) = self.stale() {
+                    if let Some(stale) = self.stale(Because::Slow) {
                         return Next::Return(Ok(stale));
                     }
                 }
@@ -332,14 +336,14 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.
     fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Next<V, E> {
         let covered = self.call.on_failure == OnFailure::Stale && self.cache.tolerated(&outcome);
-        match covered.then(|| self.stale()).flatten() {
+        match covered.then(|| self.stale(Because::Failed)).flatten() {
             Some(stale) => Next::Return(Ok(stale)),
             None => Next::Return(Err(error)),
         }
     }
 
-    fn stale(&self) -> Option<Served<V>> {
-        let value = self.cache.stale(self.key).filter(|value| self.accepts(value.as_ref()))?;
+    fn stale(&self, because: Because) -> Option<Served<V>> {
+        let value = self.cache.stale(self.key, because).filter(|value| self.accepts(value.as_ref()))?;
         Counters::bump(&self.cache.counters.stale_served);
         Some(Served { value, freshness: Freshness::Stale })
     }

@@ -31,7 +31,7 @@ use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
-use inner::Inner;
+use inner::{Inner, Sight};
 use lookup::Call;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
@@ -84,7 +84,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         if let Some(value) = self.inner.hit(key) {
             return Ok(value);
         }
-        self.entry(key).load_value(load).await
+        self.entry(key).look_and_load(load).await
     }
 
     /// The value or its known absence; loaded if neither is here. An absence (`Ok(None)`) is kept as a negative entry,
@@ -114,8 +114,9 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let sight = self.inner.sight(key)?;
-        matches!(sight.age, Age::Fresh | Age::Early).then_some(sight.value).flatten()
+        let is_fresh = |sight: &Sight<V>| matches!(sight.age, Age::Fresh | Age::Early);
+        let sight = self.inner.sight(key, is_fresh)?;
+        is_fresh(&sight).then_some(sight.value).flatten()
     }
 
     /// What is here, how fresh, or why not. Loads nothing.
@@ -124,7 +125,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let Some(sight) = self.inner.sight(key) else {
+        let Some(sight) = self.inner.sight(key, |_| true) else {
             return Lookup::Miss(self.inner.gone.reason(self.inner.memory.hash(key)));
         };
         let freshness = match sight.age {

@@ -12,6 +12,7 @@ use super::load::Loaded;
 use super::permits::{Permit, Queued};
 use crate::error::panic_message;
 use crate::key::{Key, Value};
+use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
 
@@ -53,10 +54,11 @@ impl<K: Key, V: Value> Guard<K, V> {
     fn end(&mut self, outcome: Outcome<V>) {
         if !self.ended {
             self.ended = true;
+            // Counted before it is told: who was woken must not see his load running.
+            self.cache.counters.loading.fetch_sub(1, crate::sync::atomic::Ordering::Relaxed);
             if !(mutant::on(Mutant::PanicUnpublished) && matches!(outcome, Outcome::Panicked(_))) {
                 self.flight.publish(outcome);
             }
-            self.cache.counters.loading.fetch_sub(1, crate::sync::atomic::Ordering::Relaxed);
             self.cache.hub.running.end();
         }
     }
@@ -109,8 +111,14 @@ pub(crate) async fn run<K: Key, V: Value>(
     });
     let ended = pin!(ended).await;
     let took = cache.hub.clock.precise().saturating_sub(started);
+    let mut out = Fallout::new();
     let outcome = match ended {
-        Ended::Result(Ok(loaded)) => cache.land(&flight, loaded, took, guard.ground),
+        Ended::Result(Ok(loaded)) => {
+            // Weighers, clones and `Eq` are foreign code: what panics there is the load's panic.
+            let ground = guard.ground;
+            let landed = catch_unwind(AssertUnwindSafe(|| cache.land((&flight, ground), loaded, took, &mut out)));
+            landed.unwrap_or_else(|payload| cache.ended_badly(&flight, Outcome::Panicked(panic_message(&*payload))))
+        }
         Ended::Result(Err(error)) => cache.ended_badly(&flight, Outcome::Failed(error)),
         Ended::Panic(payload) => cache.ended_badly(&flight, Outcome::Panicked(panic_message(&*payload))),
         Ended::Timeout => cache.ended_badly(&flight, Outcome::Timeout),
@@ -118,7 +126,8 @@ pub(crate) async fn run<K: Key, V: Value>(
     };
     drop(permit);
     guard.end(outcome);
-    // Only now, when everybody has been told: dropping the loader's future is foreign code.
+    // Only now, when everybody has been told: listeners and the drop of the loader's future are foreign code.
+    cache.memory.settle(out);
     drop(load);
 }
 

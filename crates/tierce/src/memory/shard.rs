@@ -90,6 +90,13 @@ pub(super) enum Read<R> {
     Gone(u32, Cause),
 }
 
+/// Where a key is, or would come in, as long as the lock is held.
+pub(super) struct Place {
+    hash: u32,
+    recalled: Recalled,
+    slot: Option<u32>,
+}
+
 /// A new entry.
 pub(crate) struct Fresh<K, V> {
     pub(crate) key: K,
@@ -258,30 +265,37 @@ impl<K, V> Shard<K, V> {
         let (mut weight, mut expiry_ms) = (old, entry.life.expiry_ms());
         let changed = change(&entry.key, &mut entry.value, &mut weight, &mut expiry_ms);
         self.set_expiry(slot, expiry_ms);
-        self.set_weight(slot, weight);
-        self.make_room(0, out);
+        self.reweigh(slot, weight, out);
         Some(changed)
     }
 
-    /// Puts an entry in, making room; gives the entry it replaced. What it pushed out falls out; an entry heavier than
-    /// the whole shard falls out itself.
+    /// Where a key is, or would come in.
     #[inline]
-    pub(super) fn insert(
-        &mut self,
-        hash: u32,
-        fresh: Fresh<K, V>,
-        clock: &Clock,
-        out: &mut Fallout<K, V>,
-    ) -> Option<Removed<K, V>>
+    pub(super) fn seek(&self, hash: u32, key: &K) -> Place
     where
         K: Hash + Eq,
     {
         let recalled = self.order.recall(hash);
-        if let Some(slot) = self.find(hash, &fresh.key) {
-            return Some(self.replace(slot, fresh, clock, out));
+        Place { hash, recalled, slot: self.find(hash, key) }
+    }
+
+    /// Puts an entry in at its place, making room; gives the entry it replaced. What it pushed out falls out; an entry
+    /// heavier than the whole shard falls out itself.
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        place: Place,
+        fresh: Fresh<K, V>,
+        clock: &Clock,
+        out: &mut Fallout<K, V>,
+    ) -> Option<Removed<K, V>> {
+        match place.slot {
+            Some(slot) => Some(self.replace(slot, fresh, clock, out)),
+            None => {
+                self.add((place.hash, place.recalled), fresh, clock, out);
+                None
+            }
         }
-        self.add((hash, recalled), fresh, clock, out);
-        None
     }
 
     #[inline]
@@ -318,8 +332,7 @@ impl<K, V> Shard<K, V> {
         self.order.hit(&mut self.links, slot, &mut entry.life);
         self.tally.count(cause);
         self.set_expiry(slot, fresh.expiry_ms);
-        self.set_weight(slot, fresh.weight);
-        self.make_room(0, out);
+        self.reweigh(slot, fresh.weight, out);
         Removed { key: fresh.key, value, cause }
     }
 
@@ -467,9 +480,15 @@ impl<K, V> Shard<K, V> {
         entry.life.set_expiry_ms(expiry_ms);
     }
 
-    fn set_weight(&mut self, slot: u32, weight: u32) {
+    /// Gives an entry its new weight. One that has become heavier than the whole shard goes, alone.
+    fn reweigh(&mut self, slot: u32, weight: u32, out: &mut Fallout<K, V>) {
         let old = std::mem::replace(&mut self.links[slot as usize].weight, weight);
         self.weight = self.weight - u64::from(old) + u64::from(weight);
+        if u64::from(weight) > self.limit {
+            out.push(self.take(slot, Cause::Evicted));
+        } else {
+            self.make_room(0, out);
+        }
     }
 }
 

@@ -127,7 +127,8 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         let mut locked = self.lock(hash);
         let kept = locked.shard.peek(hash as u32, key, &self.clock, |value, _| value.clone());
         if kept.is_none() {
-            locked.shard.insert(hash as u32, fresh, &self.clock, &mut out);
+            let place = locked.shard.seek(hash as u32, &fresh.key);
+            locked.shard.insert(place, fresh, &self.clock, &mut out);
         }
         drop(locked);
         self.settle(out);
@@ -309,11 +310,18 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
     /// Puts an entry in; the caller settles what fell out once it holds no lock of its own.
     pub(crate) fn put(&self, fresh: Fresh<K, V>, out: &mut Fallout<K, V>) {
-        let hash = self.hash(&fresh.key);
-        let replaced = self.lock(hash).shard.insert(hash as u32, fresh, &self.clock, out);
-        if let Some(replaced) = replaced {
+        if let Some(replaced) = self.place(fresh, out) {
             out.push(replaced);
         }
+    }
+
+    /// Puts an entry in. A panic of the key's `Eq` drops the entry after the lock, since it was made before.
+    #[inline]
+    fn place(&self, fresh: Fresh<K, V>, out: &mut Fallout<K, V>) -> Option<Removed<K, V>> {
+        let hash = self.hash(&fresh.key);
+        let mut locked = self.lock(hash);
+        let place = locked.shard.seek(hash as u32, &fresh.key);
+        locked.shard.insert(place, fresh, &self.clock, out)
     }
 
     /// Takes an entry out; the caller settles it once it holds no lock of its own.
@@ -359,9 +367,8 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
     fn insert_until(&self, key: K, value: V, ttl: Option<Duration>) -> Option<V> {
         let fresh = self.fresh(key, value, ttl);
-        let hash = self.hash(&fresh.key);
         let mut out = Fallout::new();
-        let replaced = self.lock(hash).shard.insert(hash as u32, fresh, &self.clock, &mut out);
+        let replaced = self.place(fresh, &mut out);
         self.settle(out);
         let replaced = replaced?;
         self.tell(&replaced);
@@ -376,13 +383,13 @@ impl<K: Hash + Eq, V> Memory<K, V> {
 
     fn remove_where(&self, cause: Cause, mut name: impl FnMut(&K, &V, u64) -> bool) -> usize {
         let mut count = 0;
-        for shard in &self.shards {
+        for part in &self.shards {
             let mut next = Some(0);
             while let Some(from) = next {
-                let mut out = Fallout::new();
-                next = self.lock_shard(shard).shard.remove_where((from, shard::CHUNK), cause, &mut out, &mut name);
-                count += out.len();
-                self.settle(out);
+                let mut told = Told { memory: self, out: Fallout::new() };
+                let chunk = (from, shard::CHUNK);
+                next = self.lock_shard(part).shard.remove_where(chunk, cause, &mut told.out, &mut name);
+                count += told.out.len();
             }
         }
         count
@@ -397,6 +404,18 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     pub(super) fn lock_shard<'a>(&self, shard: &'a Padded<Mutex<Shard<K, V>>>) -> Locked<'a, K, V> {
         let entered = Entered::new(std::ptr::from_ref(self).addr());
         Locked { shard: lock(&shard.0), _entered: entered }
+    }
+}
+
+/// Tells of what left when it is dropped, and so also of what left before a predicate panicked.
+struct Told<'a, K: Hash + Eq, V> {
+    memory: &'a Memory<K, V>,
+    out: Fallout<K, V>,
+}
+
+impl<K: Hash + Eq, V> Drop for Told<'_, K, V> {
+    fn drop(&mut self) {
+        self.memory.settle(std::mem::replace(&mut self.out, Fallout::new()));
     }
 }
 

@@ -11,9 +11,12 @@ mod tokio;
 mod tokio;
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 pub use face::{BoxFuture, Runtime};
+
+use crate::sync::thread_local;
 
 thread_local! {
     static ENTERED: RefCell<Vec<Arc<dyn Runtime>>> = const { RefCell::new(Vec::new()) };
@@ -23,17 +26,17 @@ thread_local! {
 ///
 /// An event loop that is not tokio calls this around each poll of its tasks.
 pub fn enter(runtime: Arc<dyn Runtime>) -> Guard {
-    ENTERED.with_borrow_mut(|entered| entered.push(runtime));
-    Guard(())
+    ENTERED.with(|entered| entered.borrow_mut().push(runtime));
+    Guard(PhantomData)
 }
 
 /// Ends what [`enter`] began.
 #[must_use = "the runtime is left when this is dropped"]
-pub struct Guard(());
+pub struct Guard(PhantomData<*const ()>); // Not Send: it leaves what its own thread entered.
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let left = ENTERED.with_borrow_mut(Vec::pop);
+        let left = ENTERED.with(|entered| entered.borrow_mut().pop());
         // Dropped here, when the list is free again: a runtime's own drop may enter another.
         drop(left);
     }
@@ -44,7 +47,7 @@ impl Drop for Guard {
 /// # Panics
 /// When there is none: a lookup that may load must be polled by a runtime.
 pub(crate) fn current() -> Arc<dyn Runtime> {
-    let entered = ENTERED.with_borrow(|entered| entered.last().cloned());
+    let entered = ENTERED.with(|entered| entered.borrow().last().cloned());
     entered.or_else(tokio::current).expect(
         "no runtime here: call lookups that may load from a tokio task (feature `tokio`), or enter a runtime first \
          with tierce::runtime::enter",

@@ -1,5 +1,5 @@
 //! The mistakes of the guide that this project was born from, as far as they concern one process: one test each, with
-//! the mistake's number in `facts/reliability.md`, section 1.
+//! the number that the review of that guide gave it.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
