@@ -50,7 +50,7 @@ pub(super) type Listener<K, V> = Box<dyn Fn(&K, &V, Cause) + Send + Sync>;
 /// [`invalidate_where`](Memory::invalidate_where), into the memory that is running it, panics and changes nothing:
 /// the shard's lock is held there. Calls from `Hash`, `Drop`, listeners and weighers are served.
 pub struct Memory<K, V> {
-    pub(super) shards: Box<[Padded<Mutex<Shard<K, V>>>]>,
+    pub(super) shards: Shards<K, V>,
     pub(super) mask: usize,
     pub(super) hasher: Hasher,
     pub(super) clock: Clock,
@@ -58,6 +58,8 @@ pub struct Memory<K, V> {
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) listener: Option<Listener<K, V>>,
 }
+
+pub(super) type Shards<K, V> = Box<[Padded<Mutex<Shard<K, V>>>]>;
 
 /// Keeps two shards' locks off each other's cache lines (and off the pair that the prefetcher takes).
 #[repr(align(128))]

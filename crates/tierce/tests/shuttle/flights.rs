@@ -44,19 +44,35 @@ fn at_rest(hub: &Hub, cache: &Cache<u8, u64>) {
     assert_eq!(cache.stats().loading, 0);
 }
 
+/// Lookups while their key is invalidated.
+pub(crate) fn no_load_outlives_its_key() {
+    let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
+    let readers = [reader(&cache, &source, 2), reader(&cache, &source, 2)];
+    for _ in 0..2 {
+        let value = source.write();
+        on_threads(cache.invalidate(&1)).expect("there is no store to fail");
+        source.announce(value);
+    }
+    readers.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
+    at_rest(&hub, &cache);
+}
+
+/// A refresh that is called while older loads run.
+pub(crate) fn a_refresh_is_as_new_as_its_call() {
+    let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
+    let readers = [reader(&cache, &source, 1), reader(&cache, &source, 1)];
+    let value = source.write();
+    let shared = Arc::clone(&source);
+    let load = || async move { shared.load(ANY).await };
+    let refreshed = on_threads(cache.refresh(&1, load)).expect("the load does not fail");
+    assert!(refreshed >= value, "{refreshed} was brought by a refresh after {value} had been written");
+    readers.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
+    at_rest(&hub, &cache);
+}
+
 #[test]
 fn nothing_older_than_an_invalidation_is_served() {
-    crate::check(|| {
-        let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
-        let readers = [reader(&cache, &source, 2), reader(&cache, &source, 2)];
-        for _ in 0..2 {
-            let value = source.write();
-            on_threads(cache.invalidate(&1)).expect("there is no store to fail");
-            source.announce(value);
-        }
-        readers.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
-        at_rest(&hub, &cache);
-    });
+    crate::check(no_load_outlives_its_key);
 }
 
 #[test]
@@ -82,17 +98,7 @@ fn nothing_older_than_any_change_is_served() {
 
 #[test]
 fn a_refresh_brings_what_was_there_when_it_was_called() {
-    crate::check(|| {
-        let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
-        let readers = [reader(&cache, &source, 1), reader(&cache, &source, 1)];
-        let value = source.write();
-        let shared = Arc::clone(&source);
-        let load = || async move { shared.load(ANY).await };
-        let refreshed = on_threads(cache.refresh(&1, load)).expect("the load does not fail");
-        assert!(refreshed >= value, "{refreshed} was brought by a refresh after {value} had been written");
-        readers.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
-        at_rest(&hub, &cache);
-    });
+    crate::check(a_refresh_is_as_new_as_its_call);
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Planted faults that only two threads can show: each has to be caught, and the control has to survive.
+//! Planted faults under the model checker: each has to be caught, and the control has to survive. One of them,
+//! `EpochBeforeCell`, shows to two threads alone; the others show that the checks look where they should.
 
 use std::panic::catch_unwind;
 
 use shuttle::scheduler::RandomScheduler;
 use tierce::mutant::{Mutant, plant};
 
-use crate::tags;
+use crate::{flights, tags};
 
 /// Schedules after which a fault counts as not caught.
 const SCHEDULES: usize = 20_000;
@@ -35,6 +36,14 @@ fn tags_stamped_after_the_load_are_caught() {
 }
 
 #[test]
+fn flights_that_outlive_an_invalidation_are_caught() {
+    assert!(caught(Mutant::FlightNotDetached, SCHEDULES, flights::no_load_outlives_its_key));
+    assert!(caught(Mutant::NoFence, SCHEDULES, flights::no_load_outlives_its_key));
+    assert!(caught(Mutant::RefreshJoinsOlder, SCHEDULES, flights::a_refresh_is_as_new_as_its_call));
+}
+
+#[test]
 fn the_control_survives() {
+    assert!(!caught(Mutant::Noop, 1000, flights::no_load_outlives_its_key));
     assert!(!caught(Mutant::Noop, 1000, tags::no_hit_outlives_its_tag));
 }

@@ -91,10 +91,9 @@ impl Ghost {
         let time = (now >> self.step) as u16;
         let Some(set) = self.sets.get_mut(place) else { return };
         let mut ages = [0_u16; WAYS];
-        for way in 0..WAYS {
-            let known = set.prints[way] & PRINT;
-            let reusable = known == 0 || known == print;
-            ages[way] = time.wrapping_sub(set.times[way]) | u16::from(reusable).wrapping_neg();
+        for (age, (then, known)) in ages.iter_mut().zip(set.times.iter().zip(&set.prints)) {
+            let reusable = known & PRINT == 0 || known & PRINT == print;
+            *age = time.wrapping_sub(*then) | u16::from(reusable).wrapping_neg();
         }
         let (mut best, mut oldest) = (0, ages[0]);
         for (way, &age) in ages.iter().enumerate().skip(1) {
@@ -107,7 +106,7 @@ impl Ghost {
 
     #[inline]
     fn place(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.sets.len() as u64 >> 32) as usize
+        ((u64::from(hash) * self.sets.len() as u64) >> 32) as usize
     }
 }
 
