@@ -17,6 +17,7 @@ use crate::runtime;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::tag;
+use crate::trace;
 
 /// What the caches of one application share: tags, a clock, statistics.
 ///
@@ -86,6 +87,7 @@ impl Hub {
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         tag::check(tag, "invalidate_tag")?;
         self.shared.tags.invalidate(tag);
+        trace::tag_invalidated(tag);
         Ok(())
     }
 

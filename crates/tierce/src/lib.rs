@@ -29,6 +29,9 @@ mod memory;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(feature = "metrics")]
+mod metrics;
+
 #[cfg(feature = "cache")]
 pub mod runtime;
 
@@ -56,6 +59,12 @@ mod reentry;
 #[cfg_attr(not(feature = "cache"), allow(dead_code, unreachable_pub, reason = "a memory alone counts by itself"))]
 mod stats;
 mod sync;
+#[cfg(all(feature = "cache", not(feature = "tracing")))]
+#[path = "trace/off.rs"]
+mod trace;
+#[cfg(feature = "tracing")]
+#[path = "trace/on.rs"]
+mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{Builder as CacheBuilder, Cache, Entry, Explanation, Freshness, Load, Loaded, Lookup, Reason, Stale};

@@ -49,6 +49,20 @@ pub(crate) struct Landed<V> {
     pub(crate) tags: Box<[Arc<Cell>]>,
 }
 
+impl<V> Outcome<V> {
+    /// The outcome in a word, for events.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Landed(_) => "loaded",
+            Outcome::Failed(_) => "failed",
+            Outcome::Panicked(_) => "panicked",
+            Outcome::Timeout => "timed out",
+            Outcome::Busy => "turned away",
+            Outcome::Abandoned => "abandoned",
+        }
+    }
+}
+
 impl<V> Clone for Outcome<V> {
     fn clone(&self) -> Self {
         match self {

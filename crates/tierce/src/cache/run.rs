@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::flight::{AnyError, Flight, Outcome};
 use super::inner::Inner;
@@ -15,6 +16,7 @@ use crate::key::{Key, Value};
 use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
+use crate::trace;
 
 /// A loader's future, its error's type forgotten.
 pub(crate) type LoadFuture<V> = Pin<Box<dyn Future<Output = Result<Loaded<V>, AnyError>> + Send>>;
@@ -34,6 +36,7 @@ pub(crate) struct Guard<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
     flight: Arc<Flight<K, V>>,
     ground: Ground,
+    began: Duration,
     ended: bool,
 }
 
@@ -42,7 +45,9 @@ impl<K: Key, V: Value> Guard<K, V> {
         Counters::bump(&cache.counters.loads);
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
-        Guard { cache: Arc::clone(cache), flight: Arc::clone(flight), ground, ended: false }
+        trace::load_started(&cache.name, flight.hash);
+        let began = cache.hub.clock.precise();
+        Guard { cache: Arc::clone(cache), flight: Arc::clone(flight), ground, began, ended: false }
     }
 
     /// Ends a flight that never took off: too many fly.
@@ -54,6 +59,8 @@ impl<K: Key, V: Value> Guard<K, V> {
     fn end(&mut self, outcome: Outcome<V>) {
         if !self.ended {
             self.ended = true;
+            let took = self.cache.hub.clock.precise().saturating_sub(self.began);
+            trace::load_ended(&self.cache.name, self.flight.hash, outcome.as_str(), took);
             // Counted before it is told: who was woken must not see his load running.
             self.cache.counters.loading.fetch_sub(1, crate::sync::atomic::Ordering::Relaxed);
             if !(mutant::on(Mutant::PanicUnpublished) && matches!(outcome, Outcome::Panicked(_))) {

@@ -24,6 +24,7 @@ mod refresh;
 mod stale;
 mod stats;
 mod tags;
+mod telemetry;
 mod timeouts;
 
 mod guide;

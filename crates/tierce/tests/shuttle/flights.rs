@@ -8,8 +8,8 @@ use shuttle::rand::Rng;
 use shuttle::thread;
 use tierce::{Cache, Hub};
 
-use crate::on_threads;
 use crate::source::Source;
+use crate::{linger, on_threads};
 
 /// More than any check has.
 const ANY: u64 = u64::MAX;
@@ -49,6 +49,7 @@ pub(crate) fn no_load_outlives_its_key() {
     let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
     let readers = [reader(&cache, &source, 2), reader(&cache, &source, 2)];
     for _ in 0..2 {
+        linger();
         let value = source.write();
         on_threads(cache.invalidate(&1)).expect("there is no store to fail");
         source.announce(value);
@@ -61,6 +62,7 @@ pub(crate) fn no_load_outlives_its_key() {
 pub(crate) fn a_refresh_is_as_new_as_its_call() {
     let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
     let readers = [reader(&cache, &source, 1), reader(&cache, &source, 1)];
+    linger();
     let value = source.write();
     let shared = Arc::clone(&source);
     let load = || async move { shared.load(ANY).await };
@@ -81,6 +83,7 @@ fn nothing_older_than_any_change_is_served() {
         let ((hub, cache), source) = (cache(), Arc::new(Source::default()));
         let readers = [reader(&cache, &source, 2), reader(&cache, &source, 2)];
         for _ in 0..2 {
+            linger();
             let value = source.write();
             let done = match shuttle::rand::thread_rng().gen_range(0..4) {
                 0 => on_threads(cache.set(1, value)),

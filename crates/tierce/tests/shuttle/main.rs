@@ -18,15 +18,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shuttle::future::block_on;
+use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner};
 use tierce::runtime::{BoxFuture, Runtime, enter};
 
 /// Schedules a check and scheduler: all checks together then take less than a minute.
-const SCHEDULES: usize = 3000;
+const SCHEDULES: usize = 5000;
 
 /// Switches that PCT places in a schedule: most bugs of concurrency need at most three (the same paper, table 2).
 const PCT_DEPTH: usize = 3;
+
+/// About as many steps as one load has.
+const MOST_STEPS_AHEAD: u32 = 40;
 
 /// The default of 32 KiB is too little for a load's frames without optimisation.
 const STACK_BYTES: usize = 256 * 1024;
@@ -41,6 +45,13 @@ fn run(scheduler: impl Scheduler + 'static, body: fn()) {
     let mut config = Config::new();
     config.stack_size = STACK_BYTES;
     Runner::new(scheduler, config).run(body);
+}
+
+/// Lets others go ahead by some steps: a change that comes at once would come before any load has begun.
+fn linger() {
+    for _ in 0..shuttle::rand::thread_rng().gen_range(0..MOST_STEPS_AHEAD) {
+        shuttle::thread::yield_now();
+    }
 }
 
 /// A runtime of the model checker's threads: one for each load. Its time stands still.

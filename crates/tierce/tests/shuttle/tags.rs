@@ -7,8 +7,8 @@ use shuttle::rand::Rng;
 use shuttle::thread;
 use tierce::{Cache, Hub, Load, Loaded};
 
-use crate::on_threads;
 use crate::source::Source;
+use crate::{linger, on_threads};
 
 const TAG: &str = "tag";
 
@@ -43,6 +43,7 @@ impl World {
 
     /// A write, and the end of what was loaded before: by the tag, or of everything.
     fn change(&self) {
+        linger();
         let value = self.source.write();
         let done = match shuttle::rand::thread_rng().gen_range(0..4) {
             0 => on_threads(self.hub.purge()),
@@ -85,13 +86,13 @@ pub(crate) fn no_load_outlives_its_tag() {
 pub(crate) fn no_hit_outlives_its_tag() {
     let world = World::new();
     world.read();
-    let threads = [
-        world.spawn(|world| (0..2).for_each(|_| world.checked(get))),
-        // Moves the epoch on, so that every look has to compare.
-        world.spawn(|world| on_threads(world.hub.invalidate_tag("another")).expect("there is no store to fail")),
-    ];
-    (0..2).for_each(|_| world.change());
-    threads.into_iter().for_each(|thread| thread.join().expect("it does not panic"));
+    // As many looks as fill the time before the change, so that most changes fall into one.
+    let looks = world.spawn(|world| (0..8).for_each(|_| world.checked(get)));
+    let another = on_threads(world.hub.invalidate_tag("another"));
+    another.expect("there is no store to fail");
+    world.change();
+    world.checked(get);
+    looks.join().expect("it does not panic");
     world.checked(get);
 }
 

@@ -6,11 +6,11 @@ use super::crates::{Crate, Edge};
 /// The modules of the library from the ground up. A file may name its own layer and those
 /// below. `lib.rs` is the face above them all, which nothing below it names.
 const LAYERS: [&[&str]; 5] = [
-    &["sync", "error", "clock", "stats", "random", "reentry", "mutant"],
+    &["sync", "error", "clock", "stats", "random", "reentry", "mutant", "trace"],
     &["key", "expiry"],
     &["memory", "runtime", "tag"],
     &["store", "shared"],
-    &["cache", "hub", "testing"],
+    &["cache", "hub", "metrics", "testing"],
 ];
 
 /// Neither knows that the other exists: a cache puts them together.

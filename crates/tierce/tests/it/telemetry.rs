@@ -1,0 +1,84 @@
+//! The features `metrics` and `tracing`: what an application's recorder and subscriber are told.
+
+use std::sync::{Arc, Mutex};
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tierce::Hub;
+use tracing::field::{Field, Visit};
+
+#[tokio::test]
+async fn a_recorder_is_told_the_counts_of_each_cache_by_name() {
+    let hub = Hub::embedded();
+    let cache = hub.local_cache::<u64, u64>("number").capacity(7).build();
+    let load = || async { Ok::<_, std::io::Error>(1) };
+    for _ in 0..3 {
+        cache.get_or_load(&1, load).await.unwrap();
+    }
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || hub.publish_metrics());
+    let told = recorder.snapshotter().snapshot().into_vec();
+    let value = |name: &str| {
+        let (key, .., value) = told.iter().find(|(key, ..)| key.key().name() == name).unwrap();
+        let labels: Vec<_> = key.key().labels().map(|label| (label.key(), label.value())).collect();
+        assert_eq!(labels, [("cache", "number")], "{name}");
+        match value {
+            DebugValue::Counter(count) => *count as f64,
+            DebugValue::Gauge(gauge) => gauge.0,
+            DebugValue::Histogram(_) => panic!("{name} is a histogram"),
+        }
+    };
+    let told = ["tierce_hits_total", "tierce_misses_total", "tierce_loads_total", "tierce_entries", "tierce_capacity"];
+    assert_eq!(told.map(value), [2.0, 1.0, 1.0, 1.0, 7.0]);
+}
+
+/// Keeps each event as its fields' text.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Ear {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target() == "tierce"
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Words(String);
+        impl Visit for Words {
+            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+                if matches!(field.name(), "message" | "cache" | "outcome" | "tag") {
+                    self.0 += &format!("{value:?} ");
+                }
+            }
+        }
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        self.0.lock().unwrap().push(words.0.trim().to_string());
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_subscriber_is_told_the_start_and_the_end_of_each_load_and_of_invalidated_tags() {
+    let ear = Ear::default();
+    let _here = tracing::subscriber::set_default(ear.clone());
+    let hub = Hub::embedded();
+    let cache = hub.local_cache::<u64, u64>("number").build();
+    cache.get_or_load(&1, || async { Ok::<_, std::io::Error>(1) }).await.unwrap();
+    cache.get_or_load(&1, || async { Ok::<_, std::io::Error>(2) }).await.unwrap();
+    let failing = || async { Err::<u64, _>(std::io::Error::other("away")) };
+    assert!(cache.get_or_load(&2, failing).await.is_err());
+    hub.invalidate_tag("a").await.unwrap();
+    let told = ear.0.lock().unwrap().clone();
+    let expected = [
+        "load started \"number\"",
+        "load ended \"number\" \"loaded\"",
+        "load started \"number\"",
+        "load ended \"number\" \"failed\"",
+        "tag invalidated \"a\"",
+    ];
+    assert_eq!(told, expected);
+}
