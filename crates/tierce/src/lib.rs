@@ -59,11 +59,7 @@ mod reentry;
 #[cfg_attr(not(feature = "cache"), allow(dead_code, unreachable_pub, reason = "a memory alone counts by itself"))]
 mod stats;
 mod sync;
-#[cfg(all(feature = "cache", not(feature = "tracing")))]
-#[path = "trace/off.rs"]
-mod trace;
-#[cfg(feature = "tracing")]
-#[path = "trace/on.rs"]
+#[cfg(feature = "cache")]
 mod trace;
 
 #[cfg(feature = "cache")]

@@ -13,17 +13,22 @@ impl Hub {
     ///
     /// Counters: `tierce_hits_total`, `tierce_misses_total`, `tierce_stale_hits_total`, `tierce_negative_hits_total`,
     /// `tierce_coalesced_total`, `tierce_loads_total`, `tierce_load_errors_total`, `tierce_refused_total`,
-    /// `tierce_evicted_total`, `tierce_expired_total`, `tierce_invalidated_total`, `tierce_load_microseconds_total`.
-    /// Gauges: `tierce_loading`, `tierce_entries`, `tierce_weight`, and `tierce_capacity` for bounded caches.
+    /// `tierce_evicted_total`, `tierce_expired_total`, `tierce_replaced_total`, `tierce_invalidated_total`,
+    /// `tierce_purged_total`, `tierce_load_microseconds_total`, and `tierce_load_time_total`: the loads that took at
+    /// most the label `le`, in seconds.
+    ///
+    /// Gauges: `tierce_loading`, `tierce_entries`, `tierce_weight`, `tierce_time_saved_seconds`, and `tierce_capacity`
+    /// for bounded caches.
     pub fn publish_metrics(&self) {
         for (name, stats) in self.stats() {
-            publish(name, &stats);
+            publish_counts(&name, &stats);
+            publish_load_times(&name, &stats);
+            publish_gauges(&name, &stats);
         }
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
-fn publish(cache: String, stats: &Stats) {
+fn publish_counts(cache: &str, stats: &Stats) {
     let load_us = u64::try_from(stats.load_time.sum().as_micros()).unwrap_or(u64::MAX);
     let counts = [
         ("tierce_hits_total", stats.hits),
@@ -36,16 +41,41 @@ fn publish(cache: String, stats: &Stats) {
         ("tierce_refused_total", stats.refused),
         ("tierce_evicted_total", stats.removals.evicted),
         ("tierce_expired_total", stats.removals.expired),
+        ("tierce_replaced_total", stats.removals.replaced),
         ("tierce_invalidated_total", stats.removals.invalidated),
+        ("tierce_purged_total", stats.removals.purged),
         ("tierce_load_microseconds_total", load_us),
     ];
     for (name, count) in counts {
-        counter!(name, "cache" => cache.clone()).absolute(count);
+        counter!(name, "cache" => cache.to_string()).absolute(count);
     }
-    gauge!("tierce_loading", "cache" => cache.clone()).set(stats.loading as f64);
-    gauge!("tierce_entries", "cache" => cache.clone()).set(stats.len as f64);
-    gauge!("tierce_weight", "cache" => cache.clone()).set(stats.weight as f64);
-    if let Some(capacity) = stats.capacity {
-        gauge!("tierce_capacity", "cache" => cache).set(capacity as f64);
+}
+
+/// Cumulative, as a scraper's histograms are: each bound counts all that are not above it.
+fn publish_load_times(cache: &str, stats: &Stats) {
+    let publish = |le: String, count| {
+        counter!("tierce_load_time_total", "cache" => cache.to_string(), "le" => le).absolute(count);
+    };
+    let mut so_far = 0;
+    for (bound, count) in stats.load_time.buckets() {
+        so_far += count;
+        publish(bound.as_secs_f64().to_string(), so_far);
+    }
+    publish("+Inf".to_string(), so_far);
+}
+
+#[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
+fn publish_gauges(cache: &str, stats: &Stats) {
+    let gauges = [
+        ("tierce_loading", Some(stats.loading as f64)),
+        ("tierce_entries", Some(stats.len as f64)),
+        ("tierce_weight", Some(stats.weight as f64)),
+        ("tierce_time_saved_seconds", Some(stats.time_saved.as_secs_f64())),
+        ("tierce_capacity", stats.capacity.map(|capacity| capacity as f64)),
+    ];
+    for (name, value) in gauges {
+        if let Some(value) = value {
+            gauge!(name, "cache" => cache.to_string()).set(value);
+        }
     }
 }

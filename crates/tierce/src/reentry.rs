@@ -1,7 +1,7 @@
 //! Which memories this thread holds a shard of, so that a call back is refused instead of deadlocking.
 //!
-//! A shard's lock is held across foreign code in four places only: a key's `Eq`, a value's `Clone`, and the closures
-//! of `update` and `invalidate_where`. Were one of them to call the same memory, it would wait for a lock that its
+//! A shard's lock is held across foreign code in few places only: a key's `Eq`, a value's `Clone` (and a key's, for
+//! `iter`), the closures of `update` and `invalidate_where`, and the weigher that `update` asks. Were one of them to call the same memory, it would wait for a lock that its
 //! own thread holds. Such a call panics with a sentence instead; the unwinding releases the lock, and the memory is
 //! as it was. `Hash`, `Drop`, listeners and loaders run without any lock and may call whatever they like.
 //!

@@ -54,6 +54,7 @@ impl Shared {
             && let Some(cache) = known.cache.upgrade()
         {
             if known.of != TypeId::of::<C>() || known.version != version {
+                drop(caches);
                 let detail = format!("the hub has a cache named {name:?} with other types or another version");
                 return Err(Error::new(Kind::Conflict, "build", detail));
             }

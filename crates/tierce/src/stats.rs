@@ -35,7 +35,7 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Lookups that waited for somebody else's load.
     pub coalesced: u64,
-    /// Loads started.
+    /// Loads started, and those turned away as `Busy`.
     pub loads: u64,
     /// Loads that ended in an error, a panic or at their deadline.
     pub load_errors: u64,

@@ -161,7 +161,8 @@ impl<K: Key, V: Value> Builder<K, V> {
         self
     }
 
-    /// A value that nobody reads for this long goes, though it be fresh. Reads put that off, never past the ttl.
+    /// A value that nobody reads for this long goes, though it be fresh. Reads put that off, never past the ttl; one
+    /// that comes before half of the time is over writes nothing, so a value may go after half of it.
     pub fn idle(mut self, time: Duration) -> Self {
         self.ages.idle_ms = to_ms(time);
         self
@@ -186,14 +187,16 @@ impl<K: Key, V: Value> Builder<K, V> {
     }
 
     /// A load is abandoned after this: those who wait get [`Timeout`](crate::LoadError::Timeout), the key is free, a
-    /// late result is dropped. One minute unless said.
+    /// late result is dropped. A loader that blocks its thread cannot be abandoned; a hard timeout ends the wait for
+    /// it. One minute unless said.
     pub fn load_deadline(mut self, time: Duration) -> Self {
         self.limits.deadline = time;
         self
     }
 
     /// At most this many loads at once; up to 64 times as many queue, and beyond that callers get
-    /// [`Busy`](crate::LoadError::Busy). No limit unless said.
+    /// [`Busy`](crate::LoadError::Busy). A load inside a load of the same cache is not counted: it would wait for its
+    /// parent. No limit unless said.
     pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
         self.most_loads = Some(loads);
         self

@@ -17,6 +17,8 @@ use crate::sync::{Mutex, lock, thread_local};
 /// One load, whatever its cache's types.
 pub(crate) struct Node {
     waits_for: Mutex<Vec<Weak<Node>>>,
+    /// Which cache's load it is: the address of its flight table.
+    cache: usize,
 }
 
 /// Edges are added and searched by one thread at a time: of two waits that close a circle, the second sees it.
@@ -33,8 +35,8 @@ pub(crate) struct Edge {
 }
 
 impl Node {
-    pub(crate) fn new() -> Arc<Node> {
-        Arc::new(Node { waits_for: Mutex::new(Vec::new()) })
+    pub(crate) fn new(cache: usize) -> Arc<Node> {
+        Arc::new(Node { waits_for: Mutex::new(Vec::new()), cache })
     }
 
     /// Runs a poll of this load.
@@ -51,9 +53,9 @@ impl Node {
         poll()
     }
 
-    /// Whether a load is being polled on this thread.
-    pub(crate) fn is_inside() -> bool {
-        POLLED.with(|stack| !stack.borrow().is_empty())
+    /// Whether a load of the same cache is being polled on this thread, beside this one.
+    pub(crate) fn is_inside_its_cache(&self) -> bool {
+        POLLED.with(|stack| stack.borrow().iter().any(|polled| polled.cache == self.cache))
     }
 
     /// Notes that the load being polled here, if any, waits for this one. `Err` if that would close a circle.

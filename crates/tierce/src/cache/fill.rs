@@ -14,6 +14,7 @@ use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
 use crate::tag::Cell;
+use crate::trace;
 
 impl<K: Key, V: Value> Inner<K, V> {
     /// Keeps what a load brought, if its flight still stands and none of its tags was invalidated since it began.
@@ -55,6 +56,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         } else if !stands || !stands_by_tags {
             self.gone.note(flight.hash, Reason::Refused);
             Counters::bump(&self.counters.refused);
+            trace::refused(&self.name, flight.hash);
         }
         drop(fresh);
         Outcome::Landed(Arc::new(Landed { value, tags }))

@@ -186,7 +186,16 @@ impl<K, V> Table<K, V> {
         runtime: Arc<dyn Runtime>,
     ) -> Arc<Flight<K, V>> {
         let state = Mutex::new(State { outcome: None, waiters: Vec::new() });
-        Arc::new(Flight { key, hash, began, ticket: self.ticket(), tags, runtime, node: Node::new(), state })
+        Arc::new(Flight {
+            key,
+            hash,
+            began,
+            ticket: self.ticket(),
+            tags,
+            runtime,
+            node: Node::new(std::ptr::from_ref(self).addr()),
+            state,
+        })
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.

@@ -10,12 +10,12 @@ use crate::tag::{self, Cell};
 /// Given to the closure of [`Entry::load_with`](crate::Entry::load_with).
 #[non_exhaustive]
 pub struct Load<V> {
-    /// The value that this load is to replace, where there is one past its freshness: to ask the source "has it
-    /// changed since?" and answer [`Stale::unchanged`].
+    /// The value that this load is to replace, where there is one (past its freshness, or about to be refreshed): to
+    /// ask the source "has it changed since?" and answer [`Stale::unchanged`].
     pub stale: Option<Stale<V>>,
 }
 
-/// A value past its freshness.
+/// The value that a load is to replace.
 pub struct Stale<V> {
     pub(crate) value: V,
     pub(crate) tags: Box<[Arc<Cell>]>,

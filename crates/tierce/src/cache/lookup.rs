@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
-use super::cycle::Node;
 use super::flight::{AnyError, Flight, Outcome};
 use super::gone::Reason;
 use super::inner::{Accepts, Because, Inner, Limits, Sight};
@@ -247,8 +246,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let guard = Guard::new(self.cache, flight, ground);
-        // A load inside a load runs on its parent's permit: it would wait for itself.
-        let queued: Option<Queued> = match self.cache.permits.as_ref().filter(|_| !Node::is_inside()) {
+        // A load inside a load of the same cache runs on its parent's permit: it would wait for itself.
+        let limited = self.cache.permits.as_ref().filter(|_| !flight.node.is_inside_its_cache());
+        let queued: Option<Queued> = match limited {
             None => None,
             Some(permits) => match permits.queue() {
                 Ok(queued) => Some(queued),

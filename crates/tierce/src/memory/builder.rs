@@ -113,7 +113,8 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         self
     }
 
-    /// Is told of every entry that leaves, and why, after it left and without any lock.
+    /// Is told of every entry that leaves, and why, after it left and without any lock. One that panics is not told of
+    /// what else left in the same call.
     #[must_use]
     pub fn listener(mut self, tell: impl Fn(&K, &V, Cause) + Send + Sync + 'static) -> Self {
         self.listener = Some(Box::new(tell));

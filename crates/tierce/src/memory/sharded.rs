@@ -47,8 +47,9 @@ pub(super) type Listener<K, V> = Box<dyn Fn(&K, &V, Cause) + Send + Sync>;
 /// # Panics
 ///
 /// A call from the key's own `Eq`, the value's own `Clone`, or a closure given to [`update`](Memory::update) or
-/// [`invalidate_where`](Memory::invalidate_where), into the memory that is running it, panics and changes nothing:
-/// the shard's lock is held there. Calls from `Hash`, `Drop`, listeners and weighers are served.
+/// [`invalidate_where`](Memory::invalidate_where), into the memory that is running it, panics: the shard's lock is held
+/// there. So does one from a weigher that [`update`](Memory::update) runs. Calls from `Hash`, `Drop` and listeners, and
+/// from weighers at an insertion, are served.
 pub struct Memory<K, V> {
     pub(super) shards: Shards<K, V>,
     pub(super) mask: usize,

@@ -9,4 +9,7 @@ pub(crate) fn load_started(_: &str, _: u64) {}
 pub(crate) fn load_ended(_: &str, _: u64, _: &'static str, _: Duration) {}
 
 #[inline(always)]
+pub(crate) fn refused(_: &str, _: u64) {}
+
+#[inline(always)]
 pub(crate) fn tag_invalidated(_: &str) {}

@@ -82,3 +82,37 @@ async fn a_subscriber_is_told_the_start_and_the_end_of_each_load_and_of_invalida
     ];
     assert_eq!(told, expected);
 }
+
+#[tokio::test]
+async fn a_subscriber_is_told_of_a_value_that_was_not_kept() {
+    let ear = Ear::default();
+    let _here = tracing::subscriber::set_default(ear.clone());
+    let hub = Hub::embedded();
+    let cache = hub.local_cache::<u64, u64>("number").build();
+    let load = || async move { hub.invalidate_tag("a").await.map(|()| 1) };
+    assert_eq!(cache.entry(&1).tags(["a"]).get_or_load(load).await.unwrap(), 1);
+    let told = ear.0.lock().unwrap().clone();
+    let expected = [
+        "load started \"number\"",
+        "tag invalidated \"a\"",
+        "fill refused \"number\"",
+        "load ended \"number\" \"loaded\"",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_recorder_is_told_load_times_as_counts_below_bounds() {
+    let hub = Hub::embedded();
+    let cache = hub.local_cache::<u64, u64>("number").build();
+    for key in 0..5 {
+        cache.get_or_load(&key, || async { Ok::<_, std::io::Error>(1) }).await.unwrap();
+    }
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || hub.publish_metrics());
+    let told = recorder.snapshotter().snapshot().into_vec();
+    let bounds = told.iter().filter(|(key, ..)| key.key().name() == "tierce_load_time_total");
+    let counts: Vec<_> =
+        bounds.map(|(key, .., value)| (key.key().labels().any(|label| label.value() == "+Inf"), value)).collect();
+    assert!(counts.len() > 1 && counts.contains(&(true, &DebugValue::Counter(5))), "{counts:?}");
+}
