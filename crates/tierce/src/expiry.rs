@@ -50,7 +50,10 @@ pub(crate) struct Times {
     pub(crate) fresh_until_ms: u64,
     /// Gone from this on.
     pub(crate) expiry_ms: u64,
+    /// What it lived for when it was filled; 0 when that is forgotten.
     pub(crate) ttl_ms: u64,
+    /// When its freshness ended, or will: `fresh_until_ms`, unless a failed load has written over that.
+    pub(crate) ended_ms: u64,
     /// A load has failed since: `fresh_until_ms` says until when not to try again.
     pub(crate) overdue: bool,
 }
@@ -77,11 +80,13 @@ impl Ages {
         let ttl_ms = if ttl_ms >= NEVER { NEVER } else { self.jittered(ttl_ms, random) };
         let fresh_until_ms = now_ms.saturating_add(ttl_ms).min(NEVER);
         let kept_ms = if negative { 0 } else { self.stale_ms() };
-        let mut expiry_ms = fresh_until_ms.saturating_add(kept_ms).min(NEVER);
+        // Only what is fresh for good never expires: a memory asks no clock for it.
+        let last_ms = if fresh_until_ms < NEVER { NEVER - 1 } else { NEVER };
+        let mut expiry_ms = fresh_until_ms.saturating_add(kept_ms).min(last_ms);
         if self.idle_ms > 0 {
             expiry_ms = expiry_ms.min(now_ms.saturating_add(self.idle_ms));
         }
-        Times { fresh_until_ms, expiry_ms, ttl_ms, overdue: false }
+        Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false }
     }
 
     /// How long past its freshness an entry is kept.
@@ -123,23 +128,18 @@ impl Ages {
                 early => early.judge(now_ms, times, cost_us, random),
             };
         }
-        if now_ms - self.ended_ms(times) < self.revalidate_ms { Age::Revalidate } else { Age::OnError }
-    }
-
-    /// When freshness ended of an entry that is past it: a failed load has written over `fresh_until_ms`.
-    fn ended_ms(&self, times: Times) -> u64 {
-        if times.overdue { times.expiry_ms.saturating_sub(self.stale_ms()) } else { times.fresh_until_ms }
+        if now_ms.saturating_sub(times.ended_ms) < self.revalidate_ms { Age::Revalidate } else { Age::OnError }
     }
 
     /// Whether an entry may stand in for a load that failed now.
     pub(crate) fn covers_errors(&self, now_ms: u64, times: Times) -> bool {
-        now_ms.saturating_sub(self.ended_ms(times)) < self.on_error_ms || mutant::on(Mutant::StaleWithoutLimit)
+        now_ms.saturating_sub(times.ended_ms) < self.on_error_ms || mutant::on(Mutant::StaleWithoutLimit)
     }
 
     /// The times of an entry past its freshness whose load has just failed: served for a while without another, but not
     /// past the time for which it may stand in.
     pub(crate) fn throttled(&self, times: Times, now_ms: u64) -> Times {
-        let covered_until_ms = self.ended_ms(times).saturating_add(self.on_error_ms);
+        let covered_until_ms = times.ended_ms.saturating_add(self.on_error_ms);
         let fresh_until_ms = now_ms.saturating_add(self.throttle_ms).min(covered_until_ms);
         Times { fresh_until_ms, overdue: true, ..times }
     }
@@ -183,7 +183,10 @@ mod tests {
     fn a_value_is_fresh_then_revalidated_then_kept_for_errors_then_gone() {
         let (ages, random) = (ages(), Random::seeded(1));
         let times = ages.times(10_000, None, false, &random);
-        assert_eq!(times, Times { fresh_until_ms: 11_000, expiry_ms: 11_500, ttl_ms: 1000, overdue: false });
+        assert_eq!(
+            times,
+            Times { fresh_until_ms: 11_000, expiry_ms: 11_500, ttl_ms: 1000, ended_ms: 11_000, overdue: false }
+        );
         let at = |now| ages.judge(now, times, 0, &random);
         assert_eq!(
             [at(10_999), at(11_000), at(11_049), at(11_050)],

@@ -72,6 +72,8 @@ impl Hub {
     }
 
     /// A cache whose values stay in this process whatever the hub has: any `V: Clone + Send + Sync`.
+    ///
+    /// It lives as long as somebody holds a clone of it: build it once and keep it.
     pub fn local_cache<K: Key, V: Value>(&self, name: &str) -> cache::Builder<K, V> {
         cache::Builder::new(Arc::clone(&self.shared), name)
     }

@@ -187,8 +187,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         Ok(())
     }
 
-    /// Gives a live entry its freshness anew, also one that was marked stale; whether there was one. An entry that never
-    /// expires stays so.
+    /// Gives a fresh entry its time anew; whether there was one. A stale entry stays so.
     ///
     /// # Errors
     /// None without a store.

@@ -53,7 +53,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
             Remembered {
                 negative: held.value.is_none(),
-                age: span(born_ms, now_ms),
+                age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
                 fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
                 kept_for: span(now_ms, times.expiry_ms),
                 served: self.ages.judge(now_ms, times, held.cost_us(), &self.hub.random) != Age::OnError,

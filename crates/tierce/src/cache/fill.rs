@@ -1,5 +1,6 @@
 //! The end of a load: what is kept, and what those who wait are told.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
         let named = self.hub.tags.cells(&tags);
         let stands_by_tags = self.stands_by_tags(flight, &named, &cells);
-        let tags: Box<[Arc<Cell>]> = flight.tags.iter().chain(&named).chain(&cells).map(Arc::clone).collect();
+        let tags = distinct(flight.tags.iter().chain(&named).chain(&cells));
         let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         let began = self.stamp(flight.began, &named);
         let mut fresh = None;
@@ -110,11 +111,25 @@ impl<K: Key, V: Value> Inner<K, V> {
     pub(super) fn tolerated(&self, outcome: &Outcome<V>) -> bool {
         let by_filter = match (outcome, &self.tolerates) {
             (Outcome::Landed(_), _) => false,
-            (Outcome::Failed(error), Some(tolerates)) => tolerates(&**error),
+            // A filter is foreign code; one that panics tolerates nothing.
+            (Outcome::Failed(error), Some(tolerates)) => {
+                catch_unwind(AssertUnwindSafe(|| tolerates(&**error))).unwrap_or(false)
+            }
             _ => true,
         };
         by_filter && self.ages.on_error_ms > 0
     }
+}
+
+/// Each cell once: a value that is found unchanged again and again keeps the tags it had.
+fn distinct<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Box<[Arc<Cell>]> {
+    let mut distinct: Vec<Arc<Cell>> = Vec::new();
+    for cell in cells {
+        if !distinct.iter().any(|known| Arc::ptr_eq(known, cell)) {
+            distinct.push(Arc::clone(cell));
+        }
+    }
+    distinct.into()
 }
 
 /// Whether a planted fault fills without a standing flight.

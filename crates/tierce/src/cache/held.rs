@@ -24,7 +24,8 @@ pub(crate) struct Held<V> {
 }
 
 struct Rest {
-    /// The ttl in milliseconds; 49 days at most, and longer ones are told as that.
+    /// The ttl in milliseconds, 49 days at most; of an overdue entry how long before `fresh_until_ms` its freshness
+    /// had ended.
     ttl_ms: u32,
     /// What the load took, in microseconds; 71 minutes at most.
     cost_us: u32,
@@ -54,7 +55,8 @@ impl<V> Held<V> {
 
     /// Whether no tag was invalidated and nothing purged since the entry was good. `purged_at` is its cache's.
     pub(crate) fn stands(&mut self, epoch: u64, tags: &Tags, purged_at: &AtomicU64) -> bool {
-        if self.good_at() == epoch {
+        // Later than this reader's epoch, when an entry came in between: good as well, and not to be stamped back.
+        if self.good_at() >= epoch {
             return true;
         }
         if !mutant::on(Mutant::RestampedUncompared) && self.fallen(tags, purged_at) {
@@ -88,17 +90,18 @@ impl<V> Held<V> {
     }
 
     pub(crate) fn times(&self, expiry_ms: u64) -> Times {
-        Times {
-            fresh_until_ms: self.fresh_until_ms,
-            expiry_ms,
-            ttl_ms: u64::from(self.rest.ttl_ms),
-            overdue: self.checked & OVERDUE != 0,
+        let (fresh_until_ms, kept_ms) = (self.fresh_until_ms, u64::from(self.rest.ttl_ms));
+        if self.checked & OVERDUE != 0 {
+            let ended_ms = fresh_until_ms.saturating_sub(kept_ms);
+            return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
         }
+        Times { fresh_until_ms, expiry_ms, ttl_ms: kept_ms, ended_ms: fresh_until_ms, overdue: false }
     }
 
     pub(crate) fn set_times(&mut self, times: Times) {
         self.fresh_until_ms = times.fresh_until_ms;
-        self.rest.ttl_ms = u32::try_from(times.ttl_ms).unwrap_or(u32::MAX);
+        let kept_ms = if times.overdue { times.fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
+        self.rest.ttl_ms = u32::try_from(kept_ms).unwrap_or(u32::MAX);
         self.checked = if times.overdue { self.checked | OVERDUE } else { self.good_at() };
     }
 

@@ -130,9 +130,9 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Puts off the end of an entry that is being read, when less than half of its idle time is left: reads in
     /// between write nothing.
     fn slide(&self, found: &mut Found<'_, Held<V>>, times: Times) {
-        let end_ms = times.fresh_until_ms.saturating_add(self.ages.stale_ms());
+        let end_ms = times.ended_ms.saturating_add(self.ages.stale_ms());
         if times.expiry_ms.saturating_sub(found.now_ms) < self.ages.idle_ms / 2 {
-            found.move_expiry(end_ms.min(found.now_ms + self.ages.idle_ms));
+            found.move_expiry(end_ms.min(found.now_ms.saturating_add(self.ages.idle_ms)));
         }
     }
 
@@ -214,24 +214,28 @@ impl<K: Key, V: Value> Inner<K, V> {
         let now_ms = self.hub.clock.now_ms();
         let mark = |_: &K, held: &mut Held<V>, _: &mut u32, expiry_ms: &mut u64| {
             let times = held.times(*expiry_ms);
-            *expiry_ms = times.expiry_ms.min(now_ms.saturating_add(self.ages.stale_ms()));
-            let fresh_until_ms = times.fresh_until_ms.min(now_ms);
-            held.set_times(Times { fresh_until_ms, overdue: false, ..times });
+            // An absence is never served stale: it goes.
+            let kept_ms = if held.value.is_none() { 0 } else { self.ages.stale_ms() };
+            *expiry_ms = times.expiry_ms.min(now_ms.saturating_add(kept_ms)).min(NEVER - 1);
+            let fresh_until_ms = times.ended_ms.min(now_ms);
+            held.set_times(Times { fresh_until_ms, ended_ms: fresh_until_ms, overdue: false, ..times });
         };
         self.change(key, Mutant::MarkStaleNotDetaching, |_| {
             self.memory.amend(key, mark);
         });
     }
 
-    /// Freshness anew; whether the entry was there.
+    /// Freshness anew for a fresh entry; whether there was one.
     pub(crate) fn touch<Q>(&self, key: &Q, ttl: Option<Duration>) -> bool
     where
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
         let touched = self.memory.amend(key, |_, held, _, expiry_ms| {
-            let stands = !held.fallen(&self.hub.tags, &self.purged_at);
-            if stands && *expiry_ms < NEVER {
+            let old = held.times(*expiry_ms);
+            let is_fresh = now_ms < old.fresh_until_ms && !old.overdue;
+            let stands = is_fresh && !held.fallen(&self.hub.tags, &self.purged_at);
+            if stands && (*expiry_ms < NEVER || ttl.is_some()) {
                 let times = self.ages.times(now_ms, ttl, held.value.is_none(), &self.hub.random);
                 held.set_times(times);
                 *expiry_ms = times.expiry_ms;

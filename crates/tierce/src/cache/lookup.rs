@@ -137,7 +137,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             let _owned = (role == Role::Leads && mutant::on(Mutant::GuardOwnedByCaller))
                 .then(|| Guard::new(self.cache, &flight, Ground::Fore));
-            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime)) else { return Err(LoadError::Cycle) };
+            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime), self.cache.limits.deadline) else {
+                return Err(LoadError::Cycle);
+            };
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) => return result,
                 Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
@@ -166,7 +168,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
                 self.take_off(&flight, load, Ground::Fore);
             }
-            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime)) else { return Err(LoadError::Cycle) };
+            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime), self.cache.limits.deadline) else {
+                return Err(LoadError::Cycle);
+            };
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) if ours => return result,
                 Next::Return(Err(LoadError::Timeout)) if patience.is_over() => return Err(LoadError::Timeout),
@@ -301,10 +305,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                     }
                 }
                 Waited::Hard => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
-                Waited::Dead => {
-                    self.cache.flights.remove(waiter.flight());
-                    waiter.flight().publish(Outcome::Abandoned);
-                }
+                Waited::Overdue => self.end(waiter.flight(), Outcome::Timeout),
+                Waited::Dead => self.end(waiter.flight(), Outcome::Abandoned),
             }
         };
         match outcome {
@@ -331,6 +333,12 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             Outcome::Busy => self.stale_or(Outcome::Busy, LoadError::Busy),
             Outcome::Abandoned => Next::LookAgain,
         }
+    }
+
+    /// Ends a flight that its own runtime does not end.
+    fn end(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
+        self.cache.flights.remove(flight);
+        flight.publish(outcome);
     }
 
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.

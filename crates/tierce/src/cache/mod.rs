@@ -199,7 +199,7 @@ impl<K: Key, V: Value> Cache<K, V> {
         self.entry(key).refresh(load).await
     }
 
-    /// Gives a live entry its freshness anew, also one that was marked stale; whether there was one.
+    /// Gives a fresh entry its time anew; whether there was one. A stale entry stays so.
     ///
     /// # Errors
     /// None without a store.

@@ -3,12 +3,16 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::cycle::{Circle, Edge};
 use super::flight::{Flight, Outcome, Seat};
 use super::inner::Limits;
 use crate::mutant::{self, Mutant};
 use crate::runtime::{BoxFuture, Runtime};
+
+/// How long past its deadline a load may take to say so itself, which it does at once on a runtime that runs.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// A caller's patience over one whole lookup, however many flights it waits for.
 pub(crate) struct Patience {
@@ -36,6 +40,8 @@ pub(crate) enum Waited<V> {
     Soft,
     /// The caller's time is over.
     Hard,
+    /// The load is past its deadline, and its own runtime has not said so.
+    Overdue,
     /// The runtime of the load is dead; nobody will end this flight but we.
     Dead,
 }
@@ -46,16 +52,23 @@ pub(crate) struct Waiter<K, V> {
     seat: Seat,
     runtime: Arc<dyn Runtime>,
     watch: Option<BoxFuture>,
+    /// A little past the load's own deadline, on this caller's runtime: the load's may stand still without being dead.
+    deadline: Option<BoxFuture>,
     _edge: Option<Edge>,
 }
 
 impl<K, V> Waiter<K, V> {
     /// Takes a seat. `Err` if the load being polled here is one that this flight waits for.
-    pub(crate) fn new(flight: Arc<Flight<K, V>>, runtime: Arc<dyn Runtime>) -> Result<Self, Circle> {
+    pub(crate) fn new(
+        flight: Arc<Flight<K, V>>,
+        runtime: Arc<dyn Runtime>,
+        deadline: Duration,
+    ) -> Result<Self, Circle> {
         let edge = flight.node.wait_for()?;
         let seat = flight.join();
         let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
-        Ok(Waiter { flight, seat, runtime, watch, _edge: edge })
+        let deadline = Some(runtime.sleep(deadline.saturating_add(GRACE)));
+        Ok(Waiter { flight, seat, runtime, watch, deadline, _edge: edge })
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight<K, V>> {
@@ -76,6 +89,9 @@ impl<K, V> Waiter<K, V> {
         }
         if rang(&mut patience.soft, cx) {
             return Poll::Ready(Waited::Soft);
+        }
+        if rang(&mut self.deadline, cx) {
+            return Poll::Ready(Waited::Overdue);
         }
         while rang(&mut self.watch, cx) {
             if !self.flight.runtime.alive() && !mutant::on(Mutant::DeadRuntimeJoined) {

@@ -16,6 +16,7 @@ pub enum Cause {
     Purged,
 }
 
+#[must_use = "to be told and dropped without a lock"]
 pub(crate) struct Removed<K, V> {
     pub(crate) key: K,
     pub(crate) value: V,

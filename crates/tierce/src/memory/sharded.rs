@@ -131,7 +131,9 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         let kept = locked.shard.peek(hash as u32, key, &self.clock, |value, _| value.clone());
         if kept.is_none() {
             let place = locked.shard.seek(hash as u32, &fresh.key);
-            locked.shard.insert(place, fresh, &self.clock, &mut out);
+            if let Some(replaced) = locked.shard.insert(place, fresh, &self.clock, &mut out) {
+                out.push(replaced);
+            }
         }
         drop(locked);
         self.settle(out);

@@ -18,7 +18,7 @@ pub trait Runtime: Send + Sync + 'static {
     /// Ends after this time at the earliest.
     fn sleep(&self, time: Duration) -> BoxFuture;
 
-    /// Whether its tasks still make progress.
+    /// Whether its tasks still make progress. Asked under a lock: it must only read something, and wait for nobody.
     fn alive(&self) -> bool;
 
     /// How often those who wait for a load on this runtime must ask whether it is alive; `None` when a runtime that
