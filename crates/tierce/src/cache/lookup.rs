@@ -126,7 +126,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
             let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory) else {
-                next = self.cache.glance(self.key);
+                next = self.look_again();
                 continue;
             };
             if role == Role::Leads {
@@ -143,7 +143,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) => return result,
                 Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
-                Next::LookAgain => next = self.cache.glance(self.key),
+                Next::LookAgain => next = self.look_again(),
             }
         }
     }
@@ -189,6 +189,15 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
 
     fn accepts(&self, value: Option<&V>) -> bool {
         value.is_some() || self.call.accepts == Accepts::Absence
+    }
+
+    /// Another look at memory, by a lookup that has been counted as a miss; a stale value that it finds is counted.
+    fn look_again(&self) -> Option<Sight<V>> {
+        let sight = self.cache.glance(self.key).filter(|sight| self.accepts(sight.value.as_ref()))?;
+        if matches!(sight.age, Age::Revalidate | Age::Throttled) {
+            Counters::bump(&self.cache.counters.stale_served);
+        }
+        Some(sight)
     }
 
     fn note_miss(&self) {
