@@ -268,3 +268,20 @@ fn no_lock_is_held_while_a_waker_or_a_value_takes_the_locks_of_its_loop() {
     assert_eq!((stats.loading, stats.hits + stats.misses), (0, 2 * ROUNDS));
     assert!(stats.coalesced > ROUNDS / 20, "they met {} times", stats.coalesced);
 }
+
+#[test]
+fn a_load_on_a_runtime_that_nobody_drives_is_given_up_after_its_deadline() {
+    let build = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (idle, ours) = (build(), build());
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").load_deadline(ms(50)).build();
+    let (stuck, source) = (Source::waiting(), Source::open());
+    idle.block_on(async {
+        let lookup = cache.get_or_load(&1, || stuck.load());
+        assert!(tokio::time::timeout(ms(1), lookup).await.is_err(), "the caller leaves, and the load stays behind");
+    });
+    ours.block_on(async {
+        let waited = cache.get_or_load(&1, || source.load()).await;
+        assert!(matches!(waited, Err(tierce::LoadError::Timeout)), "{waited:?}");
+        assert_eq!(cache.get_or_load(&1, || source.load()).await.unwrap(), 1, "the key is free");
+    });
+}
