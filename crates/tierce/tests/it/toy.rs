@@ -71,6 +71,8 @@ struct Core {
     /// Whatever happens, a task that stops being polled is not dropped.
     all: Vec<Arc<Task>>,
     timers: Vec<(Duration, Waker)>,
+    /// Whether the loop has done all there was to do, and waits.
+    rests: bool,
 }
 
 struct Task(Mutex<Option<BoxFuture>>);
@@ -134,16 +136,23 @@ impl Toy {
     }
 
     fn make_ready(&self, task: &Arc<Task>) {
-        self.core.lock().expect("nobody panics with it").ready.push_back(Arc::clone(task));
+        let mut core = self.core.lock().expect("nobody panics with it");
+        core.ready.push_back(Arc::clone(task));
+        core.rests = false;
+        drop(core);
         self.bell.notify_all();
     }
 
     /// Lets the loop's own time pass.
     pub(crate) fn advance(&self, by: Duration) {
         self.time.advance(by);
-        let core = self.core.lock().expect("nobody panics with it");
+        self.core.lock().expect("nobody panics with it").rests = false;
         self.bell.notify_all();
-        drop(core);
+    }
+
+    /// Whether the loop has done all there was to do, and waits.
+    pub(crate) fn rests(&self) -> bool {
+        self.core.lock().expect("nobody panics with it").rests
     }
 
     /// The loop stops being driven; its tasks stay where they are.
@@ -193,7 +202,9 @@ impl Toy {
         let due: Vec<_> = core.timers.extract_if(.., |(at, _)| *at <= now).collect();
         let task = core.ready.pop_front();
         if due.is_empty() && task.is_none() && self.alive.load(SeqCst) {
-            let (core, waited) = self.bell.wait_timeout(core, PATIENCE).expect("nobody panics with it");
+            core.rests = true;
+            let waits = |core: &mut Core| core.rests;
+            let (core, waited) = self.bell.wait_timeout_while(core, PATIENCE, waits).expect("nobody panics with it");
             drop(core);
             assert!(!waited.timed_out(), "the loop waits for nothing");
             return;
