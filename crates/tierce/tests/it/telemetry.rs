@@ -1,6 +1,6 @@
 //! The features `metrics` and `tracing`: what an application's recorder and subscriber are told.
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tierce::Hub;
@@ -31,9 +31,20 @@ async fn a_recorder_is_told_the_counts_of_each_cache_by_name() {
     assert_eq!(told.map(value), [2.0, 1.0, 1.0, 1.0, 7.0]);
 }
 
-/// Keeps each event as its fields' text.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    static HEARD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps each event of a thread as its fields' text. One for the whole process: subscribers of single threads miss
+/// events whose place in the code was first reached by a thread without one.
+struct Ear;
+
+/// Hears from now on what happens on this thread.
+fn listen() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Ear).unwrap());
+    HEARD.take();
+}
 
 impl tracing::Subscriber for Ear {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -55,7 +66,7 @@ impl tracing::Subscriber for Ear {
         }
         let mut words = Words(String::new());
         event.record(&mut words);
-        self.0.lock().unwrap().push(words.0.trim().to_string());
+        HEARD.with_borrow_mut(|heard| heard.push(words.0.trim().to_string()));
     }
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
@@ -63,8 +74,7 @@ impl tracing::Subscriber for Ear {
 
 #[tokio::test]
 async fn a_subscriber_is_told_the_start_and_the_end_of_each_load_and_of_invalidated_tags() {
-    let ear = Ear::default();
-    let _here = tracing::subscriber::set_default(ear.clone());
+    listen();
     let hub = Hub::embedded();
     let cache = hub.local_cache::<u64, u64>("number").build();
     cache.get_or_load(&1, || async { Ok::<_, std::io::Error>(1) }).await.unwrap();
@@ -72,7 +82,7 @@ async fn a_subscriber_is_told_the_start_and_the_end_of_each_load_and_of_invalida
     let failing = || async { Err::<u64, _>(std::io::Error::other("away")) };
     assert!(cache.get_or_load(&2, failing).await.is_err());
     hub.invalidate_tag("a").await.unwrap();
-    let told = ear.0.lock().unwrap().clone();
+    let told = HEARD.take();
     let expected = [
         "load started \"number\"",
         "load ended \"number\" \"loaded\"",
@@ -85,13 +95,12 @@ async fn a_subscriber_is_told_the_start_and_the_end_of_each_load_and_of_invalida
 
 #[tokio::test]
 async fn a_subscriber_is_told_of_a_value_that_was_not_kept() {
-    let ear = Ear::default();
-    let _here = tracing::subscriber::set_default(ear.clone());
+    listen();
     let hub = Hub::embedded();
     let cache = hub.local_cache::<u64, u64>("number").build();
     let load = || async move { hub.invalidate_tag("a").await.map(|()| 1) };
     assert_eq!(cache.entry(&1).tags(["a"]).get_or_load(load).await.unwrap(), 1);
-    let told = ear.0.lock().unwrap().clone();
+    let told = HEARD.take();
     let expected = [
         "load started \"number\"",
         "tag invalidated \"a\"",
