@@ -10,8 +10,8 @@ use super::sharded::{Hasher, Listener, Memory, Padded, Weigher, share};
 use crate::clock::Clock;
 use crate::sync::Mutex;
 
-/// Shards for each core. Eight leave two threads on a zipf load a shard of their own most of the time: at two threads
-/// and 8 shards a lookup cost 1.2 of quick_cache's, at 16 and more 0.7–1.0 (`bench memory --only zipf_2t`).
+/// Shards for each core: enough for two threads on a zipf load to have a shard of their own most of the time
+/// (`bench memory --only zipf_2t`).
 const SHARDS_A_CORE: usize = 8;
 
 /// The smallest share of the capacity worth a shard of its own: below it, the queues of a shard are too short to tell

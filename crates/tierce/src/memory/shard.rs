@@ -430,7 +430,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Empties a slot that stands in no queue any more. Inlined, because an entry returned through memory is read back
-    /// before its writes have settled: a fifth of an insertion's time.
+    /// before its writes have settled, and waits for them.
     #[inline(always)]
     fn vacate(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
         let link = self.links[slot as usize];

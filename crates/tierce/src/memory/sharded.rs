@@ -2,8 +2,9 @@
 //!
 //! A key's hash chooses a shard (high bits) and a place in the shard's table (low bits). A shard is one mutex around
 //! plain data: a hit takes the lock, probes, bumps a counter in the entry's own eight bytes, clones the value and
-//! leaves. An exclusive lock was measured against a reader–writer lock (`bench memory`, cases `hit_u64_zipf`,
-//! `hot_key_2t`, `zipf_2t`): 10–25 % less at one thread, at par at two, and counters, expiry and order need no atomics.
+//! leaves. An exclusive lock was cheaper than a reader–writer lock at one thread and at par at two in
+//! prototypes, and counters, expiry and order need no atomics; `bench memory` measures it (`hit_u64_zipf`,
+//! `hot_key_2t`, `zipf_2t`).
 //!
 //! What must hold: no listener, no `Drop`, no `Hash` and no loader runs under a shard's lock; a call back from `Eq`,
 //! `Clone` or a closure is refused (`reentry.rs`); the sum of the shards' limits is the capacity.

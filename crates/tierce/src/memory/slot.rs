@@ -1,8 +1,7 @@
 //! One entry's place in a shard: what a hit touches, and what only its coming and going touch.
 //!
 //! The two halves live in two vectors. A hit on a `u64 → u64` entry reads one table group and 24 bytes of [`Slot`];
-//! the 16 bytes of [`Link`] stay out of its cache lines. With both in one 40-byte slot hits at 1M entries cost a
-//! quarter more (`bench memory --only hit_u64_zipf`).
+//! the 16 bytes of [`Link`] stay out of its cache lines: most of a hit's time is the wait for them.
 
 use std::num::NonZeroU64;
 

@@ -25,7 +25,8 @@
 //! 0.01–0.83 on the traces). Memory: 8 bytes an entry for the ghost, once the shard is full.
 //!
 //! **Limits.** Recency-heavy streams stay behind LRU by some points, flat zipf at small capacities behind S3-FIFO by
-//! up to two (`bench memory --only hit_ratio`). The constants were fitted on six traces and checked on 15 others.
+//! up to two (`bench memory --only hit_ratio`). The constants were fitted on six traces and checked on 15 others;
+//! the figures beside them are of that search, and the bench measures the whole.
 
 use super::arrival::{Arrival, Entries, Recalled};
 use super::ghost::{Ghost, Trace};
