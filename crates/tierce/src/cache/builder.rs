@@ -187,8 +187,8 @@ impl<K: Key, V: Value> Builder<K, V> {
     }
 
     /// A load is abandoned after this: those who wait get [`Timeout`](crate::LoadError::Timeout), the key is free, a
-    /// late result is dropped. A loader that blocks its thread cannot be abandoned; a hard timeout ends the wait for
-    /// it. One minute unless said.
+    /// late result is dropped. A loader that blocks its thread cannot be abandoned; callers give it up 100 ms later. One
+    /// minute unless said.
     pub fn load_deadline(mut self, time: Duration) -> Self {
         self.limits.deadline = time;
         self
