@@ -101,9 +101,8 @@ fn coarse_ms() -> u64 {
     u64::try_from(Instant::now().duration_since(start()).as_millis()).unwrap_or(u64::MAX) + 1000
 }
 
-/// The expiry of what has none, in milliseconds: the largest that fits the 56 bits an entry has for it; 2.2 million
-/// years.
-pub(crate) const NEVER: u64 = u64::MAX >> 8;
+/// The expiry of what has none, in milliseconds: the largest that fits the 48 bits an entry has for it; 8,900 years.
+pub(crate) const NEVER: u64 = u64::MAX >> 16;
 
 /// Whole milliseconds, at least one for anything above nothing.
 pub(crate) fn to_ms(duration: Duration) -> u64 {

@@ -124,6 +124,7 @@ impl fmt::Debug for Histogram {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) stale_served: AtomicU64,
+    pub(crate) negative_hits: AtomicU64,
     pub(crate) coalesced: AtomicU64,
     pub(crate) loads: AtomicU64,
     pub(crate) load_errors: AtomicU64,
@@ -150,6 +151,7 @@ impl Counters {
     pub(crate) fn read(&self) -> Stats {
         Stats {
             stale_hits: self.stale_served.load(Relaxed),
+            negative_hits: self.negative_hits.load(Relaxed),
             coalesced: self.coalesced.load(Relaxed),
             loads: self.loads.load(Relaxed),
             load_errors: self.load_errors.load(Relaxed),

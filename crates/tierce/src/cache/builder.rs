@@ -277,7 +277,7 @@ impl<K: Key, V: Value> Builder<K, V> {
                 tell(key, held.value.as_ref(), cause);
             }
         });
-        let memory = memory.build();
+        let memory = memory.build_with();
         Inner {
             name: name.into(),
             hub,

@@ -47,7 +47,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let memory = self.look(key, |held, times| {
+        let memory = self.look(key, |held, rest, times| {
             let expires = times.expiry_ms < NEVER;
             let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
             let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
@@ -56,9 +56,9 @@ impl<K: Key, V: Value> Inner<K, V> {
                 age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
                 fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
                 kept_for: span(now_ms, times.expiry_ms),
-                served: self.ages.judge(now_ms, times, held.cost_us(), &self.hub.random) != Age::OnError,
-                tags: held.tags().map(|cell| cell.name().to_string()).collect(),
-                cost: Duration::from_micros(u64::from(held.cost_us())),
+                served: self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random) != Age::OnError,
+                tags: rest.tags().map(|cell| cell.name().to_string()).collect(),
+                cost: Duration::from_micros(u64::from(rest.cost_us())),
             }
         });
         let loading = self.slice(key).find(key).is_some();

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use super::flight::{Flight, Landed, Outcome};
 use super::gone::Reason;
-use super::held::Held;
-use super::inner::Inner;
+use super::inner::{Fallout, Inner};
 use super::load::{Keep, Loaded};
 use super::run::Ground;
 use crate::key::{Key, Value};
-use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
 use crate::tag::Cell;
@@ -27,7 +25,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         (flight, ground): (&Arc<Flight<K, V>>, Ground),
         loaded: Loaded<V>,
         took: Duration,
-        out: &mut Fallout<K, Held<V>>,
+        out: &mut Fallout<K, V>,
     ) -> Outcome<V> {
         self.counters.loaded_in(took);
         let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
@@ -98,11 +96,10 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     fn throttle(&self, flight: &Flight<K, V>) {
         let now_ms = self.hub.clock.now_ms();
-        self.memory.amend(&flight.key, |_, held, _, expiry_ms| {
-            let times = held.times(*expiry_ms);
+        self.memory.amend(&flight.key, |_, entry| {
+            let times = entry.times();
             if now_ms >= times.fresh_until_ms {
-                let throttled = self.ages.throttled(times, now_ms);
-                held.set_times(throttled);
+                entry.set_times(self.ages.throttled(times, now_ms));
             }
         });
     }

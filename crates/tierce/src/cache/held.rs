@@ -1,14 +1,19 @@
 //! What memory holds of an entry beside its key, in two parts: what a hit reads, and what the rest needs.
 //!
-//! At 100,000 entries a hit's time is mostly the wait for its slot's cache lines, so the slot holds the value, two
-//! numbers and a pointer, and everything else lives behind the pointer: for a `u64` with two tags 64 bytes more than
-//! the bare value (`bench memory --only footprint_cache_entry_1m`).
+//! At 100,000 entries a hit's time is mostly the wait for its slot's cache line, so the slot holds the value and one
+//! number, and everything else stands beside it in an array of its own: for a `u64` with two tags 56 bytes more than the
+//! bare value (`bench memory --only footprint_cache_entry_1m`).
+//!
+//! The expiry in the slot is the moment from which something has to be decided: when the entry stops being fresh, or
+//! when it goes, whichever comes first. [`Rest`] says how far the other is.
 
 use std::sync::Arc;
 
+use crate::clock::NEVER;
 use crate::expiry::Times;
+use crate::memory::{Amend, Beside};
 use crate::mutant::{self, Mutant};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
 use crate::tag::{Cell, Tags};
 
 /// Set in `checked` after a failed load: such an entry is never plainly fresh. Epochs stay far below.
@@ -18,14 +23,16 @@ pub(crate) struct Held<V> {
     /// `None` is a known absence.
     pub(crate) value: Option<V>,
     /// The epoch at which the entry was last known to be good, at first the one its load began at; and `OVERDUE`.
-    checked: u64,
-    fresh_until_ms: u64,
-    rest: Box<Rest>,
+    /// Readers beside each other may stamp it: the bit is changed by those only who are alone.
+    checked: AtomicU64,
 }
 
-struct Rest {
-    /// The ttl in milliseconds, 49 days at most; of an overdue entry how long before `fresh_until_ms` its freshness
-    /// had ended.
+#[derive(Default)]
+pub(crate) struct Rest {
+    /// From the end of freshness to the end of the entry, in milliseconds; below zero where idleness ends it first.
+    kept_ms: i64,
+    /// The ttl in milliseconds, 49 days at most; of an overdue entry how long before its next load its freshness had
+    /// ended.
     ttl_ms: u32,
     /// What the load took, in microseconds; 71 minutes at most.
     cost_us: u32,
@@ -39,37 +46,47 @@ enum TagList {
 }
 
 impl<V> Held<V> {
-    pub(crate) fn new(value: Option<V>, tags: &[Arc<Cell>], began: u64, times: Times, cost_us: u32) -> Self {
-        let rest = Box::new(Rest { ttl_ms: 0, cost_us, tags: TagList::new(tags) });
-        let mut held = Held { value, checked: began, fresh_until_ms: 0, rest };
-        held.set_times(times);
-        held
+    /// An entry's two parts, and the expiry for its slot.
+    pub(crate) fn new(
+        value: Option<V>,
+        tags: &[Arc<Cell>],
+        began: u64,
+        times: Times,
+        cost_us: u32,
+    ) -> (Self, Rest, u64) {
+        let mut held = Held { value, checked: AtomicU64::new(began) };
+        let mut rest = Rest { kept_ms: 0, ttl_ms: 0, cost_us, tags: TagList::new(tags) };
+        let expiry_ms = held.set_times(&mut rest, times);
+        (held, rest, expiry_ms)
     }
 
-    /// The value, if nothing at all speaks against serving it: the usual case, in three comparisons.
+    /// The value of an entry whose slot has not expired, if nothing at all speaks against serving it: the usual case, in
+    /// one comparison.
     #[inline]
-    pub(crate) fn plainly_fresh(&self, epoch: u64, now_ms: u64) -> Option<&V> {
-        let plain = self.checked == epoch && now_ms < self.fresh_until_ms;
+    pub(crate) fn plainly_fresh(&self, epoch: u64) -> Option<&V> {
+        let plain = self.checked.load(Relaxed) == epoch;
         self.value.as_ref().filter(|_| plain)
     }
 
     /// Whether no tag was invalidated and nothing purged since the entry was good. `purged_at` is its cache's.
-    pub(crate) fn stands(&mut self, epoch: u64, tags: &Tags, purged_at: &AtomicU64) -> bool {
+    pub(crate) fn stands(&self, rest: &Rest, epoch: u64, tags: &Tags, purged_at: &AtomicU64) -> bool {
+        let checked = self.checked.load(Relaxed);
         // Later than this reader's epoch, when an entry came in between: good as well, and not to be stamped back.
-        if self.good_at() >= epoch {
+        if checked & !OVERDUE >= epoch {
             return true;
         }
-        if !mutant::on(Mutant::RestampedUncompared) && self.fallen(tags, purged_at) {
+        if !mutant::on(Mutant::RestampedUncompared) && self.fallen(rest, tags, purged_at) {
             return false;
         }
-        self.checked = epoch | self.checked & OVERDUE;
+        // Of two readers at once the older epoch may remain: that costs a comparison more.
+        self.checked.store(epoch | checked & OVERDUE, Relaxed);
         true
     }
 
     /// The comparison itself.
-    pub(crate) fn fallen(&self, tags: &Tags, purged_at: &AtomicU64) -> bool {
+    pub(crate) fn fallen(&self, rest: &Rest, tags: &Tags, purged_at: &AtomicU64) -> bool {
         let good_at = self.good_at();
-        self.purged(tags, purged_at) || self.tags().any(|cell| cell.changed_since(good_at))
+        self.purged(tags, purged_at) || rest.tags().any(|cell| cell.changed_since(good_at))
     }
 
     /// The part of the comparison that is about purges.
@@ -77,8 +94,49 @@ impl<V> Held<V> {
         tags.purged_since(self.good_at()) || purged_at.load(Ordering::Acquire) > self.good_at()
     }
 
+    pub(crate) fn times(&self, rest: &Rest, expiry_ms: u64) -> Times {
+        let (fresh_until_ms, expiry_ms) = match rest.kept_ms {
+            _ if expiry_ms == NEVER => (NEVER, NEVER),
+            kept_ms @ 0.. => (expiry_ms, expiry_ms.saturating_add(kept_ms.unsigned_abs())),
+            kept_ms => (expiry_ms.saturating_add(kept_ms.unsigned_abs()), expiry_ms),
+        };
+        let noted_ms = u64::from(rest.ttl_ms);
+        if self.checked.load(Relaxed) & OVERDUE != 0 {
+            let ended_ms = fresh_until_ms.saturating_sub(noted_ms);
+            return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
+        }
+        Times { fresh_until_ms, expiry_ms, ttl_ms: noted_ms, ended_ms: fresh_until_ms, overdue: false }
+    }
+
+    /// Notes an entry's times; gives the expiry for its slot.
+    pub(crate) fn set_times(&mut self, rest: &mut Rest, times: Times) -> u64 {
+        let Times { fresh_until_ms, expiry_ms, .. } = times;
+        rest.kept_ms = expiry_ms.cast_signed().saturating_sub(fresh_until_ms.cast_signed());
+        let noted_ms = if times.overdue { fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
+        rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(u32::MAX);
+        let overdue = if times.overdue { OVERDUE } else { 0 };
+        self.checked.store(self.good_at() | overdue, Relaxed);
+        fresh_until_ms.min(expiry_ms)
+    }
+
+    fn good_at(&self) -> u64 {
+        self.checked.load(Relaxed) & !OVERDUE
+    }
+}
+
+impl<V> Amend<'_, Held<V>, Rest> {
+    pub(crate) fn times(&self) -> Times {
+        self.value.times(self.beside, self.expiry_ms)
+    }
+
+    pub(crate) fn set_times(&mut self, times: Times) {
+        self.expiry_ms = self.value.set_times(self.beside, times);
+    }
+}
+
+impl Rest {
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Arc<Cell>> {
-        let (few, many): (&[_], &[_]) = match &self.rest.tags {
+        let (few, many): (&[_], &[_]) = match &self.tags {
             TagList::Few(few) => (few, &[]),
             TagList::Many(many) => (&[], many),
         };
@@ -86,27 +144,20 @@ impl<V> Held<V> {
     }
 
     pub(crate) fn cost_us(&self) -> u32 {
-        self.rest.cost_us
+        self.cost_us
     }
+}
 
-    pub(crate) fn times(&self, expiry_ms: u64) -> Times {
-        let (fresh_until_ms, kept_ms) = (self.fresh_until_ms, u64::from(self.rest.ttl_ms));
-        if self.checked & OVERDUE != 0 {
-            let ended_ms = fresh_until_ms.saturating_sub(kept_ms);
-            return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
-        }
-        Times { fresh_until_ms, expiry_ms, ttl_ms: kept_ms, ended_ms: fresh_until_ms, overdue: false }
+impl Beside for Rest {
+    #[inline]
+    fn kept_ms(&self) -> u64 {
+        self.kept_ms.max(0).unsigned_abs()
     }
+}
 
-    pub(crate) fn set_times(&mut self, times: Times) {
-        self.fresh_until_ms = times.fresh_until_ms;
-        let kept_ms = if times.overdue { times.fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
-        self.rest.ttl_ms = u32::try_from(kept_ms).unwrap_or(u32::MAX);
-        self.checked = if times.overdue { self.checked | OVERDUE } else { self.good_at() };
-    }
-
-    fn good_at(&self) -> u64 {
-        self.checked & !OVERDUE
+impl Default for TagList {
+    fn default() -> Self {
+        TagList::Few([None, None])
     }
 }
 
@@ -128,6 +179,24 @@ mod tests {
     #[test]
     fn an_entry_costs_what_its_page_says() {
         let more_than_the_value = size_of::<Held<u64>>() - size_of::<u64>() + size_of::<Rest>();
-        assert_eq!(more_than_the_value, 64);
+        assert_eq!(more_than_the_value, 56);
+    }
+
+    #[test]
+    fn times_come_back_as_they_were_noted() {
+        let (mut held, mut rest, _) = Held::new(Some(1), &[], 7, times(1, 1), 0);
+        for (fresh, expiry) in [(5, 9), (9, 5), (5, 5), (NEVER, NEVER), (NEVER, 7), (NEVER - 1, NEVER - 1)] {
+            let slot = held.set_times(&mut rest, times(fresh, expiry));
+            assert_eq!(slot, fresh.min(expiry));
+            assert_eq!(held.times(&rest, slot), times(fresh, expiry));
+        }
+        let overdue = Times { ttl_ms: 0, ended_ms: 40, overdue: true, ..times(50, 90) };
+        let slot = held.set_times(&mut rest, overdue);
+        assert_eq!(held.times(&rest, slot), overdue);
+        assert_eq!(held.plainly_fresh(7), None);
+    }
+
+    fn times(fresh_until_ms: u64, expiry_ms: u64) -> Times {
+        Times { fresh_until_ms, expiry_ms, ttl_ms: 3, ended_ms: fresh_until_ms, overdue: false }
     }
 }

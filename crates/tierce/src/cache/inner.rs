@@ -9,17 +9,23 @@ use std::time::Duration;
 
 use super::flight::{Slice, Table};
 use super::gone::{Gone, Reason};
-use super::held::Held;
+use super::held::{Held, Rest};
 use super::permits::Permits;
 use crate::clock::NEVER;
 use crate::expiry::{Age, Ages, Times};
 use crate::key::{Key, KeyRef, Value};
-use crate::memory::{Cause, Fallout, Found, Fresh, Memory, Verdict};
+use crate::memory::{self, Amend, Cause, Found, Sharded, Verdict};
 use crate::mutant::{self, Mutant};
 use crate::shared::{Family, Shared};
 use crate::stats::{Counters, Stats};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::tag::Cell;
+
+/// What left a cache's memory, to be told and dropped without a lock.
+pub(crate) type Fallout<K, V> = memory::Fallout<K, Held<V>, Rest>;
+
+/// An entry for a cache's memory.
+pub(crate) type Fresh<K, V> = memory::Fresh<K, Held<V>, Rest>;
 
 /// Whether an error may be answered with a stale value.
 pub(crate) type ErrorFilter = Box<dyn Fn(&(dyn Any + Send + Sync)) -> bool + Send + Sync>;
@@ -27,7 +33,7 @@ pub(crate) type ErrorFilter = Box<dyn Fn(&(dyn Any + Send + Sync)) -> bool + Sen
 pub(crate) struct Inner<K, V> {
     pub(crate) name: Box<str>,
     pub(crate) hub: Arc<Shared>,
-    pub(crate) memory: Memory<K, Held<V>>,
+    pub(crate) memory: Sharded<K, Held<V>, Rest>,
     pub(crate) flights: Table<K, V>,
     /// The epoch of this cache's last purge.
     pub(crate) purged_at: AtomicU64,
@@ -75,17 +81,32 @@ pub(crate) struct Sight<V> {
 
 impl<K: Key, V: Value> Inner<K, V> {
     /// What memory has for a key: a counted lookup, a hit if the closure says that the sight serves it.
-    pub(crate) fn sight<Q>(&self, key: &Q, serves: impl FnOnce(&Sight<V>) -> bool) -> Option<Sight<V>>
+    pub(crate) fn sight<Q>(&self, key: &Q, serves: impl Fn(&Sight<V>) -> bool) -> Option<Sight<V>>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let epoch = self.hub.tags.epoch();
-        let mut reason = None;
-        let sight = self.memory.read(key, |found| self.judge(found, epoch, &mut reason, serves));
+        let (mut reason, mut slides) = (None, false);
+        let sight = self.memory.read(key, |found| {
+            let now_ms = found.now_ms;
+            let (verdict, times) = self.judge(&found, epoch, &mut reason, &serves);
+            slides = matches!(verdict, Verdict::Hit(_)) && times.is_some_and(|times| self.is_to_slide(now_ms, times));
+            verdict
+        });
+        if slides {
+            self.slide(key);
+        }
         if let Some(reason) = reason {
             self.gone.note(self.memory.hash(key), reason);
         }
-        sight
+        let sight = sight?;
+        if matches!(sight.age, Age::Revalidate | Age::Throttled) && serves(&sight) {
+            Counters::bump(&self.counters.stale_served);
+        }
+        if sight.value.is_none() && sight.age != Age::OnError && serves(&sight) {
+            Counters::bump(&self.counters.negative_hits);
+        }
+        Some(sight)
     }
 
     /// A plainly fresh value, counted; `None` counts nothing, and is for [`sight`](Inner::sight) to go into.
@@ -98,51 +119,61 @@ impl<K: Key, V: Value> Inner<K, V> {
             return None;
         }
         let epoch = self.hub.tags.epoch();
-        self.memory.hit(key, |held, now_ms| held.plainly_fresh(epoch, now_ms).cloned())
+        self.memory.hit(key, |held| held.plainly_fresh(epoch).cloned())
     }
 
     fn judge(
         &self,
-        mut found: Found<'_, Held<V>>,
+        found: &Found<'_, Held<V>, Rest>,
         epoch: u64,
         reason: &mut Option<Reason>,
-        serves: impl FnOnce(&Sight<V>) -> bool,
-    ) -> Verdict<Sight<V>> {
-        if !found.value.stands(epoch, &self.hub.tags, &self.purged_at) {
-            let purged = found.value.purged(&self.hub.tags, &self.purged_at);
+        serves: impl Fn(&Sight<V>) -> bool,
+    ) -> (Verdict<Sight<V>>, Option<Times>) {
+        let (held, rest) = (found.value, found.beside());
+        if !held.stands(rest, epoch, &self.hub.tags, &self.purged_at) {
+            let purged = held.purged(&self.hub.tags, &self.purged_at);
             *reason = Some(if purged { Reason::Purged } else { Reason::TagInvalidated });
-            return Verdict::Gone(if purged { Cause::Purged } else { Cause::Invalidated });
+            let cause = if purged { Cause::Purged } else { Cause::Invalidated };
+            return (Verdict::Gone(cause), None);
         }
-        let times = found.value.times(found.expiry_ms());
-        let age = self.ages.judge(found.now_ms, times, found.value.cost_us(), &self.hub.random);
-        let sight = Sight { value: found.value.value.clone(), age };
-        if age == Age::OnError || !serves(&sight) {
-            return Verdict::Miss(sight);
-        }
-        found.tally.stale_hits += u64::from(matches!(age, Age::Revalidate | Age::Throttled));
-        found.tally.negative_hits += u64::from(sight.value.is_none());
-        if self.ages.idle_ms > 0 {
-            self.slide(&mut found, times);
-        }
-        Verdict::Hit(sight)
+        *reason = None;
+        let times = held.times(rest, found.expiry_ms);
+        let age = self.ages.judge(found.now_ms, times, rest.cost_us(), &self.hub.random);
+        let sight = Sight { value: held.value.clone(), age };
+        let is_hit = age != Age::OnError && serves(&sight);
+        (if is_hit { Verdict::Hit(sight) } else { Verdict::Miss(sight) }, Some(times))
     }
 
-    /// Puts off the end of an entry that is being read, when less than half of its idle time is left: reads in
-    /// between write nothing.
-    fn slide(&self, found: &mut Found<'_, Held<V>>, times: Times) {
-        let end_ms = times.ended_ms.saturating_add(self.ages.stale_ms());
-        if times.expiry_ms.saturating_sub(found.now_ms) < self.ages.idle_ms / 2 {
-            found.move_expiry(end_ms.min(found.now_ms.saturating_add(self.ages.idle_ms)));
-        }
+    /// Whether a read puts off the end of an entry: when less than half of its idle time is left. Reads in between write
+    /// nothing.
+    fn is_to_slide(&self, now_ms: u64, times: Times) -> bool {
+        self.ages.idle_ms > 0 && times.expiry_ms.saturating_sub(now_ms) < self.ages.idle_ms / 2
     }
 
-    /// An uncounted look at a standing entry.
-    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(&Held<V>, Times) -> R) -> Option<R>
+    fn slide<Q>(&self, key: &Q)
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let seen = self.memory.look(key, |held, expiry_ms| {
-            (!held.fallen(&self.hub.tags, &self.purged_at)).then(|| look(held, held.times(expiry_ms)))
+        let now_ms = self.hub.clock.now_ms();
+        self.memory.amend(key, |_, entry| {
+            let times = entry.times();
+            let end_ms = times.ended_ms.saturating_add(self.ages.stale_ms());
+            let put_off_ms = end_ms.min(now_ms.saturating_add(self.ages.idle_ms)).min(NEVER - 1);
+            if times.expiry_ms < NEVER && put_off_ms > times.expiry_ms {
+                entry.set_times(Times { expiry_ms: put_off_ms, ..times });
+            }
+        });
+    }
+
+    /// An uncounted look at a standing entry.
+    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(&Held<V>, &Rest, Times) -> R) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let seen = self.memory.look(key, |found| {
+            let (held, rest) = (found.value, found.beside());
+            let stands = !held.fallen(rest, &self.hub.tags, &self.purged_at);
+            stands.then(|| look(held, rest, held.times(rest, found.expiry_ms)))
         });
         seen.flatten()
     }
@@ -153,8 +184,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        self.look(key, |held, times| {
-            let age = self.ages.judge(now_ms, times, held.cost_us(), &self.hub.random);
+        self.look(key, |held, rest, times| {
+            let age = self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random);
             Sight { value: held.value.clone(), age }
         })
     }
@@ -165,7 +196,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let fresh = self.look(key, |held, times| {
+        let fresh = self.look(key, |held, _, times| {
             let fits = held.value.is_some() || accepts == Accepts::Absence;
             fits && now_ms < times.fresh_until_ms
         });
@@ -179,11 +210,11 @@ impl<K: Key, V: Value> Inner<K, V> {
     {
         let now_ms = self.hub.clock.now_ms();
         let covers = |times| because == Because::Slow || self.ages.covers_errors(now_ms, times);
-        self.look(key, |held, times| covers(times).then(|| held.value.clone())).flatten()
+        self.look(key, |held, _, times| covers(times).then(|| held.value.clone())).flatten()
     }
 
     /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.
-    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, Held<V>>))
+    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, V>))
     where
         Q: KeyRef<K> + ?Sized,
     {
@@ -212,13 +243,13 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let mark = |_: &K, held: &mut Held<V>, _: &mut u32, expiry_ms: &mut u64| {
-            let times = held.times(*expiry_ms);
+        let mark = |_: &K, entry: &mut Amend<'_, Held<V>, Rest>| {
+            let times = entry.times();
             // An absence is never served stale: it goes.
-            let kept_ms = if held.value.is_none() { 0 } else { self.ages.stale_ms() };
-            *expiry_ms = times.expiry_ms.min(now_ms.saturating_add(kept_ms)).min(NEVER - 1);
+            let kept_ms = if entry.value.value.is_none() { 0 } else { self.ages.stale_ms() };
+            let expiry_ms = times.expiry_ms.min(now_ms.saturating_add(kept_ms)).min(NEVER - 1);
             let fresh_until_ms = times.ended_ms.min(now_ms);
-            held.set_times(Times { fresh_until_ms, ended_ms: fresh_until_ms, overdue: false, ..times });
+            entry.set_times(Times { fresh_until_ms, expiry_ms, ended_ms: fresh_until_ms, overdue: false, ..times });
         };
         self.change(key, Mutant::MarkStaleNotDetaching, |_| {
             self.memory.amend(key, mark);
@@ -231,14 +262,12 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let touched = self.memory.amend(key, |_, held, _, expiry_ms| {
-            let old = held.times(*expiry_ms);
+        let touched = self.memory.amend(key, |_, entry| {
+            let old = entry.times();
             let is_fresh = now_ms < old.fresh_until_ms && !old.overdue;
-            let stands = is_fresh && !held.fallen(&self.hub.tags, &self.purged_at);
-            if stands && (*expiry_ms < NEVER || ttl.is_some()) {
-                let times = self.ages.times(now_ms, ttl, held.value.is_none(), &self.hub.random);
-                held.set_times(times);
-                *expiry_ms = times.expiry_ms;
+            let stands = is_fresh && !entry.value.fallen(entry.beside, &self.hub.tags, &self.purged_at);
+            if stands && (old.expiry_ms < NEVER || ttl.is_some()) {
+                entry.set_times(self.ages.times(now_ms, ttl, entry.value.value.is_none(), &self.hub.random));
             }
             stands
         });
@@ -261,11 +290,11 @@ impl<K: Key, V: Value> Inner<K, V> {
         tags: Box<[Arc<Cell>]>,
         began: u64,
         cost_us: u32,
-    ) -> Fresh<K, Held<V>> {
+    ) -> Fresh<K, V> {
         let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
-        let held = Held::new(value, &tags, began, times, cost_us);
+        let (held, rest, expiry_ms) = Held::new(value, &tags, began, times, cost_us);
         let weight = weight.unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
-        Fresh { key, value: held, weight, expiry_ms: times.expiry_ms }
+        Fresh { key, value: held, beside: rest, weight, expiry_ms }
     }
 
     /// Ends every entry and every load of this cache.
@@ -295,14 +324,12 @@ impl<K: Key, V: Value> Inner<K, V> {
 impl<K: Key, V: Value> Family for Inner<K, V> {
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
     fn stats(&self) -> Stats {
-        let tally = self.memory.tally();
+        let (hits, misses) = self.memory.lookups();
         let mut stats = self.counters.read();
-        stats.hits = tally.hits;
-        stats.misses = tally.misses;
-        stats.stale_hits += tally.stale_hits;
-        stats.negative_hits = tally.negative_hits;
-        stats.removals = tally.removals;
-        stats.time_saved = stats.load_time.mean().unwrap_or_default().mul_f64(tally.hits as f64);
+        stats.hits = hits;
+        stats.misses = misses;
+        stats.removals = self.memory.removals();
+        stats.time_saved = stats.load_time.mean().unwrap_or_default().mul_f64(hits as f64);
         stats.len = self.memory.len() as u64;
         stats.weight = self.memory.weight();
         stats.capacity = self.memory.capacity();

@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::answer::Freshness;
 use super::flight::{AnyError, Flight, Outcome};
 use super::gone::Reason;
-use super::inner::{Accepts, Because, Inner, Limits, Sight};
+use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
 use super::permits::Queued;
 use super::run::{Ground, Guard, LoadFuture, run};
@@ -30,7 +30,6 @@ use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
-use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
@@ -270,7 +269,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         };
         let stale = self
             .cache
-            .look(self.key, |held, _| held.value.clone().map(|v| Stale::new(v, held.tags().cloned().collect())));
+            .look(self.key, |held, rest, _| held.value.clone().map(|v| Stale::new(v, rest.tags().cloned().collect())));
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
         let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {

@@ -8,12 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::flight::{AnyError, Flight, Outcome};
-use super::inner::Inner;
+use super::inner::{Fallout, Inner};
 use super::load::Loaded;
 use super::permits::{Permit, Queued};
 use crate::error::panic_message;
 use crate::key::{Key, Value};
-use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
 use crate::trace;

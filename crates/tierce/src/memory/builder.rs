@@ -3,12 +3,16 @@
 use std::hash::Hash;
 use std::time::Duration;
 
+use super::face::Memory;
 use super::fallout::Cause;
+use super::padded::Padded;
 use super::policy::Policy;
 use super::shard::Shard;
-use super::sharded::{Hasher, Listener, Memory, Padded, Weigher, share};
+use super::sharded::{Hasher, Listener, Sharded, Weigher, share};
+use super::slot::Beside;
+use super::tally::Tally;
 use crate::clock::Clock;
-use crate::sync::Mutex;
+use crate::sync::RwLock;
 
 /// Shards for each core: enough for two threads on a zipf load to have a shard of their own most of the time
 /// (`bench memory --only zipf_2t`).
@@ -143,11 +147,18 @@ impl<K: Hash + Eq, V> Builder<K, V> {
 
     /// The memory.
     pub fn build(self) -> Memory<K, V> {
+        Memory { inner: self.build_with() }
+    }
+
+    /// The memory for an owner that keeps something beside each entry.
+    pub(crate) fn build_with<B: Beside>(self) -> Sharded<K, V, B> {
         let shards = self.shard_count();
         let limits = share(self.limit, shards);
-        Memory {
-            shards: limits.map(|limit| Padded(Mutex::new(Shard::new(self.policy, limit)))).collect(),
+        Sharded {
+            shards: limits.map(|limit| Padded(RwLock::new(Shard::new(self.policy, limit)))).collect(),
             mask: shards - 1,
+            policy: self.policy,
+            tally: Tally::new(shards),
             hasher: self.hasher,
             clock: self.clock,
             ttl: self.ttl,

@@ -17,26 +17,28 @@ pub enum Cause {
 }
 
 #[must_use = "to be told and dropped without a lock"]
-pub(crate) struct Removed<K, V> {
+pub(crate) struct Removed<K, V, B> {
     pub(crate) key: K,
     pub(crate) value: V,
+    /// Only to be dropped.
+    pub(super) _beside: B,
     pub(crate) cause: Cause,
 }
 
 /// Most operations push out one entry or none, and then nothing is allocated.
-pub(crate) struct Fallout<K, V> {
-    first: Option<Removed<K, V>>,
-    rest: Vec<Removed<K, V>>,
+pub(crate) struct Fallout<K, V, B> {
+    first: Option<Removed<K, V, B>>,
+    rest: Vec<Removed<K, V, B>>,
 }
 
-impl<K, V> Fallout<K, V> {
+impl<K, V, B> Fallout<K, V, B> {
     #[inline]
     pub(crate) const fn new() -> Self {
         Fallout { first: None, rest: Vec::new() }
     }
 
     #[inline(always)]
-    pub(crate) fn push(&mut self, removed: Removed<K, V>) {
+    pub(crate) fn push(&mut self, removed: Removed<K, V, B>) {
         if self.first.is_none() {
             self.first = Some(removed);
         } else {
@@ -48,7 +50,7 @@ impl<K, V> Fallout<K, V> {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = Removed<K, V>> {
+    pub(crate) fn into_iter(self) -> impl Iterator<Item = Removed<K, V, B>> {
         self.first.into_iter().chain(self.rest)
     }
 }

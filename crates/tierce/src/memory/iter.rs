@@ -2,8 +2,8 @@
 
 use std::hash::Hash;
 
+use super::face::Memory;
 use super::shard::CHUNK;
-use super::sharded::Memory;
 
 /// The live entries of a [`Memory`], in no order.
 ///
@@ -37,12 +37,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Iterator for Iter<'_, K, V> {
 
     fn next(&mut self) -> Option<(K, V)> {
         while self.chunk.is_empty() {
-            let shard = self.memory.shards.get(self.shard)?;
-            let now_ms = self.memory.clock.now_ms();
+            let shard = self.memory.inner.shards.get(self.shard)?;
+            let now_ms = self.memory.inner.clock.now_ms();
             let chunk = &mut self.chunk;
-            let locked = self.memory.lock_shard(shard);
-            let next = locked.shard.visit((self.next, CHUNK), now_ms, |k, v| chunk.push((k.clone(), v.clone())));
-            drop(locked);
+            let reader = self.memory.inner.reader(shard);
+            let next = reader.shard.visit((self.next, CHUNK), now_ms, |k, v| chunk.push((k.clone(), v.clone())));
+            drop(reader);
             self.next = next.unwrap_or(0);
             self.shard += usize::from(next.is_none());
         }

@@ -1,22 +1,29 @@
 //! Entries in this process: a bounded map that is safe to share, sync, and usable alone.
 
 mod builder;
+mod face;
 mod iter;
 mod sharded;
 
+mod entry;
 mod fallout;
+mod index;
+mod padded;
 mod policy;
-mod queue;
+mod prefetch;
+mod ring;
 mod shard;
 mod slot;
 mod stats;
+mod tally;
 
 pub use builder::Builder;
+pub(crate) use entry::{Amend, Found, Fresh, Verdict};
+pub use face::Memory;
 pub use fallout::Cause;
 pub(crate) use fallout::Fallout;
 pub use iter::Iter;
 pub use policy::Policy;
-pub(crate) use shard::{Found, Fresh, Verdict};
-pub(crate) use sharded::Hasher;
-pub use sharded::Memory;
+pub(crate) use sharded::{Hasher, Sharded};
+pub(crate) use slot::Beside;
 pub use stats::Stats;

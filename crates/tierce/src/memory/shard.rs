@@ -1,21 +1,23 @@
 //! One shard: a table of slot numbers, the slots, and the order in which they go.
 //!
 //! Everything here runs under the shard's lock and calls foreign code in two places only: `KeyRef::is`, before
-//! anything is changed, and the closures of `read`, `update` and `remove_where`, after which only counters change. A
+//! anything is changed, and the closures of `look`, `update` and `remove_where`, after which only counters change. A
 //! panic in either therefore leaves the shard whole. Removed entries are handed to the caller in a [`Fallout`], to be
 //! told and dropped once the lock is free.
 
 use std::hash::Hash;
 
-use hashbrown::HashTable;
-
 use super::Policy;
+use super::entry::{Amend, Found, Fresh, Looked, Verdict};
 use super::fallout::{Cause, Fallout, Removed};
-use super::policy::{Entries, Order, Recalled};
-use super::slot::{Life, Link, NIL, Slot};
-use super::stats::Tally;
+use super::index::Index;
+use super::policy::{Order, Recalled};
+use super::prefetch::prefetch;
+use super::ring::Item;
+use super::slot::{Beside, Life, Slot};
 use crate::clock::{Clock, NEVER};
 use crate::key::KeyRef;
+use crate::stats::Removals;
 
 /// Slots looked at for an expired entry at each insertion. Two make a full round every half of the shard's size in
 /// insertions, so that at a steady rate expired entries nobody reads take at most half of the room of live ones.
@@ -27,109 +29,53 @@ pub(super) const SWEPT_AT_READ: usize = 4;
 /// Slots looked at under one lock where all are: 256 slots of a web cache's size are a few microseconds.
 pub(super) const CHUNK: usize = 256;
 
-/// Reads between two sweeps, for shards that are read and hardly written; a power of two.
-const READS_A_SWEEP: u64 = 64;
-
-/// In this order: with the lock's eight bytes before it, what a hit reads is one cache line and the start of a second.
+/// In this order: with the lock's words before it, what a hit reads is one cache line.
 #[repr(C)]
-pub(super) struct Shard<K, V> {
-    table: HashTable<u32>,
+pub(super) struct Shard<K, V, B> {
+    index: Index,
     slots: Vec<Option<Slot<K, V>>>,
-    pub(super) tally: Tally,
+    order: Order,
     /// How many entries have an expiry: no clock is read and nothing swept while there are none.
     expiring: usize,
-    order: Order,
-    links: Vec<Link>,
-    /// The first empty slot; the others follow through their links' `next`.
-    free: u32,
+    /// What the owner keeps beside each slot.
+    beside: Vec<B>,
+    /// Each slot's weight; empty while all weigh one.
+    weights: Vec<u32>,
+    /// The empty slots.
+    free: Vec<u32>,
     limit: u64,
     weight: u64,
     hand: usize,
     policy: Policy,
-}
-
-/// What a reader sees of an entry.
-pub(crate) struct Found<'a, V> {
-    pub(crate) value: &'a mut V,
-    /// The clock's reading; 0 where the entry never expires, since the clock was not asked.
-    pub(crate) now_ms: u64,
-    pub(crate) tally: &'a mut Tally,
-    life: &'a mut Life,
-}
-
-impl<V> Found<'_, V> {
-    /// When the entry goes, in milliseconds of the clock.
-    #[inline]
-    pub(crate) fn expiry_ms(&self) -> u64 {
-        self.life.expiry_ms()
-    }
-
-    /// Moves the end of an entry that has one.
-    pub(crate) fn move_expiry(&mut self, expiry_ms: u64) {
-        if self.life.expiry_ms() != NEVER {
-            self.life.set_expiry_ms(expiry_ms.min(NEVER - 1));
-        }
-    }
-}
-
-/// What a reader decides about an entry.
-pub(crate) enum Verdict<R> {
-    /// A hit.
-    Hit(R),
-    /// Seen, and kept, but the lookup has to load: a miss.
-    Miss(R),
-    /// Not to be served: the entry goes, and the read was a miss.
-    Gone(Cause),
-}
-
-/// What a read found.
-pub(super) enum Read<R> {
-    Found(R),
-    Nothing,
-    /// Not to be served: this slot is to be emptied.
-    Gone(u32, Cause),
+    removals: Removals,
 }
 
 /// Where a key is, or would come in, as long as the lock is held.
 pub(super) struct Place {
-    hash: u32,
     recalled: Recalled,
     slot: Option<u32>,
 }
 
-/// A new entry.
-pub(crate) struct Fresh<K, V> {
-    pub(crate) key: K,
-    pub(crate) value: V,
-    pub(crate) weight: u32,
-    pub(crate) expiry_ms: u64,
-}
-
-/// Spreads the kept half of a hash over 64 bits: hashbrown takes its tag from the top and its bucket from the bottom.
-#[inline]
-fn wide(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-impl<K, V> Shard<K, V> {
+impl<K, V, B: Beside> Shard<K, V, B> {
     pub(super) fn new(policy: Policy, limit: u64) -> Self {
         Shard {
-            table: HashTable::new(),
+            index: Index::new(),
             slots: Vec::new(),
-            links: Vec::new(),
-            free: NIL,
             order: Order::new(policy),
-            policy,
+            expiring: 0,
+            beside: Vec::new(),
+            weights: Vec::new(),
+            free: Vec::new(),
             limit,
             weight: 0,
-            expiring: 0,
             hand: 0,
-            tally: Tally::default(),
+            policy,
+            removals: Removals::default(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.index.len()
     }
 
     pub(super) fn weight(&self) -> u64 {
@@ -141,129 +87,112 @@ impl<K, V> Shard<K, V> {
         (self.limit != u64::MAX).then_some(self.limit)
     }
 
-    /// Takes everything out and gives the room back.
-    pub(super) fn purge(&mut self) -> impl Iterator<Item = Removed<K, V>> + use<K, V> {
-        let mut tally = self.tally;
-        tally.removals.purged += self.table.len() as u64;
-        let emptied = Shard { tally, ..Shard::new(self.policy, self.limit) };
-        let old = std::mem::replace(self, emptied);
-        let removed = |Slot { key, value, .. }| Removed { key, value, cause: Cause::Purged };
-        old.slots.into_iter().flatten().map(removed)
+    pub(super) fn removals(&self) -> Removals {
+        self.removals
     }
 
+    /// Whether a sweep may find anything.
     #[inline]
-    fn find<Q: KeyRef<K> + ?Sized>(&self, hash: u32, key: &Q) -> Option<u32> {
-        let slots = &self.slots;
-        let is = |&slot: &u32| slots[slot as usize].as_ref().is_some_and(|entry| key.is(&entry.key));
-        self.table.find(wide(hash), is).copied()
+    pub(super) fn is_expiring(&self) -> bool {
+        self.expiring != 0
     }
 
-    /// A counted hit, if there is a live entry and the closure gives something for it; else nothing is counted.
+    /// Takes everything out and gives the room back.
+    pub(super) fn purge(&mut self) -> impl Iterator<Item = Removed<K, V, B>> + use<K, V, B> {
+        let mut removals = self.removals;
+        removals.purged += self.len() as u64;
+        let emptied = Shard { removals, ..Shard::new(self.policy, self.limit) };
+        let old = std::mem::replace(self, emptied);
+        let both = old.slots.into_iter().zip(old.beside);
+        both.filter_map(|(slot, beside)| {
+            let Slot { key, value, .. } = slot?;
+            Some(Removed { key, value, _beside: beside, cause: Cause::Purged })
+        })
+    }
+
+    #[inline(always)]
+    fn find<Q: KeyRef<K> + ?Sized>(&self, hash: u32, key: &Q) -> Option<(u32, &Slot<K, V>)> {
+        self.index.find(hash, |slot| self.slots.get(slot as usize)?.as_ref().filter(|entry| key.is(&entry.key)))
+    }
+
+    /// A hit on an entry whose life has not ended, if the closure gives something for it.
     #[inline]
     pub(super) fn hit<Q, R>(
-        &mut self,
+        &self,
         hash: u32,
         key: &Q,
         clock: &Clock,
-        take: impl FnOnce(&V, u64) -> Option<R>,
-    ) -> Option<R>
+        take: impl FnOnce(&V) -> Option<R>,
+    ) -> Option<(u32, R)>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let slot = self.find(hash, key)?;
-        let Slot { life, value, .. } = self.slots[slot as usize].as_mut()?;
-        let mut now_ms = 0;
-        if life.expiry_ms() != NEVER {
-            now_ms = clock.now_ms();
-            if now_ms >= life.expiry_ms() {
-                return None;
-            }
+        let (slot, entry) = self.find(hash, key)?;
+        if entry.life.expires() && clock.now_ms() >= entry.life.expiry_ms() {
+            return None;
         }
-        let hit = take(value, now_ms)?;
-        self.order.hit(&mut self.links, slot, life);
-        self.tally.hits += 1;
-        Some(hit)
+        let taken = take(&entry.value)?;
+        Order::hit_shared(&entry.life);
+        Some((slot, taken))
     }
 
-    /// Whether it is this reader's turn to sweep.
-    #[inline]
-    pub(super) fn sweep_is_due(&self) -> bool {
-        self.tally.hits & (READS_A_SWEEP - 1) == 0 && self.expiring != 0
-    }
-
-    /// A lookup: counted, and telling the order about a hit. What is not to be served is only named, and taken out by
-    /// the caller, so that the path of a hit stays short.
-    #[inline]
-    pub(super) fn read<Q, R>(
-        &mut self,
+    /// Shows an entry and tells the order about a hit. What is not to be served is only named, for the caller to take
+    /// out when it is alone.
+    #[inline(always)]
+    pub(super) fn look<Q, R>(
+        &self,
         hash: u32,
         key: &Q,
         clock: &Clock,
-        judge: impl FnOnce(Found<'_, V>) -> Verdict<R>,
-    ) -> Read<R>
+        judge: &mut impl FnMut(Found<'_, V, B>) -> Verdict<R>,
+    ) -> Looked<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let Some(slot) = self.find(hash, key) else {
-            self.tally.misses += 1;
-            return Read::Nothing;
-        };
-        let Some(Slot { life, value, .. }) = self.slots[slot as usize].as_mut() else { return Read::Nothing };
-        let mut now_ms = 0;
-        if life.expiry_ms() != NEVER {
-            now_ms = clock.now_ms();
-            if now_ms >= life.expiry_ms() {
-                return Read::Gone(slot, Cause::Expired);
+        let Some((slot, Slot { life, value, .. })) = self.find(hash, key) else { return Looked::Nothing };
+        let (mut expiry_ms, mut now_ms) = (NEVER, 0);
+        if life.expires() {
+            (expiry_ms, now_ms) = (life.expiry_ms(), clock.now_ms());
+            if self.has_expired(slot, expiry_ms, now_ms) {
+                return Looked::Seen(slot, Verdict::Gone(Cause::Expired));
             }
         }
-        match judge(Found { value, now_ms, tally: &mut self.tally, life }) {
-            Verdict::Hit(read) => {
-                self.order.hit(&mut self.links, slot, life);
-                self.tally.hits += 1;
-                Read::Found(read)
-            }
-            Verdict::Miss(read) => {
-                self.tally.misses += 1;
-                Read::Found(read)
-            }
-            Verdict::Gone(cause) => Read::Gone(slot, cause),
+        let verdict = judge(Found { value, expiry_ms, now_ms, beside: &self.beside, slot });
+        if matches!(verdict, Verdict::Hit(_)) {
+            Order::hit_shared(life);
+        }
+        Looked::Seen(slot, verdict)
+    }
+
+    /// Tells an order that hits change of one.
+    #[inline]
+    pub(super) fn moved(&mut self, slot: u32) {
+        if let Some(entry) = self.slots[slot as usize].as_ref() {
+            self.order.hit(slot, &entry.life);
         }
     }
 
-    /// Takes out what a read named, which was a miss then.
-    pub(super) fn missed(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
-        self.tally.misses += 1;
-        self.take(slot, cause)
-    }
-
-    /// A look that changes and counts nothing.
-    pub(super) fn peek<Q, R>(&self, hash: u32, key: &Q, clock: &Clock, look: impl FnOnce(&V, u64) -> R) -> Option<R>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        let entry = self.slots[self.find(hash, key)? as usize].as_ref()?;
-        (!expired(entry.life, clock)).then(|| look(&entry.value, entry.life.expiry_ms()))
-    }
-
-    /// Changes a value in place; the closure gives the new weight and expiry.
+    /// Changes an entry in place.
     pub(super) fn update<Q, R>(
         &mut self,
         (hash, key): (u32, &Q),
         clock: &Clock,
-        out: &mut Fallout<K, V>,
-        change: impl FnOnce(&K, &mut V, &mut u32, &mut u64) -> R,
+        out: &mut Fallout<K, V, B>,
+        change: impl FnOnce(&K, &mut Amend<'_, V, B>) -> R,
     ) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let slot = self.find(hash, key)?;
-        let entry = self.slots[slot as usize].as_mut()?;
-        if expired(entry.life, clock) {
+        let slot = self.find(hash, key)?.0;
+        let weight = self.weight_of(slot);
+        if self.is_late(slot, clock) {
             return None;
         }
-        let old = self.links[slot as usize].weight;
-        let (mut weight, mut expiry_ms) = (old, entry.life.expiry_ms());
-        let changed = change(&entry.key, &mut entry.value, &mut weight, &mut expiry_ms);
+        let Slot { life, key, value } = self.slots[slot as usize].as_mut()?;
+        let beside = &mut self.beside[slot as usize];
+        let mut amend = Amend { value, beside, weight, expiry_ms: life.expiry_ms() };
+        let changed = change(key, &mut amend);
+        let Amend { weight, expiry_ms, .. } = amend;
         self.set_expiry(slot, expiry_ms);
         self.reweigh(slot, weight, out);
         Some(changed)
@@ -275,8 +204,9 @@ impl<K, V> Shard<K, V> {
     where
         K: Hash + Eq,
     {
+        self.index.prefetch(hash);
         let recalled = self.order.recall(hash);
-        Place { hash, recalled, slot: self.find(hash, key) }
+        Place { recalled, slot: self.find(hash, key).map(|(slot, _)| slot) }
     }
 
     /// Puts an entry in at its place, making room; gives the entry it replaced. What it pushed out falls out; an entry
@@ -285,65 +215,85 @@ impl<K, V> Shard<K, V> {
     pub(super) fn insert(
         &mut self,
         place: Place,
-        fresh: Fresh<K, V>,
+        fresh: Fresh<K, V, B>,
         clock: &Clock,
-        out: &mut Fallout<K, V>,
-    ) -> Option<Removed<K, V>> {
+        out: &mut Fallout<K, V, B>,
+    ) -> Option<Removed<K, V, B>> {
         match place.slot {
             Some(slot) => Some(self.replace(slot, fresh, clock, out)),
             None => {
-                self.add((place.hash, place.recalled), fresh, clock, out);
+                self.add(place.recalled, fresh, clock, out);
                 None
             }
         }
     }
 
     #[inline]
-    fn add(&mut self, (hash, recalled): (u32, Recalled), fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) {
-        let Fresh { key, value, weight, expiry_ms } = fresh;
+    fn add(&mut self, key: Recalled, fresh: Fresh<K, V, B>, clock: &Clock, out: &mut Fallout<K, V, B>) {
         if self.expiring != 0 {
             self.sweep(SWEPT_AT_INSERT, clock.now_ms(), out);
         }
+        let weight = fresh.weight;
         if u64::from(weight) > self.limit {
-            self.tally.count(Cause::Evicted);
-            return out.push(Removed { key, value, cause: Cause::Evicted });
+            self.removals.count(Cause::Evicted);
+            let Fresh { key, value, beside, .. } = fresh;
+            return out.push(Removed { key, value, _beside: beside, cause: Cause::Evicted });
         }
         let full = self.weight + u64::from(weight) > self.limit;
-        let entries = Entries { links: &mut self.links, slots: &mut self.slots };
-        let arrival = self.order.arrive(recalled, full, entries);
-        if let Some(slot) = arrival.evicted {
-            out.push(self.vacate(slot, Cause::Evicted));
+        let arrival = self.order.arrive(key, full, &mut self.slots);
+        if let Some(item) = arrival.evicted {
+            out.push(self.vacate(item, Cause::Evicted));
         }
         self.make_room(u64::from(weight), out);
-        self.expiring += usize::from(expiry_ms < NEVER);
+        let mut life = Life::new(fresh.expiry_ms);
+        self.expiring += usize::from(life.expires());
+        let slot = self.vacant();
+        self.order.place(Item { slot, hash: key.hash }, &mut life, arrival.favoured);
+        self.slots[slot as usize] = Some(Slot { life, key: fresh.key, value: fresh.value });
+        self.beside[slot as usize] = fresh.beside;
+        self.set_weight(slot, weight);
         self.weight += u64::from(weight);
-        let mut life = Life::new(expiry_ms);
-        let slot = self.vacant(Link { prev: NIL, next: NIL, hash, weight });
-        self.order.place(&mut self.links, slot, &mut life, arrival.favoured);
-        self.slots[slot as usize] = Some(Slot { life, key, value });
-        let links = &self.links;
-        self.table.insert_unique(wide(hash), slot, |&slot| wide(links[slot as usize].hash));
+        self.index.insert(key.hash, slot);
+        if full {
+            self.prefetch_victim();
+        }
     }
 
-    fn replace(&mut self, slot: u32, fresh: Fresh<K, V>, clock: &Clock, out: &mut Fallout<K, V>) -> Removed<K, V> {
+    /// Has the next victim's lines fetched while others are served.
+    #[inline]
+    fn prefetch_victim(&self) {
+        if let Some(item) = self.order.next_victim() {
+            prefetch(&self.slots[item.slot as usize]);
+            self.index.prefetch(item.hash);
+        }
+    }
+
+    fn replace(
+        &mut self,
+        slot: u32,
+        fresh: Fresh<K, V, B>,
+        clock: &Clock,
+        out: &mut Fallout<K, V, B>,
+    ) -> Removed<K, V, B> {
+        let cause = if self.is_late(slot, clock) { Cause::Expired } else { Cause::Replaced };
         let entry = self.slots[slot as usize].as_mut().expect("the table names full slots only");
-        let cause = if expired(entry.life, clock) { Cause::Expired } else { Cause::Replaced };
         let value = std::mem::replace(&mut entry.value, fresh.value);
-        self.order.hit(&mut self.links, slot, &mut entry.life);
-        self.tally.count(cause);
+        let beside = std::mem::replace(&mut self.beside[slot as usize], fresh.beside);
+        self.order.hit(slot, &entry.life);
+        self.removals.count(cause);
         self.set_expiry(slot, fresh.expiry_ms);
         self.reweigh(slot, fresh.weight, out);
-        Removed { key: fresh.key, value, cause }
+        Removed { key: fresh.key, value, _beside: beside, cause }
     }
 
     /// Takes one entry out.
-    pub(super) fn remove<Q>(&mut self, hash: u32, key: &Q, clock: &Clock, cause: Cause) -> Option<Removed<K, V>>
+    pub(super) fn remove<Q>(&mut self, hash: u32, key: &Q, clock: &Clock, cause: Cause) -> Option<Removed<K, V, B>>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let slot = self.find(hash, key)?;
-        let late = self.slots[slot as usize].as_ref().is_some_and(|entry| expired(entry.life, clock));
-        Some(self.take(slot, if late { Cause::Expired } else { cause }))
+        let slot = self.find(hash, key)?.0;
+        let cause = if self.is_late(slot, clock) { Cause::Expired } else { cause };
+        Some(self.take(slot, cause))
     }
 
     /// Takes out what the closure names among the slots from `from` on, at most `many` looked at; says where to go on.
@@ -351,7 +301,7 @@ impl<K, V> Shard<K, V> {
         &mut self,
         (from, many): (usize, usize),
         cause: Cause,
-        out: &mut Fallout<K, V>,
+        out: &mut Fallout<K, V, B>,
         mut name: impl FnMut(&K, &V, u64) -> bool,
     ) -> Option<usize> {
         let end = self.slots.len().min(from.saturating_add(many));
@@ -387,7 +337,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Evicts at most `many` entries above the limit; whether more are left.
-    pub(super) fn shrink(&mut self, many: usize, out: &mut Fallout<K, V>) -> bool {
+    pub(super) fn shrink(&mut self, many: usize, out: &mut Fallout<K, V, B>) -> bool {
         for _ in 0..many {
             if self.weight <= self.limit || !self.evict(out) {
                 return false;
@@ -397,92 +347,118 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Takes out the expired entries among the next `many` slots.
-    pub(super) fn sweep(&mut self, many: usize, now_ms: u64, out: &mut Fallout<K, V>) {
+    pub(super) fn sweep(&mut self, many: usize, now_ms: u64, out: &mut Fallout<K, V, B>) {
         for _ in 0..many.min(self.slots.len()) {
             self.hand = if self.hand + 1 < self.slots.len() { self.hand + 1 } else { 0 };
-            let late = self.slots[self.hand].as_ref().is_some_and(|entry| now_ms >= entry.life.expiry_ms());
-            if late && let Ok(slot) = u32::try_from(self.hand) {
+            let Some(entry) = &self.slots[self.hand] else { continue };
+            let slot = self.hand as u32;
+            if self.has_expired(slot, entry.life.expiry_ms(), now_ms) {
                 out.push(self.take(slot, Cause::Expired));
             }
         }
     }
 
     #[inline]
-    fn make_room(&mut self, weight: u64, out: &mut Fallout<K, V>) {
+    fn make_room(&mut self, weight: u64, out: &mut Fallout<K, V, B>) {
         while self.weight + weight > self.limit && self.evict(out) {}
     }
 
     #[inline]
-    fn evict(&mut self, out: &mut Fallout<K, V>) -> bool {
-        let Some(slot) = self.order.victim(Entries { links: &mut self.links, slots: &mut self.slots }) else {
-            return false;
-        };
-        out.push(self.vacate(slot, Cause::Evicted));
+    fn evict(&mut self, out: &mut Fallout<K, V, B>) -> bool {
+        let Some(item) = self.order.victim(&mut self.slots) else { return false };
+        out.push(self.vacate(item, Cause::Evicted));
         true
     }
 
+    /// Takes an entry out of its queue and its slot.
     #[inline]
-    fn take(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
-        if let Some(entry) = self.slots[slot as usize].as_ref() {
-            self.order.forget(&mut self.links, slot, entry.life);
-        }
-        self.vacate(slot, cause)
+    pub(super) fn take(&mut self, slot: u32, cause: Cause) -> Removed<K, V, B> {
+        let entry = self.slots[slot as usize].as_ref().expect("the caller has seen the entry under this lock");
+        let hash = self.order.forget(slot, &entry.life);
+        self.vacate(Item { slot, hash }, cause)
     }
 
     /// Empties a slot that stands in no queue any more. Inlined, because an entry returned through memory is read back
     /// before its writes have settled, and waits for them.
     #[inline(always)]
-    fn vacate(&mut self, slot: u32, cause: Cause) -> Removed<K, V> {
-        let link = self.links[slot as usize];
-        if let Ok(found) = self.table.find_entry(wide(link.hash), |&other| other == slot) {
-            found.remove();
-        }
-        self.links[slot as usize].next = self.free;
-        self.free = slot;
-        self.weight -= u64::from(link.weight);
-        self.tally.count(cause);
+    fn vacate(&mut self, item: Item, cause: Cause) -> Removed<K, V, B> {
+        let Item { slot, hash } = item;
+        self.index.remove(hash, slot);
+        self.free.push(slot);
+        self.weight -= u64::from(self.weight_of(slot));
+        self.removals.count(cause);
         let entry = self.slots[slot as usize].take().expect("queues and table name full slots only");
-        self.expiring -= usize::from(entry.life.expiry_ms() != NEVER);
-        Removed { key: entry.key, value: entry.value, cause }
+        let beside = std::mem::take(&mut self.beside[slot as usize]);
+        self.expiring -= usize::from(entry.life.expires());
+        Removed { key: entry.key, value: entry.value, _beside: beside, cause }
     }
 
+    /// An empty slot, with room for it in the table.
     #[inline]
-    fn vacant(&mut self, link: Link) -> u32 {
-        if self.free != NIL {
-            let slot = self.free;
-            self.free = self.links[slot as usize].next;
-            self.links[slot as usize] = link;
+    fn vacant(&mut self) -> u32 {
+        if self.index.is_full() {
+            self.grow_index();
+        }
+        if let Some(slot) = self.free.pop() {
             return slot;
         }
         if self.slots.len() == self.slots.capacity() {
             self.grow();
         }
         self.slots.push(None);
-        self.links.push(link);
+        self.beside.push(B::default());
         u32::try_from(self.slots.len() - 1).expect("a shard of four billion entries does not fit any memory")
     }
 
     /// Grows by a quarter and never past the limit: doubling left half of the room empty (105 bytes an entry in
     /// quick_cache against 52 full; `bench memory --only footprint_u64_1m`).
     #[cold]
+    #[inline(never)]
     fn grow(&mut self) {
         let len = self.slots.len();
-        let left = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(len).max(1);
-        let more = (len / 4).max(16).min(left);
+        let more = self.room_for(len / 4);
         self.slots.reserve_exact(more);
-        self.links.reserve_exact(more);
+        self.beside.reserve_exact(more);
+        self.order.widen(more);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_index(&mut self) {
+        let len = self.index.len();
+        self.index = Index::with(len + self.room_for(len / 2), |put| self.order.each(put));
+    }
+
+    /// How many more entries to make room for: about so many, at least one, and none past the limit.
+    fn room_for(&self, about: usize) -> usize {
+        let left = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_sub(self.len());
+        about.max(16).min(left.max(1))
     }
 
     fn set_expiry(&mut self, slot: u32, expiry_ms: u64) {
         let Some(entry) = self.slots[slot as usize].as_mut() else { return };
-        self.expiring -= usize::from(entry.life.expiry_ms() != NEVER);
-        self.expiring += usize::from(expiry_ms < NEVER);
+        self.expiring -= usize::from(entry.life.expires());
         entry.life.set_expiry_ms(expiry_ms);
+        self.expiring += usize::from(entry.life.expires());
+    }
+
+    #[inline]
+    fn weight_of(&self, slot: u32) -> u32 {
+        self.weights.get(slot as usize).copied().unwrap_or(1)
+    }
+
+    #[inline]
+    fn set_weight(&mut self, slot: u32, weight: u32) {
+        if weight != 1 || !self.weights.is_empty() {
+            self.weights.resize(self.slots.len(), 1);
+            self.weights[slot as usize] = weight;
+        }
     }
 
     /// Gives an entry its new weight. One that has become heavier than the whole shard goes, alone.
-    fn reweigh(&mut self, slot: u32, weight: u32, out: &mut Fallout<K, V>) {
-        let old = std::mem::replace(&mut self.links[slot as usize].weight, weight);
+    fn reweigh(&mut self, slot: u32, weight: u32, out: &mut Fallout<K, V, B>) {
+        let old = self.weight_of(slot);
+        self.set_weight(slot, weight);
         self.weight = self.weight - u64::from(old) + u64::from(weight);
         if u64::from(weight) > self.limit {
             out.push(self.take(slot, Cause::Evicted));
@@ -490,9 +466,17 @@ impl<K, V> Shard<K, V> {
             self.make_room(0, out);
         }
     }
-}
 
-#[inline]
-fn expired(life: Life, clock: &Clock) -> bool {
-    life.expiry_ms() != NEVER && clock.now_ms() >= life.expiry_ms()
+    /// Whether an entry's life is over, and the time for which it is kept beyond that.
+    #[inline]
+    fn has_expired(&self, slot: u32, expiry_ms: u64, now_ms: u64) -> bool {
+        expiry_ms != NEVER
+            && now_ms >= expiry_ms
+            && now_ms >= expiry_ms.saturating_add(self.beside[slot as usize].kept_ms())
+    }
+
+    fn is_late(&self, slot: u32, clock: &Clock) -> bool {
+        let expiry_ms = self.slots[slot as usize].as_ref().map_or(NEVER, |entry| entry.life.expiry_ms());
+        expiry_ms != NEVER && self.has_expired(slot, expiry_ms, clock.now_ms())
+    }
 }

@@ -1,13 +1,13 @@
-//! One entry's place in a shard: what a hit touches, and what only its coming and going touch.
+//! One entry's place in a shard: what a hit reads.
 //!
-//! The two halves live in two vectors. A hit on a `u64 → u64` entry reads one table group and 24 bytes of [`Slot`];
-//! the 16 bytes of [`Link`] stay out of its cache lines: most of a hit's time is the wait for them.
-
-use std::num::NonZeroU64;
+//! A hit on a `u64 → u64` entry reads one line of the table and 24 bytes of [`Slot`]; what only the coming and going of
+//! an entry needs stands elsewhere: its place in its queue with the policy, its weight and what its owner keeps beside
+//! it in arrays of their own.
 
 use crate::clock::NEVER;
+use crate::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// No slot: the end of a list.
+/// No slot.
 pub(super) const NIL: u32 = u32::MAX;
 
 /// What a hit reads.
@@ -18,88 +18,107 @@ pub(super) struct Slot<K, V> {
     pub(super) value: V,
 }
 
-/// What placing, moving and removing an entry reads.
-#[derive(Clone, Copy)]
-pub(super) struct Link {
-    pub(super) prev: u32,
-    pub(super) next: u32,
-    /// The low half of the key's hash: tables grow and ghosts remember without hashing the key again.
-    pub(super) hash: u32,
-    pub(super) weight: u32,
-}
-
 /// When an entry expires, how often it was hit and which queue it stands in, in eight bytes.
 ///
-/// Bits 0–3: hits, bits 4–6: queue, bit 7: always one (so that `Option<Slot>` costs nothing), bits 8–63: expiry in
-/// milliseconds of the clock.
-#[derive(Clone, Copy)]
-pub(super) struct Life(NonZeroU64);
+/// Readers of a shard share it and write the hits only, of which two at once may count as one. The queue is also what
+/// tells a full slot from an empty one.
+#[repr(C)]
+pub(super) struct Life {
+    expiry_low: u32,
+    expiry_high: u16,
+    hits: AtomicU8,
+    pub(super) queue: Queue,
+}
 
-const HITS: u64 = 0b1111;
-const QUEUE_SHIFT: u32 = 4;
-const QUEUE: u64 = 0b111 << QUEUE_SHIFT;
-const ONE: NonZeroU64 = NonZeroU64::new(1 << 7).expect("bit 7 is not zero");
-const EXPIRY_SHIFT: u32 = 8;
-const _: () = assert!(NEVER == u64::MAX >> EXPIRY_SHIFT);
+/// Which queue of its policy an entry stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Queue {
+    Small,
+    Main,
+}
+
+const _: () = assert!(NEVER == u64::MAX >> 16, "an expiry has 48 bits");
+
+/// What the owner of a memory keeps beside each entry, out of a hit's way.
+pub(crate) trait Beside: Default {
+    /// How long past its expiry an entry is kept, in milliseconds. Until then lookups that ask for it see it.
+    #[inline]
+    fn kept_ms(&self) -> u64 {
+        0
+    }
+}
+
+impl Beside for () {}
 
 impl Life {
     /// A new entry's life; an expiry past [`NEVER`] is never.
     #[inline]
     pub(super) fn new(expiry_ms: u64) -> Self {
-        Life(ONE | (expiry_ms.min(NEVER) << EXPIRY_SHIFT))
+        let mut life = Life { expiry_low: 0, expiry_high: 0, hits: AtomicU8::new(0), queue: Queue::Small };
+        life.set_expiry_ms(expiry_ms);
+        life
     }
 
+    /// Whether there is an expiry at all.
     #[inline]
-    pub(super) fn expiry_ms(self) -> u64 {
-        self.0.get() >> EXPIRY_SHIFT
+    pub(super) fn expires(&self) -> bool {
+        self.expiry_high != u16::MAX
+    }
+
+    /// [`NEVER`] where there is none.
+    #[inline]
+    pub(super) fn expiry_ms(&self) -> u64 {
+        u64::from(self.expiry_low) | u64::from(self.expiry_high) << 32
     }
 
     #[inline]
     pub(super) fn set_expiry_ms(&mut self, expiry_ms: u64) {
-        let low = self.0.get() & ((1 << EXPIRY_SHIFT) - 1);
-        self.0 = ONE | low | (expiry_ms.min(NEVER) << EXPIRY_SHIFT);
+        // Times that would look like none are none: the last 50 days of 8,900 years.
+        let expiry_ms = if expiry_ms >> 32 >= u64::from(u16::MAX) { NEVER } else { expiry_ms };
+        (self.expiry_low, self.expiry_high) = (expiry_ms as u32, (expiry_ms >> 32) as u16);
+    }
+
+    /// Counts a hit, up to `most`. Writes nothing then: the line of a favourite stays shared.
+    #[inline]
+    pub(super) fn hit(&self, most: u8) {
+        let hits = self.hits.load(Relaxed);
+        if hits < most {
+            self.hits.store(hits + 1, Relaxed);
+        }
     }
 
     #[inline]
-    pub(super) fn hits(self) -> u8 {
-        (self.0.get() & HITS) as u8
+    pub(super) fn hits(&self) -> u8 {
+        self.hits.load(Relaxed)
     }
 
     #[inline]
-    pub(super) fn set_hits(&mut self, hits: u8) {
-        self.0 = ONE | (self.0.get() & !HITS) | (u64::from(hits) & HITS);
-    }
-
-    #[inline]
-    pub(super) fn queue(self) -> u8 {
-        ((self.0.get() & QUEUE) >> QUEUE_SHIFT) as u8
-    }
-
-    #[inline]
-    pub(super) fn set_queue(&mut self, queue: u8) {
-        self.0 = ONE | (self.0.get() & !QUEUE) | ((u64::from(queue) << QUEUE_SHIFT) & QUEUE);
+    pub(super) fn set_hits(&self, hits: u8) {
+        self.hits.store(hits, Relaxed);
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(tierce_shuttle)))]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_u64_slot_and_its_link_take_forty_bytes() {
+    fn a_u64_slot_takes_24_bytes() {
         assert_eq!(size_of::<Option<Slot<u64, u64>>>(), 24);
-        assert_eq!(size_of::<Link>(), 16);
     }
 
     #[test]
     fn the_parts_of_a_life_do_not_touch_each_other() {
         let mut life = Life::new(12_345);
-        life.set_hits(15);
-        life.set_queue(5);
+        (0..9).for_each(|_| life.hit(3));
+        life.queue = Queue::Main;
         life.set_expiry_ms(NEVER + 7);
-        assert_eq!((life.hits(), life.queue(), life.expiry_ms()), (15, 5, NEVER));
+        assert_eq!((life.hits(), life.queue, life.expiry_ms()), (3, Queue::Main, NEVER));
+        assert!(!life.expires());
         life.set_hits(0);
-        life.set_expiry_ms(0);
-        assert_eq!((life.hits(), life.queue(), life.expiry_ms()), (0, 5, 0));
+        life.set_expiry_ms(0x1234_5678_9ABC);
+        assert!(life.expires());
+        assert_eq!((life.hits(), life.queue, life.expiry_ms()), (0, Queue::Main, 0x1234_5678_9ABC));
     }
 }

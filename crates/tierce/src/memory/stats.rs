@@ -1,19 +1,7 @@
-//! What a memory counts, kept plain under each shard's lock: a hit pays one increment of a line it owns already.
+//! What a memory has counted: lookups by thread (`tally.rs`), removals under each shard's lock.
 
 use super::fallout::Cause;
 use crate::stats::Removals;
-
-/// One shard's counts.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tally {
-    pub(crate) hits: u64,
-    pub(crate) misses: u64,
-    pub(crate) removals: Removals,
-    /// Hits on values past their freshness, counted by the cache.
-    pub(crate) stale_hits: u64,
-    /// Hits on known absences, counted by the cache.
-    pub(crate) negative_hits: u64,
-}
 
 /// A memory's counts since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,28 +30,23 @@ impl Stats {
     }
 }
 
-impl Tally {
+impl Removals {
     #[inline]
-    pub(crate) fn count(&mut self, cause: Cause) {
-        let removals = &mut self.removals;
+    pub(super) fn count(&mut self, cause: Cause) {
         match cause {
-            Cause::Evicted => removals.evicted += 1,
-            Cause::Expired => removals.expired += 1,
-            Cause::Replaced => removals.replaced += 1,
-            Cause::Invalidated => removals.invalidated += 1,
-            Cause::Purged => removals.purged += 1,
+            Cause::Evicted => self.evicted += 1,
+            Cause::Expired => self.expired += 1,
+            Cause::Replaced => self.replaced += 1,
+            Cause::Invalidated => self.invalidated += 1,
+            Cause::Purged => self.purged += 1,
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Tally) {
-        self.hits += other.hits;
-        self.misses += other.misses;
-        self.stale_hits += other.stale_hits;
-        self.negative_hits += other.negative_hits;
-        self.removals.evicted += other.removals.evicted;
-        self.removals.expired += other.removals.expired;
-        self.removals.replaced += other.removals.replaced;
-        self.removals.invalidated += other.removals.invalidated;
-        self.removals.purged += other.removals.purged;
+    pub(super) fn add(&mut self, other: Removals) {
+        self.evicted += other.evicted;
+        self.expired += other.expired;
+        self.replaced += other.replaced;
+        self.invalidated += other.invalidated;
+        self.purged += other.purged;
     }
 }

@@ -1,12 +1,13 @@
 //! What a policy is told of a shard's entries, and what it answers to a new key.
 
-use crate::memory::slot::{Life, Link, Slot};
+use crate::memory::ring::Item;
+use crate::memory::slot::{Life, Slot};
 
 /// A key that is looked up to be put in, and what the policy may remember of it.
 #[derive(Clone, Copy)]
 pub(in crate::memory) struct Recalled {
-    pub(super) hash: u32,
-    pub(super) matches: u32,
+    pub(in crate::memory) hash: u32,
+    pub(super) matching: u128,
 }
 
 /// How a new key is received.
@@ -14,18 +15,18 @@ pub(in crate::memory) struct Arrival {
     /// It was here not long ago, and deserves better than a newcomer's place.
     pub(in crate::memory) favoured: bool,
     /// It took the place of this entry, which stands in no queue any more.
-    pub(in crate::memory) evicted: Option<u32>,
+    pub(in crate::memory) evicted: Option<Item>,
 }
 
-/// The queues' entries, as the policy sees them.
-pub(in crate::memory) struct Entries<'a, K, V> {
-    pub(in crate::memory) links: &'a mut [Link],
-    pub(in crate::memory) slots: &'a mut [Option<Slot<K, V>>],
+/// The entries' lives, as the policy sees them.
+pub(in crate::memory) trait Lives {
+    /// The life of the entry in this slot.
+    fn life(&mut self, slot: u32) -> &mut Life;
 }
 
-impl<K, V> Entries<'_, K, V> {
+impl<K, V> Lives for Vec<Option<Slot<K, V>>> {
     #[inline]
-    pub(super) fn life(&mut self, slot: u32) -> &mut Life {
-        &mut self.slots[slot as usize].as_mut().expect("queues name full slots only").life
+    fn life(&mut self, slot: u32) -> &mut Life {
+        &mut self[slot as usize].as_mut().expect("queues name full slots only").life
     }
 }

@@ -2,13 +2,20 @@
 //!
 //! Time is the shard's number of misses, in steps so coarse that the window is at most a quarter of 16 bits. A trace
 //! is 16 bits of time, one bit for the queue that the key left, and 15 bits of fingerprint, never zero, so that zero is
-//! an empty place. A set of eight is 32 bytes: a look and a note touch one cache line each, and nothing is ever
-//! rehashed. With eight fingerprints compared a look, one in about 4,000 strangers is taken for a key that was here;
-//! that only gives one entry a better or worse place than it earned.
+//! an empty place. A set of eight is 32 bytes in the order of their coming: a note shifts them and the oldest falls out,
+//! a look and a note touch one cache line each, and nothing is ever rehashed. With eight fingerprints compared a look,
+//! one in about 4,000 strangers is taken for a key that was here; that only gives one entry a better or worse place
+//! than it earned.
+
+use crate::memory::prefetch::prefetch;
 
 const WAYS: usize = 8;
-const FROM_MAIN: u16 = 1 << 15;
-const PRINT: u16 = FROM_MAIN - 1;
+const LANE_BITS: u32 = 16;
+/// In a lane of `prints`: the key left the main queue.
+const FROM_MAIN: u128 = 1 << 15;
+const PRINT: u128 = FROM_MAIN - 1;
+/// One in every lane.
+const ONES: u128 = 0x0001_0001_0001_0001_0001_0001_0001_0001;
 
 pub(super) struct Ghost {
     sets: Vec<Set>,
@@ -18,15 +25,15 @@ pub(super) struct Ghost {
     step: u32,
 }
 
-/// Times and fingerprints apart, so that all eight are compared as one vector.
+/// Eight lanes each, the youngest lowest.
 #[repr(align(32))]
 #[derive(Clone, Copy)]
 struct Set {
-    times: [u16; WAYS],
-    prints: [u16; WAYS],
+    times: u128,
+    prints: u128,
 }
 
-const EMPTY: Set = Set { times: [0; WAYS], prints: [0; WAYS] };
+const EMPTY: Set = Set { times: 0, prints: 0 };
 
 /// What is known of a key that was here.
 #[derive(Clone, Copy)]
@@ -55,53 +62,51 @@ impl Ghost {
         self.window
     }
 
-    /// Which ways of its set match a key. Asked before anything else is known of the key, so that the wait for this
-    /// cache line overlaps the wait for the table's.
+    /// The lane of its set that matches a key: its highest bit, or nothing. Asked before anything else is known of the
+    /// key, so that the wait for this cache line overlaps the wait for the table's.
     #[inline]
-    pub(super) fn matches(&self, hash: u32) -> u32 {
-        let print = print(hash);
+    pub(super) fn matching(&self, hash: u32) -> u128 {
         let Some(set) = self.sets.get(self.place(hash)) else { return 0 };
-        // Without a branch in the loop, so that it becomes vector code.
-        let mut matches = 0_u32;
-        for (way, known) in set.prints.iter().enumerate() {
-            matches |= u32::from(known & PRINT == print) << way;
-        }
-        matches
+        let differs = set.prints ^ (ONES * print(hash));
+        // The sum reaches a lane's highest bit unless all bits below are zero, and never the next lane.
+        let same = !((differs & (ONES * PRINT)) + ONES * PRINT) & (ONES * FROM_MAIN);
+        same & same.wrapping_neg()
     }
 
     /// What is known of a key that matched, which is forgotten by being asked for.
     #[inline]
-    pub(super) fn take(&mut self, hash: u32, matches: u32, now: u32) -> Option<Trace> {
-        if matches == 0 {
+    pub(super) fn take(&mut self, hash: u32, matching: u128, now: u32) -> Option<Trace> {
+        if matching == 0 {
             return None;
         }
         let place = self.place(hash);
         let set = self.sets.get_mut(place)?;
-        let way = matches.trailing_zeros() as usize % WAYS;
-        let known = std::mem::take(&mut set.prints[way]);
-        let age = u32::from(((now >> self.step) as u16).wrapping_sub(set.times[way])) << self.step;
-        (age < self.window).then_some(Trace { age, from_main: known & FROM_MAIN != 0 })
+        let lane = matching.trailing_zeros() / LANE_BITS * LANE_BITS;
+        let then = (set.times >> lane) as u16;
+        let from_main = set.prints >> lane & FROM_MAIN != 0;
+        // The older ones move up, so that the oldest place is free again.
+        let younger = (1 << lane) - 1;
+        set.times = set.times & younger | set.times >> LANE_BITS & !younger;
+        set.prints = set.prints & younger | set.prints >> LANE_BITS & !younger;
+        let age = u32::from(((now >> self.step) as u16).wrapping_sub(then)) << self.step;
+        (age < self.window).then_some(Trace { age, from_main })
     }
 
-    /// Remembers a key: in its own old place, an empty one, or the oldest.
+    /// Remembers a key in the place of the oldest.
     #[inline]
     pub(super) fn note(&mut self, hash: u32, now: u32, from_main: bool) {
         let place = self.place(hash);
-        let print = print(hash);
-        let time = (now >> self.step) as u16;
         let Some(set) = self.sets.get_mut(place) else { return };
-        let mut ages = [0_u16; WAYS];
-        for (age, (then, known)) in ages.iter_mut().zip(set.times.iter().zip(&set.prints)) {
-            let reusable = known & PRINT == 0 || known & PRINT == print;
-            *age = time.wrapping_sub(*then) | u16::from(reusable).wrapping_neg();
+        set.times = set.times << LANE_BITS | u128::from((now >> self.step) as u16);
+        set.prints = set.prints << LANE_BITS | print(hash) | if from_main { FROM_MAIN } else { 0 };
+    }
+
+    /// Begins to fetch the line that a note of this hash will change.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u32) {
+        if let Some(set) = self.sets.get(self.place(hash)) {
+            prefetch(set);
         }
-        let (mut best, mut oldest) = (0, ages[0]);
-        for (way, &age) in ages.iter().enumerate().skip(1) {
-            best = if age > oldest { way } else { best };
-            oldest = oldest.max(age);
-        }
-        set.times[best] = time;
-        set.prints[best] = print | if from_main { FROM_MAIN } else { 0 };
     }
 
     #[inline]
@@ -111,8 +116,8 @@ impl Ghost {
 }
 
 #[inline]
-fn print(hash: u32) -> u16 {
-    (hash as u16 & PRINT).max(1)
+fn print(hash: u32) -> u128 {
+    (u128::from(hash) & PRINT).max(1)
 }
 
 #[cfg(test)]
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     fn take(ghost: &mut Ghost, hash: u32, now: u32) -> Option<Trace> {
-        ghost.take(hash, ghost.matches(hash), now)
+        ghost.take(hash, ghost.matching(hash), now)
     }
 
     #[test]
@@ -131,6 +136,17 @@ mod tests {
         assert_eq!(take(&mut ghost, 7 << 20 | 7, 105).map(|t| (t.age, t.from_main)), Some((100, true)));
         assert!(take(&mut ghost, 7 << 20 | 7, 105).is_none(), "taken already");
         assert!(take(&mut ghost, 9 << 20 | 9, 1006).is_none(), "past the window");
+    }
+
+    #[test]
+    fn the_oldest_of_a_full_set_is_forgotten_and_what_is_taken_makes_room() {
+        let mut ghost = Ghost::new(WAYS as u32);
+        (1..=9).for_each(|key| ghost.note(key, 1, key % 2 == 0));
+        assert!(take(&mut ghost, 1, 2).is_none(), "the ninth pushed the first out");
+        assert!(take(&mut ghost, 4, 2).is_some_and(|trace| trace.from_main));
+        ghost.note(10, 1, false);
+        let left: Vec<u32> = (1..=10).filter(|key| take(&mut ghost, *key, 2).is_some()).collect();
+        assert_eq!(left, [2, 3, 5, 6, 7, 8, 9, 10]);
     }
 
     #[test]

@@ -6,9 +6,10 @@ mod lap;
 mod lru;
 mod s3fifo;
 
-use super::slot::{Life, Link};
+use super::ring::Item;
+use super::slot::Life;
 use arrival::Arrival;
-pub(super) use arrival::{Entries, Recalled};
+pub(super) use arrival::{Lives, Recalled};
 use lru::Lru;
 use s3fifo::S3Fifo;
 
@@ -22,6 +23,14 @@ pub enum Policy {
     S3Fifo,
     /// Strictly least recently used, in one shard, where the order is promised to somebody.
     Lru,
+}
+
+impl Policy {
+    /// Whether a hit changes the order, so that readers must come alone.
+    #[inline]
+    pub(super) fn moves_on_hit(self) -> bool {
+        self == Policy::Lru
+    }
 }
 
 /// The queues of one shard.
@@ -38,57 +47,88 @@ impl Order {
         }
     }
 
-    /// An entry was read, or written over.
+    /// An entry was read, by one of several readers at once: counted with the entry, whatever the policy.
     #[inline]
-    pub(super) fn hit(&mut self, links: &mut [Link], slot: u32, life: &mut Life) {
+    pub(super) fn hit_shared(life: &Life) {
+        S3Fifo::hit(life);
+    }
+
+    /// An entry was read or written over, by somebody who is alone.
+    #[inline]
+    pub(super) fn hit(&mut self, slot: u32, life: &Life) {
         match self {
             Order::S3Fifo(_) => S3Fifo::hit(life),
-            Order::Lru(order) => order.hit(links, slot),
+            Order::Lru(order) => order.hit(slot),
         }
     }
 
     /// A key is about to be looked up and perhaps put in.
     #[inline]
     pub(super) fn recall(&self, hash: u32) -> Recalled {
-        let matches = match self {
+        let matching = match self {
             Order::S3Fifo(order) => order.recall(hash),
             Order::Lru(_) => 0,
         };
-        Recalled { hash, matches }
+        Recalled { hash, matching }
     }
 
     /// A key that is not here is about to come in; whether the shard is full.
     #[inline]
-    pub(super) fn arrive<K, V>(&mut self, key: Recalled, full: bool, mut entries: Entries<'_, K, V>) -> Arrival {
+    pub(super) fn arrive(&mut self, key: Recalled, full: bool, lives: &mut impl Lives) -> Arrival {
         match self {
-            Order::S3Fifo(order) => order.arrive(key, full, &mut entries),
+            Order::S3Fifo(order) => order.arrive(key, full, lives),
             Order::Lru(_) => Arrival { favoured: false, evicted: None },
         }
     }
 
     /// The new entry takes its place.
     #[inline]
-    pub(super) fn place(&mut self, links: &mut [Link], slot: u32, life: &mut Life, favoured: bool) {
+    pub(super) fn place(&mut self, item: Item, life: &mut Life, favoured: bool) {
         match self {
-            Order::S3Fifo(order) => order.place(links, slot, life, favoured),
-            Order::Lru(order) => order.place(links, slot),
+            Order::S3Fifo(order) => order.place(item, life, favoured),
+            Order::Lru(order) => order.push(item),
         }
     }
 
     /// Takes the next entry to evict out of its queue; the caller empties its slot.
     #[inline]
-    pub(super) fn victim<K, V>(&mut self, mut entries: Entries<'_, K, V>) -> Option<u32> {
+    pub(super) fn victim(&mut self, lives: &mut impl Lives) -> Option<Item> {
         match self {
-            Order::S3Fifo(order) => order.victim(&mut entries),
-            Order::Lru(order) => order.victim(entries.links),
+            Order::S3Fifo(order) => order.victim(lives),
+            Order::Lru(order) => order.victim(),
         }
     }
 
-    /// Takes an entry that goes for another reason out of its queue.
-    pub(super) fn forget(&mut self, links: &mut [Link], slot: u32, life: Life) {
+    /// Takes an entry that goes for another reason out of its queue; gives its hash.
+    pub(super) fn forget(&mut self, slot: u32, life: &Life) -> u32 {
         match self {
-            Order::S3Fifo(order) => order.forget(links, slot, life),
-            Order::Lru(order) => order.forget(links, slot),
+            Order::S3Fifo(order) => order.forget(slot, life),
+            Order::Lru(order) => order.unlink(slot),
+        }
+    }
+
+    /// The entry that will probably be evicted next; what is remembered of those before it is being fetched.
+    #[inline]
+    pub(super) fn next_victim(&self) -> Option<Item> {
+        match self {
+            Order::S3Fifo(order) => order.next_victim(),
+            Order::Lru(_) => None,
+        }
+    }
+
+    /// Makes room for so many more slots.
+    pub(super) fn widen(&mut self, more: usize) {
+        match self {
+            Order::S3Fifo(order) => order.widen(more),
+            Order::Lru(order) => order.widen(more),
+        }
+    }
+
+    /// Shows every entry's hash and slot.
+    pub(super) fn each(&self, show: &mut dyn FnMut(u32, u32)) {
+        match self {
+            Order::S3Fifo(order) => order.iter().for_each(|item| show(item.hash, item.slot)),
+            Order::Lru(order) => order.iter().for_each(|item| show(item.hash, item.slot)),
         }
     }
 

@@ -28,14 +28,11 @@
 //! up to two (`bench memory --only hit_ratio`). The constants were fitted on six traces and checked on 15 others;
 //! the figures beside them are of that search, and the bench measures the whole.
 
-use super::arrival::{Arrival, Entries, Recalled};
+use super::arrival::{Arrival, Lives, Recalled};
 use super::ghost::{Ghost, Trace};
 use super::lap::Lap;
-use crate::memory::queue::Queue;
-use crate::memory::slot::{Life, Link};
-
-const SMALL: u8 = 1;
-const MAIN: u8 = 2;
+use crate::memory::ring::{Item, Ring};
+use crate::memory::slot::{Life, Queue};
 
 /// Two bits, as S3-FIFO. One bit costs 0.2 points of the mean hit ratio, three bits 0.05 and scans.
 const MOST_HITS: u8 = 3;
@@ -63,14 +60,17 @@ const LUCKY: u32 = 64;
 const FILL: u32 = 3;
 
 pub(in crate::memory) struct S3Fifo {
-    small: Queue,
-    main: Queue,
+    small: Ring,
+    main: Ring,
+    /// Where each slot stands in its ring.
+    places: Vec<u32>,
     /// Entries the shard holds when full; 0 until it was full for the first time.
     room: u32,
     /// The wanted length of small.
     border: u32,
     now: u32,
-    cold: u32,
+    /// Cold entries to come until one may try for main.
+    unlucky: u32,
     lap: Box<Lap>,
     ghost: Ghost,
 }
@@ -78,39 +78,37 @@ pub(in crate::memory) struct S3Fifo {
 impl S3Fifo {
     pub(super) fn new() -> Self {
         S3Fifo {
-            small: Queue::new(),
-            main: Queue::new(),
+            small: Ring::new(),
+            main: Ring::new(),
+            places: Vec::new(),
             room: 0,
             border: 1,
             now: 0,
-            cold: 0,
+            unlucky: 0,
             lap: Box::new(Lap::new(0)),
             ghost: Ghost::empty(),
         }
     }
 
     #[inline]
-    pub(super) fn hit(life: &mut Life) {
-        let hits = life.hits();
-        if hits < MOST_HITS {
-            life.set_hits(hits + 1);
-        }
+    pub(super) fn hit(life: &Life) {
+        life.hit(MOST_HITS);
     }
 
     /// What the ghost may know of a key.
     #[inline]
-    pub(super) fn recall(&self, hash: u32) -> u32 {
-        self.ghost.matches(hash)
+    pub(super) fn recall(&self, hash: u32) -> u128 {
+        self.ghost.matching(hash)
     }
 
     /// A key that is not here comes in; the shard may be full.
     #[inline]
-    pub(super) fn arrive<K, V>(&mut self, key: Recalled, full: bool, entries: &mut Entries<'_, K, V>) -> Arrival {
+    pub(super) fn arrive(&mut self, key: Recalled, full: bool, lives: &mut impl Lives) -> Arrival {
         self.now = self.now.wrapping_add(1);
         if full {
             self.measure();
         }
-        let trace = self.ghost.take(key.hash, key.matches, self.now);
+        let trace = self.ghost.take(key.hash, key.matching, self.now);
         let returns = trace.filter(|trace| !trace.from_main);
         if !full {
             return Arrival { favoured: returns.is_some() && self.main_has_room(), evicted: None };
@@ -118,7 +116,7 @@ impl S3Fifo {
         let mut arrival = Arrival { favoured: false, evicted: None };
         if let Some(Trace { age, .. }) = returns {
             let idle = age.saturating_add(age / 4).saturating_add(self.room / 10);
-            arrival.favoured = self.challenge(TRIES_RETURN, idle, entries, &mut arrival.evicted);
+            arrival.favoured = self.challenge(TRIES_RETURN, idle, lives, &mut arrival.evicted);
         }
         if let Some(trace) = trace {
             self.move_border(trace, arrival.favoured);
@@ -128,72 +126,96 @@ impl S3Fifo {
 
     /// The new entry takes its place.
     #[inline]
-    pub(super) fn place(&mut self, links: &mut [Link], slot: u32, life: &mut Life, favoured: bool) {
+    pub(super) fn place(&mut self, item: Item, life: &mut Life, favoured: bool) {
         if favoured {
-            life.set_queue(MAIN);
-            self.main.push_back(links, slot);
+            life.queue = Queue::Main;
+            self.main.push(item, &mut self.places);
             self.lap.pushed(self.now);
         } else {
-            life.set_queue(SMALL);
-            self.small.push_back(links, slot);
+            life.queue = Queue::Small;
+            self.small.push(item, &mut self.places);
         }
     }
 
     /// Takes one entry out of its queue to be evicted.
-    pub(super) fn victim<K, V>(&mut self, entries: &mut Entries<'_, K, V>) -> Option<u32> {
+    #[inline]
+    pub(super) fn victim(&mut self, lives: &mut impl Lives) -> Option<Item> {
         let mut budget = BUDGET;
         while let Some(front) = self.small.front()
             && (self.small.len() >= self.border || self.main.len() == 0)
         {
             let mut evicted = None;
-            let enters = if entries.life(front).hits() > 0 {
+            let enters = if lives.life(front.slot).hits() > 0 {
                 if budget == 0 {
-                    return Some(self.leave(front, SMALL, entries));
+                    return self.leave(Queue::Small);
                 }
                 let tries = if self.main_has_room() { 1 } else { TRIES_SMALL.min(budget) };
                 budget -= tries;
-                self.challenge(tries, 0, entries, &mut evicted)
+                self.challenge(tries, 0, lives, &mut evicted)
             } else {
-                self.cold = self.cold.wrapping_add(1);
-                let every = if self.main_has_room() { FILL } else { LUCKY };
-                let lucky = self.cold.is_multiple_of(every);
-                if !lucky || !self.challenge(1, self.ghost.window(), entries, &mut evicted) {
-                    return Some(self.leave(front, SMALL, entries));
+                if !self.is_lucky() || !self.challenge(1, self.ghost.window(), lives, &mut evicted) {
+                    return self.leave(Queue::Small);
                 }
                 true
             };
-            self.small.unlink(entries.links, front);
-            entries.life(front).set_hits(0);
-            let Entries { links, slots } = entries;
-            if let Some(entry) = &mut slots[front as usize] {
-                self.place(links, front, &mut entry.life, enters);
+            if let Some(front) = self.small.pop() {
+                let life = lives.life(front.slot);
+                life.set_hits(0);
+                self.place(front, life, enters);
             }
             if evicted.is_some() {
                 return evicted;
             }
         }
-        self.main_pays(entries)
+        self.main_pays(lives)
+    }
+
+    /// Whether it is this cold entry's turn to try for main.
+    #[inline]
+    fn is_lucky(&mut self) -> bool {
+        if self.unlucky > 0 {
+            self.unlucky -= 1;
+            return false;
+        }
+        self.unlucky = if self.main_has_room() { FILL } else { LUCKY } - 1;
+        true
     }
 
     /// Small is below its border: main gives up its first entry without a hit.
-    fn main_pays<K, V>(&mut self, entries: &mut Entries<'_, K, V>) -> Option<u32> {
+    fn main_pays(&mut self, lives: &mut impl Lives) -> Option<Item> {
         for _ in 0..BUDGET {
-            let front = self.main.front()?;
-            if entries.life(front).hits() == 0 {
+            if lives.life(self.main.front()?.slot).hits() == 0 {
                 break;
             }
-            self.second_chance(front, entries);
+            self.second_chance(lives);
         }
-        let front = self.main.front()?;
-        Some(self.leave(front, MAIN, entries))
+        self.leave(Queue::Main)
     }
 
-    /// Takes out an entry that goes for another reason.
-    pub(super) fn forget(&mut self, links: &mut [Link], slot: u32, life: Life) {
-        match life.queue() {
-            SMALL => self.small.unlink(links, slot),
-            _ => self.main.unlink(links, slot),
+    /// The entry that small or main will probably give up next, with the ghost's line for it on its way.
+    #[inline]
+    pub(super) fn next_victim(&self) -> Option<Item> {
+        let from = if self.small.len() >= self.border { &self.small } else { &self.main };
+        let item = from.front()?;
+        self.ghost.prefetch(item.hash);
+        Some(item)
+    }
+
+    /// Takes out an entry that goes for another reason; gives its hash.
+    pub(super) fn forget(&mut self, slot: u32, life: &Life) -> u32 {
+        match life.queue {
+            Queue::Small => self.small.remove(slot, &self.places),
+            Queue::Main => self.main.remove(slot, &self.places),
         }
+    }
+
+    /// Makes room for so many more slots.
+    pub(super) fn widen(&mut self, more: usize) {
+        self.places.reserve_exact(more);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Item> + '_ {
+        self.small.iter().chain(self.main.iter())
     }
 
     /// The limit changed: what a full shard holds is measured anew.
@@ -207,11 +229,17 @@ impl S3Fifo {
     fn measure(&mut self) {
         let len = self.small.len() + self.main.len();
         if len.abs_diff(self.room) > self.room / 8 {
-            self.room = len;
-            self.border = (len / SMALL_START).max(1);
-            *self.lap = Lap::new(len);
-            self.ghost = Ghost::new(len.saturating_mul(GHOST_WINDOW));
+            self.start_anew(len);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start_anew(&mut self, len: u32) {
+        self.room = len;
+        self.border = (len / SMALL_START).max(1);
+        *self.lap = Lap::new(len);
+        self.ghost = Ghost::new(len.saturating_mul(GHOST_WINDOW));
     }
 
     #[inline]
@@ -221,13 +249,7 @@ impl S3Fifo {
 
     /// Whether a candidate may enter main: there is room, or one of the first fronts was not hit and has been there for
     /// `idle` misses; that one is evicted.
-    fn challenge<K, V>(
-        &mut self,
-        tries: u32,
-        idle: u32,
-        entries: &mut Entries<'_, K, V>,
-        evicted: &mut Option<u32>,
-    ) -> bool {
+    fn challenge(&mut self, tries: u32, idle: u32, lives: &mut impl Lives, evicted: &mut Option<Item>) -> bool {
         if self.main_has_room() {
             return true;
         }
@@ -236,32 +258,32 @@ impl S3Fifo {
             if idle > 0 && self.lap.front_age(self.main.len(), self.now) < idle {
                 return false;
             }
-            if entries.life(front).hits() == 0 {
-                *evicted = Some(self.leave(front, MAIN, entries));
+            if lives.life(front.slot).hits() == 0 {
+                *evicted = self.leave(Queue::Main);
                 return true;
             }
-            self.second_chance(front, entries);
+            self.second_chance(lives);
         }
         false
     }
 
-    fn second_chance<K, V>(&mut self, front: u32, entries: &mut Entries<'_, K, V>) {
-        let life = entries.life(front);
+    /// The front of main goes to its back, with one hit less.
+    #[inline]
+    fn second_chance(&mut self, lives: &mut impl Lives) {
+        let Some(front) = self.main.pop() else { return };
+        let life = lives.life(front.slot);
         life.set_hits(life.hits() - 1);
-        self.main.unlink(entries.links, front);
-        self.main.push_back(entries.links, front);
+        self.main.push(front, &mut self.places);
         self.lap.pushed(self.now);
     }
 
+    /// The front of a queue leaves, and is remembered.
     #[inline]
-    fn leave<K, V>(&mut self, slot: u32, queue: u8, entries: &mut Entries<'_, K, V>) -> u32 {
-        let hash = entries.links[slot as usize].hash;
-        self.ghost.note(hash, self.now, queue == MAIN);
-        match queue {
-            SMALL => self.small.unlink(entries.links, slot),
-            _ => self.main.unlink(entries.links, slot),
-        }
-        slot
+    fn leave(&mut self, queue: Queue) -> Option<Item> {
+        let from = if queue == Queue::Main { &mut self.main } else { &mut self.small };
+        let item = from.pop()?;
+        self.ghost.note(item.hash, self.now, queue == Queue::Main);
+        Some(item)
     }
 
     fn move_border(&mut self, trace: Trace, favoured: bool) {
