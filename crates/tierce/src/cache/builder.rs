@@ -259,6 +259,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         let Builder {
             hub, name, capacity, weight, unbounded, policy, ages, limits, tolerates, most_loads, tell, ..
         } = self;
+        let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
             let weigh = move |key: &K, held: &Held<V>| held.value.as_ref().map_or(1, |value| weigh(key, value));
@@ -285,6 +286,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             flights: Table::new(),
             purged_at: AtomicU64::new(0),
             plain: ages.are_plain(),
+            weighed,
             ages,
             limits,
             tolerates,

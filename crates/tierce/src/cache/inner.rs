@@ -34,6 +34,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) ages: Ages,
     /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
     pub(crate) plain: bool,
+    /// Whether entries are weighed; otherwise each is one.
+    pub(crate) weighed: bool,
     pub(crate) limits: Limits,
     pub(crate) tolerates: Option<ErrorFilter>,
     pub(crate) permits: Option<Arc<Permits>>,
@@ -264,7 +266,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     ) -> Fresh<K, Held<V>> {
         let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
         let held = Held::new(value, &tags, began, times, cost_us);
-        let weight = weight.unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
+        let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
         Fresh { key, value: held, weight, expiry_ms: times.expiry_ms }
     }
 
