@@ -195,8 +195,16 @@ impl<K: Key, V: Value> Builder<K, V> {
     }
 
     /// At most this many loads at once; up to 64 times as many queue, and beyond that callers get
-    /// [`Busy`](crate::LoadError::Busy). A load inside a load of the same cache is not counted: it would wait for its
-    /// parent. No limit unless said.
+    /// [`Busy`](crate::LoadError::Busy). No limit unless said.
+    ///
+    /// The loader is called, and its future made, before its turn: only the polling waits. What is to be limited belongs
+    /// into the future.
+    ///
+    /// A load for which another load of the same cache waits is not counted, also where one of another cache is between
+    /// them: it would wait for the other's permit. Two things are not seen, and end at the deadline: lookups that a
+    /// loader makes in a task it spawned, and loads of two limited caches that need each other's permits. A load that is
+    /// given up ([`load_deadline`](Builder::load_deadline)) gives its permit back, though its thread may be blocked
+    /// still.
     pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
         self.most_loads = Some(loads);
         self

@@ -4,12 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::{Flight, Landed, Outcome};
+use super::flight::{Flight, Ground, Landed, Outcome};
 use super::gone::Reason;
 use super::held::Held;
 use super::inner::Inner;
 use super::load::{Keep, Loaded};
-use super::run::Ground;
 use crate::key::{Key, Value};
 use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
@@ -24,7 +23,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// comes before all three or after all three.
     pub(super) fn land(
         &self,
-        (flight, ground): (&Arc<Flight<K, V>>, Ground),
+        flight: &Arc<Flight<K, V>>,
         loaded: Loaded<V>,
         took: Duration,
         out: &mut Fallout<K, Held<V>>,
@@ -43,7 +42,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         }
 
         let mut slice = self.flights.lock(flight.hash);
-        let stands = slice.remove(flight) || unfenced(ground);
+        let stands = slice.remove(flight) || unfenced(flight.ground);
         match fresh.take() {
             Some(fresh) if stands => self.memory.put(fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
@@ -83,17 +82,17 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// A load that brought nothing: its flight goes, and a stale value is left alone for a while.
-    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) -> Outcome<V> {
-        Counters::bump(&self.counters.load_errors);
+    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome<V>) {
+        let busy = matches!(outcome, Outcome::Busy);
+        Counters::bump(if busy { &self.counters.busy } else { &self.counters.load_errors });
         self.gone.note(flight.hash, Reason::LoadFailed);
-        let tolerated = self.tolerated(&outcome);
+        let tolerated = self.tolerated(outcome);
         let mut slice = self.flights.lock(flight.hash);
         let stood = slice.remove(flight);
         if stood && tolerated && self.ages.throttle_ms > 0 {
             self.throttle(flight);
         }
         drop(slice);
-        outcome
     }
 
     fn throttle(&self, flight: &Flight<K, V>) {

@@ -311,6 +311,10 @@ impl<K: Key, V: Value> Family for Inner<K, V> {
         stats
     }
 
+    fn give_up_overdue(&self) {
+        Inner::give_up_overdue(self);
+    }
+
     fn give_room_back(&self) {
         self.memory.clear();
     }

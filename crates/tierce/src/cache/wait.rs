@@ -11,9 +11,6 @@ use super::inner::Limits;
 use crate::mutant::{self, Mutant};
 use crate::runtime::{BoxFuture, Runtime};
 
-/// How long past its deadline a load may take to say so itself, which it does at once on a runtime that runs.
-const GRACE: Duration = Duration::from_millis(100);
-
 /// A caller's patience over one whole lookup, however many flights it waits for.
 pub(crate) struct Patience {
     soft: Option<BoxFuture>,
@@ -58,17 +55,14 @@ pub(crate) struct Waiter<K, V> {
 }
 
 impl<K, V> Waiter<K, V> {
-    /// Takes a seat. `Err` if the load being polled here is one that this flight waits for.
-    pub(crate) fn new(
-        flight: Arc<Flight<K, V>>,
-        runtime: Arc<dyn Runtime>,
-        deadline: Duration,
-    ) -> Result<Self, Circle> {
+    /// Takes a seat. `at_most` is how long the load may still take. `Err` if the load being polled here is one that this
+    /// flight waits for.
+    pub(crate) fn new(flight: Arc<Flight<K, V>>, runtime: Arc<dyn Runtime>, at_most: Duration) -> Result<Self, Circle> {
         let edge = flight.node.wait_for()?;
-        let seat = flight.join();
+        let deadline = runtime.sleep(at_most);
         let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
-        let deadline = Some(runtime.sleep(deadline.saturating_add(GRACE)));
-        Ok(Waiter { flight, seat, runtime, watch, deadline, _edge: edge })
+        let seat = flight.join();
+        Ok(Waiter { flight, seat, runtime, watch, deadline: Some(deadline), _edge: edge })
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight<K, V>> {

@@ -359,7 +359,10 @@ async fn ask_boxed(cache: &Cache<u64, u64>) -> Result<u64, Dynamic> {
 async fn a_load_error_of_a_boxed_error_goes_into_a_box_too() {
     let cache = numbers(&Hub::embedded());
     let error = ask_boxed(&cache).await.unwrap_err();
-    assert_eq!((error.to_string(), format!("{error:?}")), ("load failed: down".into(), "Load(Broken(\"down\"))".into()));
+    assert_eq!(
+        (error.to_string(), format!("{error:?}")),
+        ("load failed: down".into(), "Load(Broken(\"down\"))".into())
+    );
     assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Broken("down")));
     let text = cache.get_or_load(&1, || async { Err("only a word") }).await.unwrap_err();
     assert_eq!(text.to_string(), "load failed: only a word");

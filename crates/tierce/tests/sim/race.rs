@@ -27,6 +27,7 @@ races! {
     FollowerCancelled: "caller who waited for another's load was cancelled",
     RuntimeDropped: "runtime dropped its tasks, a load among them",
     RuntimeFrozen: "runtime froze with a load on it",
+    RuntimeStoodStill: "runtime stood still with a load on it, and said that it was alive",
     LoadFailedForMany: "load failed with several callers waiting",
     LoadPanickedForMany: "load panicked with several callers waiting",
     LoadTimedOut: "load ran into its deadline",
