@@ -20,7 +20,7 @@ pub enum LoadError<E> {
     Load(Arc<E>),
     /// The caller's own time, or the load's deadline, was over.
     Timeout,
-    /// The loader panicked; the panic's message, where it is text.
+    /// The loader panicked, or there is no timer to bound it by; the panic's message, where it is text.
     Panicked(Arc<str>),
     /// The runtime that ran the load stopped, more often than this caller could start it again.
     Abandoned,
@@ -115,7 +115,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
         match self {
             LoadError::Load(error) => write!(f, "load failed: {error}"),
             LoadError::Timeout => f.write_str("load timed out"),
-            LoadError::Panicked(message) => write!(f, "loader panicked: {message}"),
+            LoadError::Panicked(message) => write!(f, "load panicked: {message}"),
             LoadError::Abandoned => f.write_str("load abandoned: its runtime stopped"),
             LoadError::Cycle => f.write_str("load waits for itself: the loader asked for a key that waits for it"),
             LoadError::Busy => f.write_str("too many loads: as many as max_concurrent_loads allows run and wait"),

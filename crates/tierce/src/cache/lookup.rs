@@ -20,14 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
-use super::cycle::Circle;
 use super::flight::{AnyError, Flight, Ground, Outcome};
 use super::gone::Reason;
 use super::inner::{Accepts, Because, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
 use super::permits::{Full, Place};
 use super::run::{GRACE, Guard, LoadFuture, run};
-use super::wait::{Patience, Waited, Waiter};
+use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
@@ -102,7 +101,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let runtime = runtime::current();
-        let mut patience = Patience::new(&*runtime, self.limits());
+        let mut patience = Patience::new(&*runtime, self.limits()).map_err(LoadError::Panicked)?;
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let mut load = Some(load);
         let mut next = first;
@@ -138,7 +137,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             let _owned = (role == Role::Leads && mutant::on(Mutant::GuardOwnedByCaller))
                 .then(|| Guard::new(self.cache, &flight));
-            let mut waiter = self.sit(flight, &runtime)?;
+            let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) => return result,
                 Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
@@ -156,7 +155,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     {
         let runtime = runtime::current();
         let limits = Limits { soft: None, ..self.limits() };
-        let mut patience = Patience::new(&*runtime, limits);
+        let mut patience = Patience::new(&*runtime, limits).map_err(LoadError::Panicked)?;
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let called = self.cache.flights.ticket();
         let mut load = Some(load);
@@ -169,7 +168,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
                 self.take_off(&flight, load);
             }
-            let mut waiter = self.sit(flight, &runtime)?;
+            let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) if ours => return result,
                 Next::Return(Err(LoadError::Timeout)) if patience.is_over() => return Err(LoadError::Timeout),
@@ -305,9 +304,20 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// A seat among those who wait for a flight.
-    fn sit<E>(&self, flight: Arc<Flight<K, V>>, runtime: &Arc<dyn Runtime>) -> Result<Waiter<K, V>, LoadError<E>> {
+    fn sit<E>(
+        &self,
+        flight: Arc<Flight<K, V>>,
+        role: Role,
+        runtime: &Arc<dyn Runtime>,
+    ) -> Result<Waiter<K, V>, LoadError<E>> {
         let at_most = self.cache.time_left(&flight).max(GRACE);
-        Waiter::new(flight, Arc::clone(runtime), at_most).map_err(|Circle| LoadError::Cycle)
+        Waiter::new(Arc::clone(&flight), Arc::clone(runtime), at_most).map_err(|refused| {
+            // The load would be told the same when it is polled, which may be never: others need not wait for that.
+            if let (Role::Leads, Refused::NoTimer(why)) = (role, &refused) {
+                self.cache.give_up(&flight, Outcome::Panicked(Arc::clone(why)));
+            }
+            refused.error()
+        })
     }
 
     /// Waits for a flight and says what follows from how that ended.

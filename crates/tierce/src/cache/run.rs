@@ -15,6 +15,7 @@ use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::memory::Fallout;
 use crate::mutant::{self, Mutant};
+use crate::runtime;
 use crate::stats::Counters;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::trace;
@@ -137,14 +138,15 @@ impl<K: Key, V: Value> Drop for Guard<K, V> {
 pub(crate) async fn run<K: Key, V: Value>(mut guard: Guard<K, V>, load: Result<LoadFuture<V>, Box<dyn Any + Send>>) {
     let cache = Arc::clone(&guard.cache);
     let flight = Arc::clone(&guard.flight);
-    let mut load = match load {
-        Ok(load) => load,
-        Err(payload) => {
+    let load = load.map_err(|payload| panic_message(&*payload));
+    let ready = load.and_then(|load| Ok((load, runtime::sleep(&*flight.runtime, cache.limits.deadline)?)));
+    let (mut load, mut deadline) = match ready {
+        Ok(ready) => ready,
+        Err(message) => {
             guard.start();
-            return cache.end(&flight, Outcome::Panicked(panic_message(&*payload)));
+            return cache.end(&flight, Outcome::Panicked(message));
         }
     };
-    let mut deadline = flight.runtime.sleep(cache.limits.deadline);
     let mut queued = flight.node.place();
     let mut started = cache.hub.clock.precise();
     let ended = std::future::poll_fn(|cx| {

@@ -388,3 +388,27 @@ fn a_drain_gives_up_the_loads_that_are_past_their_deadline() {
     });
     frozen.thaw();
 }
+
+#[test]
+fn a_runtime_without_a_timer_is_told_to_enable_it() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").max_concurrent_loads(1).build();
+    let hasty: Cache<u64, u64> = Hub::embedded().local_cache("number").hard_timeout(secs(1)).build();
+    let source = Source::open();
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for cache in [cache, hasty] {
+        bare.block_on(async {
+            for _ in 0..2 {
+                let asked = cache.get_or_load(&1, || source.load()).await;
+                let Err(tierce::LoadError::Panicked(message)) = asked else { panic!("{asked:?}") };
+                assert!(message.contains("tokio::runtime::Builder::enable_time"), "{message}");
+                let refreshed = cache.refresh(&1, || source.load()).await;
+                assert!(matches!(refreshed, Err(tierce::LoadError::Panicked(_))), "{refreshed:?}");
+            }
+            cache.set(2, 2).await.unwrap();
+            assert_eq!(cache.get_or_load(&2, || source.load()).await.unwrap(), 2, "a hit needs no timer");
+        });
+        let timed = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        assert!(timed.block_on(cache.get_or_load(&1, || source.load())).is_ok());
+        assert_eq!(cache.stats().loading, 0);
+    }
+}
