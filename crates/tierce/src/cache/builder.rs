@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
+use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::held::Held;
@@ -155,7 +156,9 @@ impl<K: Key, V: Value> Builder<K, V> {
         self
     }
 
-    /// After a failed load a stale value is served this long before the next load is tried; 1 second unless said.
+    /// After a failed load a stale value is served this long before the next load is tried; 1 second unless said. After
+    /// one behind a caller, of a stale value or of a fresh one that was refreshed early, none is tried behind others for
+    /// as long; who has to wait for a load is not held back.
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.ages.throttle_ms = to_ms(time);
         self
@@ -295,12 +298,13 @@ impl<K: Key, V: Value> Builder<K, V> {
             purged_at: AtomicU64::new(0),
             plain: ages.are_plain(),
             weighed,
-            ages,
             limits,
             tolerates,
             permits: most_loads.map(Permits::new),
             counters: Counters::default(),
             gone,
+            backoff: (ages.early != Early::Off || ages.revalidate_ms > 0).then(Backoff::new),
+            ages,
         }
     }
 }

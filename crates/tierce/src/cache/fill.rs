@@ -86,6 +86,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         let busy = matches!(outcome, Outcome::Busy);
         Counters::bump(if busy { &self.counters.busy } else { &self.counters.load_errors });
         self.gone.note(flight.hash, Reason::LoadFailed);
+        if let (Some(backoff), Ground::Back) = (&self.backoff, flight.ground) {
+            backoff.note(flight.hash, self.hub.clock.now_ms().saturating_add(self.ages.throttle_ms));
+        }
         let tolerated = self.tolerated(outcome);
         let mut slice = self.flights.lock(flight.hash);
         let stood = slice.remove(flight);

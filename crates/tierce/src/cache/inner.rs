@@ -7,6 +7,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::flight::{Slice, Table};
 use super::gone::{Gone, Reason};
 use super::held::Held;
@@ -41,6 +42,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) permits: Option<Arc<Permits>>,
     pub(crate) counters: Counters,
     pub(crate) gone: Arc<Gone>,
+    /// Where loads begin behind callers.
+    pub(crate) backoff: Option<Backoff>,
 }
 
 /// How long whom to wait.
@@ -182,6 +185,15 @@ impl<K: Key, V: Value> Inner<K, V> {
         let now_ms = self.hub.clock.now_ms();
         let covers = |times| because == Because::Slow || self.ages.covers_errors(now_ms, times);
         self.look(key, |held, times| covers(times).then(|| held.value.clone())).flatten()
+    }
+
+    /// Whether no load is to be started behind a caller, since one has just failed.
+    pub(crate) fn holds_back<Q>(&self, key: &Q) -> bool
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let backoff = self.backoff.as_ref();
+        backoff.is_some_and(|backoff| backoff.holds(self.memory.hash(key), self.hub.clock.now_ms()))
     }
 
     /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.

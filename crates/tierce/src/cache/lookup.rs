@@ -287,7 +287,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         permits.queue().map(Some)
     }
 
-    /// Starts a load that nobody waits for, unless one runs or the hub is draining.
+    /// Starts a load that nobody waits for, unless one runs or has just failed, or the hub is draining.
     fn refresh_behind<L, F, E>(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before, load: Option<L>)
     where
         L: FnOnce(Load<V>) -> F,
@@ -295,7 +295,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let Some(load) = load else { return };
-        if self.cache.hub.running.draining() {
+        if self.cache.hub.running.draining() || self.cache.holds_back(self.key) {
             return;
         }
         if let Boarded::Flight(flight, Role::Leads) = self.board(runtime, cells, before, Ground::Back) {

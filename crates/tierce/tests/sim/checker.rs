@@ -81,6 +81,8 @@ struct Running {
     excused: bool,
     changed: Vec<(Scope, u64)>,
     began_ms: u64,
+    /// It runs behind a caller who was served at once.
+    behind: bool,
     /// Its runtime says that it is alive, and does nothing.
     stands_still: bool,
 }
@@ -97,6 +99,8 @@ pub(crate) struct Checker<'a> {
     newest_fresh: BTreeMap<u32, u64>,
     asked: BTreeMap<u64, Asked>,
     running: BTreeMap<u64, Running>,
+    /// Until when no load of a key may start behind a caller, since one has failed.
+    held_back_ms: BTreeMap<u32, u64>,
     /// When a load of a key last ran into its deadline.
     timed_out_ms: BTreeMap<u32, u64>,
     pub(crate) ops: u64,
@@ -117,6 +121,7 @@ impl<'a> Checker<'a> {
             newest_fresh: BTreeMap::new(),
             asked: BTreeMap::new(),
             running: BTreeMap::new(),
+            held_back_ms: BTreeMap::new(),
             timed_out_ms: BTreeMap::new(),
             ops: 0,
             violations: Vec::new(),
@@ -293,13 +298,36 @@ impl<'a> Checker<'a> {
         if self.asked.get(&asked).is_some_and(|asked| asked.failed && !asked.excused) {
             self.violate(format!("I8: lookup {asked} of key {key} loads again after the load it waited for failed"));
         }
-        let load = Running { key, at, asked, tags, excused: false, changed: Vec::new(), began_ms, stands_still: false };
+        let load = Running {
+            key,
+            at,
+            asked,
+            tags,
+            excused: false,
+            changed: Vec::new(),
+            began_ms,
+            behind: false,
+            stands_still: false,
+        };
         self.running.insert(at, load);
         at
     }
 
-    /// A load ended, with a result, an error, or by being dropped.
-    pub(crate) fn load_over(&mut self, load: u64, end: End, now_ms: u64) {
+    /// A lookup was served from memory. A load that it began in this very moment runs behind it, and must not where
+    /// another has just failed.
+    pub(crate) fn served(&mut self, asked: u64, now_ms: u64) {
+        let held_back_ms = &self.held_back_ms;
+        let mut loads = self.running.values_mut();
+        let Some(load) = loads.find(|load| load.asked == asked && load.began_ms == now_ms) else { return };
+        load.behind = true;
+        let (key, at) = (load.key, load.at);
+        if held_back_ms.get(&key).is_some_and(|until_ms| now_ms < *until_ms) {
+            self.violate(format!("load {at} of key {key} began behind a caller just after another had failed"));
+        }
+    }
+
+    /// A load ended, with a result, an error, or by being dropped. Behind callers none is tried before `retried_ms`.
+    pub(crate) fn load_over(&mut self, load: u64, end: End, now_ms: u64, retried_ms: u64) {
         let Some(load) = self.running.remove(&load) else { return };
         if end == End::TimedOut {
             self.met.count(Race::LoadTimedOut);
@@ -316,6 +344,10 @@ impl<'a> Checker<'a> {
         };
         if waiting >= 2 {
             self.met.count(failed);
+        }
+        if load.behind {
+            self.met.count(Race::FailedBehind);
+            self.held_back_ms.insert(load.key, retried_ms);
         }
         if load.excused {
             return;

@@ -25,6 +25,7 @@ const FAULTS: &[Mutant] = &[
     Mutant::StaleWithoutLimit,
     Mutant::DeadRuntimeJoined,
     Mutant::RefreshJoinsOlder,
+    Mutant::RetriedAtOnce,
     Mutant::GivenUpInPart,
 ];
 

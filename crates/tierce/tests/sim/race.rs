@@ -33,6 +33,7 @@ races! {
     LoadTimedOut: "load ran into its deadline",
     CallerTimedOut: "caller's own time was over",
     StaleRevalidated: "stale value served while it was reloaded",
+    FailedBehind: "load failed behind a caller who had been served",
     StaleOnError: "stale value served for a failed or slow load",
     NegativeServed: "known absence served",
     Cycle: "load that waited for itself",

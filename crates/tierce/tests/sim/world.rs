@@ -19,6 +19,7 @@ const TAGS: u64 = 30;
 const TTL_MS: u64 = 300;
 const REVALIDATE_MS: u64 = 100;
 const ON_ERROR_MS: u64 = 400;
+const RETRY_MS: u64 = 10;
 /// How many loads may run at once.
 pub(crate) const LOADS: u64 = 8;
 const DEADLINE: Duration = Duration::from_millis(200);
@@ -61,7 +62,7 @@ impl Drop for Over {
         if self.end == End::Dropped && self.world.sim.now().saturating_sub(self.began) >= DEADLINE {
             self.end = End::TimedOut;
         }
-        self.world.checker().load_over(self.load, self.end, now_ms);
+        self.world.checker().load_over(self.load, self.end, now_ms, now_ms + RETRY_MS);
     }
 }
 
@@ -77,7 +78,7 @@ impl World {
             .negative_ttl(Duration::from_millis(60))
             .stale_while_revalidate(Duration::from_millis(REVALIDATE_MS))
             .stale_if_error(Duration::from_millis(ON_ERROR_MS))
-            .retry_after(Duration::from_millis(10))
+            .retry_after(Duration::from_millis(RETRY_MS))
             .refresh_early(if seed.is_multiple_of(3) { Early::XFetch { beta: 1.0 } } else { Early::Off })
             .soft_timeout(Duration::from_millis(40))
             .load_deadline(DEADLINE)
@@ -192,6 +193,10 @@ impl World {
     fn check(&self, asked: u64, found: Result<Lookup<Row>, LoadError<&'static str>>) {
         let now_ms = self.now_ms();
         let mut checker = self.checker();
+        if matches!(found, Ok(Lookup::Hit(_, Freshness::Fresh | Freshness::Stale) | Lookup::Negative(Freshness::Fresh)))
+        {
+            checker.served(asked, now_ms);
+        }
         match found {
             Ok(Lookup::Hit(row, freshness)) => {
                 if freshness == Freshness::Stale {
