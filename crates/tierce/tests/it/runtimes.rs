@@ -288,6 +288,9 @@ fn a_load_on_a_runtime_that_nobody_drives_is_given_up_after_its_deadline() {
     });
 }
 
+/// The deadline of loads that stand still: long enough for those that do not on a slow machine.
+const DEADLINE: Duration = ms(200);
+
 /// A cache with one permit, held by a load of key 1 on a runtime that says it is alive and that nobody drives.
 struct Frozen {
     hub: Hub,
@@ -338,7 +341,7 @@ impl Frozen {
 
 #[test]
 fn who_gives_a_load_up_takes_its_permit_and_ends_its_counting() {
-    let (frozen, source) = (Frozen::new(ms(50)), Source::open());
+    let (frozen, source) = (Frozen::new(DEADLINE), Source::open());
     let cache = &frozen.cache;
     let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     ours.block_on(async {
@@ -355,10 +358,10 @@ fn who_gives_a_load_up_takes_its_permit_and_ends_its_counting() {
 #[test]
 fn a_load_that_nobody_waits_for_is_given_up_by_the_next_who_needs_its_permit_or_its_key() {
     for key in [1, 2] {
-        let (frozen, source) = (Frozen::new(ms(50)), Source::open());
+        let (frozen, source) = (Frozen::new(DEADLINE), Source::open());
         let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let got = ours.block_on(async {
-            tokio::time::sleep(ms(160)).await;
+            tokio::time::sleep(DEADLINE + ms(110)).await;
             frozen.cache.get_or_load(&key, || source.load()).await
         });
         assert_eq!((got.unwrap(), frozen.cache.stats().loading), (1, 0));
@@ -380,11 +383,11 @@ fn a_load_that_never_had_its_turn_is_busy_and_no_failed_load() {
 
 #[test]
 fn a_drain_gives_up_the_loads_that_are_past_their_deadline() {
-    let frozen = Frozen::new(ms(50));
+    let frozen = Frozen::new(DEADLINE);
     let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     ours.block_on(async {
         assert_eq!(frozen.hub.drain(ms(1)).await, 1);
-        assert_eq!(frozen.hub.drain(ms(160)).await, 0);
+        assert_eq!(frozen.hub.drain(DEADLINE + ms(110)).await, 0);
     });
     frozen.thaw();
 }
