@@ -10,13 +10,17 @@ pub type Result<T, E> = std::result::Result<T, LoadError<E>>;
 /// Why a lookup that may load has no value.
 ///
 /// Cheap to clone whatever `E` is: all callers who waited for one failed load get the same error.
+///
+/// It is an [`Error`](std::error::Error) itself where `E` is one, so `?` puts it into a `Box<dyn Error + Send + Sync>`
+/// or an `anyhow::Error`, and `source()` is the loader's error. Where `E` is such a box itself, which is no `Error`,
+/// [`into_error`](LoadError::into_error) stands before the `?`.
 #[non_exhaustive]
 pub enum LoadError<E> {
     /// The loader said so.
     Load(Arc<E>),
     /// The caller's own time, or the load's deadline, was over.
     Timeout,
-    /// The loader panicked; the panic's message, where it is text.
+    /// The loader panicked, or there is no timer to bound it by; the panic's message, where it is text.
     Panicked(Arc<str>),
     /// The runtime that ran the load stopped, more often than this caller could start it again.
     Abandoned,
@@ -33,6 +37,57 @@ impl<E> LoadError<E> {
             LoadError::Load(error) => Some(error),
             _ => None,
         }
+    }
+
+    /// An [`Error`](std::error::Error) of what is none: a load's whose loader fails with a boxed error.
+    ///
+    /// For `E` = `Box<dyn Error + Send + Sync>`, `anyhow::Error` and whatever else lends its error by `AsRef`.
+    ///
+    /// ```
+    /// # use std::error::Error;
+    /// type Any = Box<dyn Error + Send + Sync>;
+    ///
+    /// async fn lamp(lamps: &tierce::Cache<u64, String>) -> Result<String, Any> {
+    ///     let load = || async { Err::<String, Any>("the shop is closed".into()) };
+    ///     Ok(lamps.get_or_load(&7, load).await.map_err(tierce::LoadError::into_error)?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let lamps = tierce::Hub::embedded().local_cache("lamp").build();
+    /// # let error = lamp(&lamps).await.unwrap_err();
+    /// # assert_eq!(error.to_string(), "load failed: the shop is closed");
+    /// # assert_eq!(error.source().map(ToString::to_string), Some("the shop is closed".to_string()));
+    /// # }
+    /// ```
+    pub fn into_error(self) -> impl std::error::Error + Send + Sync + 'static
+    where
+        E: AsRef<dyn std::error::Error + Send + Sync> + fmt::Debug + fmt::Display + Send + Sync + 'static,
+    {
+        Lent(self)
+    }
+}
+
+/// A load's error whose `E` is no error, but lends one.
+struct Lent<E>(LoadError<E>);
+
+impl<E: fmt::Display> fmt::Display for Lent<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Lent<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<E> std::error::Error for Lent<E>
+where
+    E: AsRef<dyn std::error::Error + Send + Sync> + fmt::Debug + fmt::Display,
+{
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let lent: &(dyn std::error::Error + Send + Sync) = self.0.load()?.as_ref();
+        Some(lent)
     }
 }
 
@@ -60,7 +115,7 @@ impl<E: fmt::Display> fmt::Display for LoadError<E> {
         match self {
             LoadError::Load(error) => write!(f, "load failed: {error}"),
             LoadError::Timeout => f.write_str("load timed out"),
-            LoadError::Panicked(message) => write!(f, "loader panicked: {message}"),
+            LoadError::Panicked(message) => write!(f, "load panicked: {message}"),
             LoadError::Abandoned => f.write_str("load abandoned: its runtime stopped"),
             LoadError::Cycle => f.write_str("load waits for itself: the loader asked for a key that waits for it"),
             LoadError::Busy => f.write_str("too many loads: as many as max_concurrent_loads allows run and wait"),

@@ -107,12 +107,13 @@ impl Hub {
     }
 
     /// For shutdown: begins no more refreshes behind callers, and waits until no load runs or the time is over. Gives
-    /// the number of loads that still run.
+    /// the number of loads that still run; those that are 100 ms past their deadline are given up.
     ///
     /// # Panics
     /// Outside any runtime.
     pub async fn drain(&self, at_most: Duration) -> usize {
         self.shared.running.drain();
+        self.give_up_overdue();
         let mut alarm = runtime::current().sleep(at_most);
         std::future::poll_fn(|cx| {
             if alarm.as_mut().poll(cx).is_ready() {
@@ -121,7 +122,14 @@ impl Hub {
             self.shared.running.poll_idle(cx.waker())
         })
         .await;
+        self.give_up_overdue();
         self.shared.running.count()
+    }
+
+    fn give_up_overdue(&self) {
+        for (_, cache) in self.shared.caches() {
+            cache.give_up_overdue();
+        }
     }
 
     /// The counts of each cache in use, by name.

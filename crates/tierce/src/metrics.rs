@@ -12,8 +12,8 @@ impl Hub {
     /// itself, so that they cost nothing more. Each name has the label `cache`.
     ///
     /// Counters: `tierce_hits_total`, `tierce_misses_total`, `tierce_stale_hits_total`, `tierce_negative_hits_total`,
-    /// `tierce_coalesced_total`, `tierce_loads_total`, `tierce_load_errors_total`, `tierce_refused_total`,
-    /// `tierce_evicted_total`, `tierce_expired_total`, `tierce_replaced_total`, `tierce_invalidated_total`,
+    /// `tierce_coalesced_total`, `tierce_loads_total`, `tierce_busy_total`, `tierce_load_errors_total`,
+    /// `tierce_refused_total`, `tierce_evicted_total`, `tierce_expired_total`, `tierce_replaced_total`, `tierce_invalidated_total`,
     /// `tierce_purged_total`, `tierce_load_microseconds_total`, and `tierce_load_time_total`: the loads that took at
     /// most the label `le`, in seconds.
     ///
@@ -37,6 +37,7 @@ fn publish_counts(cache: &str, stats: &Stats) {
         ("tierce_negative_hits_total", stats.negative_hits),
         ("tierce_coalesced_total", stats.coalesced),
         ("tierce_loads_total", stats.loads),
+        ("tierce_busy_total", stats.busy),
         ("tierce_load_errors_total", stats.load_errors),
         ("tierce_refused_total", stats.refused),
         ("tierce_evicted_total", stats.removals.evicted),

@@ -47,6 +47,10 @@ pub enum Mutant {
     DeadRuntimeJoined,
     /// `refresh` joins a load that began before it was called.
     RefreshJoinsOlder,
+    /// After a failed load behind a caller the next caller starts another.
+    RetriedAtOnce,
+    /// Who gives a load up leaves it its permit and its counting.
+    GivenUpInPart,
 }
 
 #[cfg(not(tierce_mutants))]

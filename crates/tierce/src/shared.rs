@@ -26,6 +26,9 @@ pub(crate) trait Family: Any + Send + Sync {
     /// Its counts now.
     fn stats(&self) -> Stats;
 
+    /// Gives up the loads that are past their deadline, and whose runtimes do not say so.
+    fn give_up_overdue(&self);
+
     /// Drops its entries, which a purge has ended already.
     fn give_room_back(&self);
 }

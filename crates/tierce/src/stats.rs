@@ -35,13 +35,16 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Lookups that waited for somebody else's load.
     pub coalesced: u64,
-    /// Loads started, and those turned away as `Busy`.
+    /// Loads started.
     pub loads: u64,
+    /// Loads that were not started, or left the queue at their deadline, since as many ran and queued as allowed: those
+    /// who asked were told `Busy`. Neither among `loads` nor among `load_errors`.
+    pub busy: u64,
     /// Loads that ended in an error, a panic or at their deadline.
     pub load_errors: u64,
     /// Loads whose value was not kept, since the key or a tag was invalidated meanwhile.
     pub refused: u64,
-    /// Loads running now.
+    /// Loads running now, and those that queue to run.
     pub loading: u64,
     /// Entries that left, by cause.
     pub removals: Removals,
@@ -127,6 +130,7 @@ pub(crate) struct Counters {
     pub(crate) negative_hits: AtomicU64,
     pub(crate) coalesced: AtomicU64,
     pub(crate) loads: AtomicU64,
+    pub(crate) busy: AtomicU64,
     pub(crate) load_errors: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) loading: AtomicU64,
@@ -154,6 +158,7 @@ impl Counters {
             negative_hits: self.negative_hits.load(Relaxed),
             coalesced: self.coalesced.load(Relaxed),
             loads: self.loads.load(Relaxed),
+            busy: self.busy.load(Relaxed),
             load_errors: self.load_errors.load(Relaxed),
             refused: self.refused.load(Relaxed),
             loading: self.loading.load(Relaxed),

@@ -22,6 +22,7 @@ pub(super) fn stats(stats: &Stats) -> Value {
         "negative_hits": stats.negative_hits,
         "coalesced": stats.coalesced,
         "loads": stats.loads,
+        "busy": stats.busy,
         "load_errors": stats.load_errors,
         "refused": stats.refused,
         "evicted": stats.removals.evicted,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
+use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::held::Held;
@@ -155,7 +156,9 @@ impl<K: Key, V: Value> Builder<K, V> {
         self
     }
 
-    /// After a failed load a stale value is served this long before the next load is tried; 1 second unless said.
+    /// After a failed load a stale value is served this long before the next load is tried; 1 second unless said. After
+    /// one behind a caller, of a stale value or of a fresh one that was refreshed early, none is tried behind others for
+    /// as long; who has to wait for a load is not held back.
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.ages.throttle_ms = to_ms(time);
         self
@@ -195,8 +198,16 @@ impl<K: Key, V: Value> Builder<K, V> {
     }
 
     /// At most this many loads at once; up to 64 times as many queue, and beyond that callers get
-    /// [`Busy`](crate::LoadError::Busy). A load inside a load of the same cache is not counted: it would wait for its
-    /// parent. No limit unless said.
+    /// [`Busy`](crate::LoadError::Busy). No limit unless said.
+    ///
+    /// The loader is called, and its future made, before its turn: only the polling waits. What is to be limited belongs
+    /// into the future.
+    ///
+    /// A load for which another load of the same cache waits is not counted, also where one of another cache is between
+    /// them: it would wait for the other's permit. Two things are not seen, and end at the deadline: lookups that a
+    /// loader makes in a task it spawned, and loads of two limited caches that need each other's permits. A load that is
+    /// given up ([`load_deadline`](Builder::load_deadline)) gives its permit back, though its thread may be blocked
+    /// still.
     pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
         self.most_loads = Some(loads);
         self
@@ -259,6 +270,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         let Builder {
             hub, name, capacity, weight, unbounded, policy, ages, limits, tolerates, most_loads, tell, ..
         } = self;
+        let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
             let weigh = move |key: &K, held: &Held<V>| held.value.as_ref().map_or(1, |value| weigh(key, value));
@@ -285,12 +297,14 @@ impl<K: Key, V: Value> Builder<K, V> {
             flights: Table::new(),
             purged_at: AtomicU64::new(0),
             plain: ages.are_plain(),
-            ages,
+            weighed,
             limits,
             tolerates,
             permits: most_loads.map(Permits::new),
             counters: Counters::default(),
             gone,
+            backoff: (ages.early != Early::Off || ages.revalidate_ms > 0).then(Backoff::new),
+            ages,
         }
     }
 }

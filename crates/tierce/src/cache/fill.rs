@@ -4,11 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::{Flight, Landed, Outcome};
+use super::flight::{Flight, Ground, Landed, Outcome};
 use super::gone::Reason;
 use super::inner::{Fallout, Inner};
 use super::load::{Keep, Loaded};
-use super::run::Ground;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
@@ -22,7 +21,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// comes before all three or after all three.
     pub(super) fn land(
         &self,
-        (flight, ground): (&Arc<Flight<K, V>>, Ground),
+        flight: &Arc<Flight<K, V>>,
         loaded: Loaded<V>,
         took: Duration,
         out: &mut Fallout<K, V>,
@@ -41,7 +40,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         }
 
         let mut slice = self.flights.lock(flight.hash);
-        let stands = slice.remove(flight) || unfenced(ground);
+        let stands = slice.remove(flight) || unfenced(flight.ground);
         match fresh.take() {
             Some(fresh) if stands => self.memory.put(fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
@@ -81,17 +80,20 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// A load that brought nothing: its flight goes, and a stale value is left alone for a while.
-    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) -> Outcome<V> {
-        Counters::bump(&self.counters.load_errors);
+    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome<V>) {
+        let busy = matches!(outcome, Outcome::Busy);
+        Counters::bump(if busy { &self.counters.busy } else { &self.counters.load_errors });
         self.gone.note(flight.hash, Reason::LoadFailed);
-        let tolerated = self.tolerated(&outcome);
+        if let (Some(backoff), Ground::Back) = (&self.backoff, flight.ground) {
+            backoff.note(flight.hash, self.hub.clock.now_ms().saturating_add(self.ages.throttle_ms));
+        }
+        let tolerated = self.tolerated(outcome);
         let mut slice = self.flights.lock(flight.hash);
         let stood = slice.remove(flight);
         if stood && tolerated && self.ages.throttle_ms > 0 {
             self.throttle(flight);
         }
         drop(slice);
-        outcome
     }
 
     fn throttle(&self, flight: &Flight<K, V>) {

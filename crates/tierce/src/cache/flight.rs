@@ -10,8 +10,10 @@
 //! its own with the same rule.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -76,6 +78,15 @@ impl<V> Clone for Outcome<V> {
     }
 }
 
+/// Whether anybody waits for a load when it begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// A caller waits.
+    Fore,
+    /// A refresh behind a value that was served.
+    Back,
+}
+
 pub(crate) struct Flight<K, V> {
     pub(crate) key: K,
     pub(crate) hash: u64,
@@ -83,6 +94,9 @@ pub(crate) struct Flight<K, V> {
     pub(crate) began: u64,
     /// The table's count of flights when this one began: what came before is below it.
     pub(crate) ticket: u64,
+    /// The hub's clock when this one began.
+    pub(crate) took_off: Duration,
+    pub(crate) ground: Ground,
     /// The tags known from the arguments.
     pub(crate) tags: Box<[Arc<Cell>]>,
     pub(crate) runtime: Arc<dyn Runtime>,
@@ -129,6 +143,11 @@ impl<K, V> Flight<K, V> {
         drop(waker);
     }
 
+    /// Whether its outcome is published.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.state).outcome.is_some()
+    }
+
     /// Ends the flight for all who wait. The first outcome counts.
     pub(crate) fn publish(&self, outcome: Outcome<V>) {
         let mut state = lock(&self.state);
@@ -147,9 +166,13 @@ impl<K, V> Flight<K, V> {
 
 type Flights<K, V> = HashTable<Arc<Flight<K, V>>>;
 
-/// The standing flights of one cache.
+/// The flights of one cache.
 pub(crate) struct Table<K, V> {
+    /// Those that stand.
     slices: [Mutex<Flights<K, V>>; SLICES],
+    /// Those whose load has begun and not ended, standing or not, by ticket: in the order of their beginning. Who takes
+    /// one out ends it, and nobody else.
+    loading: Mutex<BTreeMap<u64, Arc<Flight<K, V>>>>,
     tickets: AtomicU64,
 }
 
@@ -162,7 +185,11 @@ pub(crate) struct Slice<'a, K, V> {
 
 impl<K, V> Table<K, V> {
     pub(crate) fn new() -> Self {
-        Table { slices: std::array::from_fn(|_| Mutex::new(HashTable::new())), tickets: AtomicU64::new(0) }
+        Table {
+            slices: std::array::from_fn(|_| Mutex::new(HashTable::new())),
+            loading: Mutex::new(BTreeMap::new()),
+            tickets: AtomicU64::new(0),
+        }
     }
 
     /// Locks the slice of this hash.
@@ -181,7 +208,8 @@ impl<K, V> Table<K, V> {
     pub(crate) fn flight(
         &self,
         (key, hash): (K, u64),
-        began: u64,
+        (began, took_off): (u64, Duration),
+        ground: Ground,
         tags: Box<[Arc<Cell>]>,
         runtime: Arc<dyn Runtime>,
     ) -> Arc<Flight<K, V>> {
@@ -191,11 +219,30 @@ impl<K, V> Table<K, V> {
             hash,
             began,
             ticket: self.ticket(),
+            took_off,
+            ground,
             tags,
             runtime,
             node: Node::new(std::ptr::from_ref(self).addr()),
             state,
         })
+    }
+
+    /// The load of a flight begins.
+    pub(crate) fn load_begins(&self, flight: &Arc<Flight<K, V>>) {
+        let old = lock(&self.loading).insert(flight.ticket, Arc::clone(flight));
+        drop(old);
+    }
+
+    /// The load of a flight ends: whether it is for the caller to end it, and for nobody else.
+    pub(crate) fn load_ends(&self, flight: &Flight<K, V>) -> bool {
+        let ended = lock(&self.loading).remove(&flight.ticket);
+        ended.is_some()
+    }
+
+    /// The loads that have not ended, the oldest first, as long as they are such as the closure says.
+    pub(crate) fn loads_while(&self, such: impl Fn(&Flight<K, V>) -> bool) -> Vec<Arc<Flight<K, V>>> {
+        lock(&self.loading).values().take_while(|flight| such(flight)).cloned().collect()
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.

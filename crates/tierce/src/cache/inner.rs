@@ -7,6 +7,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::flight::{Slice, Table};
 use super::gone::{Gone, Reason};
 use super::held::{Held, Rest};
@@ -40,11 +41,15 @@ pub(crate) struct Inner<K, V> {
     pub(crate) ages: Ages,
     /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
     pub(crate) plain: bool,
+    /// Whether entries are weighed; otherwise each is one.
+    pub(crate) weighed: bool,
     pub(crate) limits: Limits,
     pub(crate) tolerates: Option<ErrorFilter>,
     pub(crate) permits: Option<Arc<Permits>>,
     pub(crate) counters: Counters,
     pub(crate) gone: Arc<Gone>,
+    /// Where loads begin behind callers.
+    pub(crate) backoff: Option<Backoff>,
 }
 
 /// How long whom to wait.
@@ -213,6 +218,15 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.look(key, |held, _, times| covers(times).then(|| held.value.clone())).flatten()
     }
 
+    /// Whether no load is to be started behind a caller, since one has just failed.
+    pub(crate) fn holds_back<Q>(&self, key: &Q) -> bool
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let backoff = self.backoff.as_ref();
+        backoff.is_some_and(|backoff| backoff.holds(self.memory.hash(key), self.hub.clock.now_ms()))
+    }
+
     /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.
     pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, V>))
     where
@@ -293,7 +307,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     ) -> Fresh<K, V> {
         let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
         let (held, rest, expiry_ms) = Held::new(value, &tags, began, times, cost_us);
-        let weight = weight.unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
+        let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
         Fresh { key, value: held, beside: rest, weight, expiry_ms }
     }
 
@@ -334,6 +348,10 @@ impl<K: Key, V: Value> Family for Inner<K, V> {
         stats.weight = self.memory.weight();
         stats.capacity = self.memory.capacity();
         stats
+    }
+
+    fn give_up_overdue(&self) {
+        Inner::give_up_overdue(self);
     }
 
     fn give_room_back(&self) {

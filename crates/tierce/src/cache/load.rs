@@ -94,7 +94,8 @@ impl<V> Loaded<V> {
         self
     }
 
-    /// A weight of its own instead of the cache's weigher's.
+    /// A weight of its own instead of the cache's weigher's; it means nothing where entries are not weighed
+    /// ([`max_weight`](crate::CacheBuilder::max_weight)).
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = Some(weight);
         self

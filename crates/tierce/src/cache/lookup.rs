@@ -20,13 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
-use super::flight::{AnyError, Flight, Outcome};
+use super::flight::{AnyError, Flight, Ground, Outcome};
 use super::gone::Reason;
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
-use super::permits::Queued;
-use super::run::{Ground, Guard, LoadFuture, run};
-use super::wait::{Patience, Waited, Waiter};
+use super::permits::{Full, Place};
+use super::run::{GRACE, Guard, LoadFuture, run};
+use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
@@ -100,7 +100,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let runtime = runtime::current();
-        let mut patience = Patience::new(&*runtime, self.limits());
+        let mut patience = Patience::new(&*runtime, self.limits()).map_err(LoadError::Panicked)?;
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let mut load = Some(load);
         let mut next = first;
@@ -124,21 +124,19 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory) else {
+            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory, Ground::Fore) else {
                 next = self.look_again();
                 continue;
             };
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load, Ground::Fore);
+                self.take_off(&flight, load);
             } else {
                 Counters::bump(&self.cache.counters.coalesced);
             }
             let _owned = (role == Role::Leads && mutant::on(Mutant::GuardOwnedByCaller))
-                .then(|| Guard::new(self.cache, &flight, Ground::Fore));
-            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime), self.cache.limits.deadline) else {
-                return Err(LoadError::Cycle);
-            };
+                .then(|| Guard::new(self.cache, &flight));
+            let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) => return result,
                 Next::LookAgain if load.is_none() => return Err(LoadError::Abandoned),
@@ -155,21 +153,21 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let runtime = runtime::current();
-        let mut patience = Patience::new(&*runtime, Limits { soft: None, ..self.limits() });
+        let limits = Limits { soft: None, ..self.limits() };
+        let mut patience = Patience::new(&*runtime, limits).map_err(LoadError::Panicked)?;
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let called = self.cache.flights.ticket();
         let mut load = Some(load);
         loop {
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::Nothing) else { continue };
+            let boarded = self.board(&runtime, &cells, Before::Nothing, Ground::Fore);
+            let Boarded::Flight(flight, role) = boarded else { continue };
             let ours = flight.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load, Ground::Fore);
+                self.take_off(&flight, load);
             }
-            let Ok(mut waiter) = Waiter::new(flight, Arc::clone(&runtime), self.cache.limits.deadline) else {
-                return Err(LoadError::Cycle);
-            };
+            let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) if ours => return result,
                 Next::Return(Err(LoadError::Timeout)) if patience.is_over() => return Err(LoadError::Timeout),
@@ -210,12 +208,14 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     ///
     /// A load that ended between our look at memory and our lock on the table has filled by now, for its fill and its
     /// leaving the table are one step: hence the second look, under the lock, before a second load.
-    fn board(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before) -> Boarded<K, V> {
+    fn board(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before, ground: Ground) -> Boarded<K, V> {
         // Made before the lock, and thrown away if there is somebody to join: the key's clone is foreign code, and the
         // epoch must be older than the loader's call.
         let began = self.cache.hub.tags.epoch();
         let hash = self.cache.memory.hash(self.key);
-        let new = self.cache.flights.flight((self.key.to_key(), hash), began, cells.into(), Arc::clone(runtime));
+        let began = (began, self.cache.hub.clock.precise());
+        let new = (self.key.to_key(), hash);
+        let new = self.cache.flights.flight(new, began, ground, cells.into(), Arc::clone(runtime));
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(hash);
         let mut passed_by = None;
@@ -223,7 +223,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             if self.joinable(flight, cells) {
                 return Boarded::Flight(Arc::clone(flight), Role::Follows);
             }
-            if flight.runtime.alive() {
+            if self.cache.stands_still(flight).is_none() {
                 // Those who wait for it may yet see what it brings, so what is older must not be seen after.
                 self.cache.memory.take(self.key, &mut out);
             }
@@ -235,9 +235,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         drop(slice);
         self.cache.memory.settle(out);
         if let Some(flight) = passed_by
-            && !flight.runtime.alive()
+            && let Some(outcome) = self.cache.stands_still(&flight)
         {
-            flight.publish(Outcome::Abandoned);
+            self.cache.give_up(&flight, outcome);
         }
         Boarded::Flight(new, Role::Leads)
     }
@@ -246,27 +246,19 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     fn joinable(&self, flight: &Flight<K, V>, cells: &[Arc<Cell>]) -> bool {
         let across_purge = self.cache.purged_since(flight.began) && !mutant::on(Mutant::JoinedAcrossPurge);
         let by_tags = cells.iter().chain(&flight.tags).any(|cell| cell.changed_since(flight.began));
-        let alive = flight.runtime.alive() || mutant::on(Mutant::DeadRuntimeJoined);
+        let alive = self.cache.stands_still(flight).is_none() || mutant::on(Mutant::DeadRuntimeJoined);
         !across_purge && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
     }
 
     /// Calls the loader and spawns the load. No lock is held.
-    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, load: L, ground: Ground)
+    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, load: L)
     where
         L: FnOnce(Load<V>) -> F,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let guard = Guard::new(self.cache, flight, ground);
-        // A load inside a load of the same cache runs on its parent's permit: it would wait for itself.
-        let limited = self.cache.permits.as_ref().filter(|_| !flight.node.is_inside_its_cache());
-        let queued: Option<Queued> = match limited {
-            None => None,
-            Some(permits) => match permits.queue() {
-                Ok(queued) => Some(queued),
-                Err(_full) => return guard.turned_away(),
-            },
-        };
+        let Ok(place) = self.place(flight) else { return self.cache.turn_away(flight) };
+        let guard = Guard::take_off(self.cache, flight, place);
         let stale = self
             .cache
             .look(self.key, |held, rest, _| held.value.clone().map(|v| Stale::new(v, rest.tags().cloned().collect())));
@@ -280,10 +272,21 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Ok(Loaded { ttl, ..loaded })
             })
         });
-        flight.runtime.spawn(Box::pin(run(guard, queued, future)));
+        flight.runtime.spawn(Box::pin(run(guard, future)));
     }
 
-    /// Starts a load that nobody waits for, unless one runs or the hub is draining.
+    /// A place in the line for a permit, where loads are limited.
+    fn place(&self, flight: &Flight<K, V>) -> Result<Option<Arc<Place>>, Full> {
+        // What a load of the same cache waits for runs on that one's permit: it would wait for itself.
+        let counted = |_: &_| flight.ground == Ground::Back || !flight.node.is_inside_its_cache();
+        let Some(permits) = self.cache.permits.as_ref().filter(counted) else { return Ok(None) };
+        if permits.are_taken() {
+            self.cache.give_up_overdue();
+        }
+        permits.queue().map(Some)
+    }
+
+    /// Starts a load that nobody waits for, unless one runs or has just failed, or the hub is draining.
     fn refresh_behind<L, F, E>(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before, load: Option<L>)
     where
         L: FnOnce(Load<V>) -> F,
@@ -291,12 +294,29 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let Some(load) = load else { return };
-        if self.cache.hub.running.draining() {
+        if self.cache.hub.running.draining() || self.cache.holds_back(self.key) {
             return;
         }
-        if let Boarded::Flight(flight, Role::Leads) = self.board(runtime, cells, before) {
-            self.take_off(&flight, load, Ground::Back);
+        if let Boarded::Flight(flight, Role::Leads) = self.board(runtime, cells, before, Ground::Back) {
+            self.take_off(&flight, load);
         }
+    }
+
+    /// A seat among those who wait for a flight.
+    fn sit<E>(
+        &self,
+        flight: Arc<Flight<K, V>>,
+        role: Role,
+        runtime: &Arc<dyn Runtime>,
+    ) -> Result<Waiter<K, V>, LoadError<E>> {
+        let at_most = self.cache.time_left(&flight).max(GRACE);
+        Waiter::new(Arc::clone(&flight), Arc::clone(runtime), at_most).map_err(|refused| {
+            // The load would be told the same when it is polled, which may be never: others need not wait for that.
+            if let (Role::Leads, Refused::NoTimer(why)) = (role, &refused) {
+                self.cache.give_up(&flight, Outcome::Panicked(Arc::clone(why)));
+            }
+            refused.error()
+        })
     }
 
     /// Waits for a flight and says what follows from how that ended.
@@ -313,8 +333,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                     }
                 }
                 Waited::Hard => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
-                Waited::Overdue => self.end(waiter.flight(), Outcome::Timeout),
-                Waited::Dead => self.end(waiter.flight(), Outcome::Abandoned),
+                Waited::Overdue => self.cache.give_up(waiter.flight(), Outcome::Timeout),
+                Waited::Dead => self.cache.give_up(waiter.flight(), Outcome::Abandoned),
             }
         };
         match outcome {
@@ -341,12 +361,6 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             Outcome::Busy => self.stale_or(Outcome::Busy, LoadError::Busy),
             Outcome::Abandoned => Next::LookAgain,
         }
-    }
-
-    /// Ends a flight that its own runtime does not end.
-    fn end(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
-        self.cache.flights.remove(flight);
-        flight.publish(outcome);
     }
 
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.

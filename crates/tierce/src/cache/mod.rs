@@ -1,6 +1,7 @@
 //! Caches: named, typed families of entries with loads, ages and tags.
 
 mod answer;
+mod backoff;
 mod builder;
 mod cycle;
 mod entry;

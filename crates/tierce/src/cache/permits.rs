@@ -19,23 +19,19 @@ struct State {
     queue: VecDeque<Arc<Place>>,
 }
 
-/// One load's place in the queue.
-struct Place(Mutex<Standing>);
+/// One load's way to a permit, and the permit. Whoever ends the load takes it out, once, be it the load's own task or
+/// one who gives it up because its runtime stands still.
+pub(crate) struct Place {
+    permits: Arc<Permits>,
+    standing: Mutex<Standing>,
+}
 
 enum Standing {
     Waiting(Option<Waker>),
-    Granted,
-    /// Has its permit, or left.
-    Done,
-}
-
-/// The right to run one load, until dropped.
-pub(crate) struct Permit(Arc<Permits>);
-
-/// A wait for a permit; give it up by dropping it.
-pub(crate) struct Queued {
-    permits: Arc<Permits>,
-    place: Arc<Place>,
+    Holds,
+    /// May run without a permit: one who holds one waits for it.
+    Exempt,
+    Over,
 }
 
 /// The queue is full.
@@ -48,32 +44,35 @@ impl Permits {
         Arc::new(Permits { state: Mutex::new(state), most_queued: most.saturating_mul(QUEUED_A_PERMIT) })
     }
 
+    /// Whether who stands in line now has to wait.
+    pub(crate) fn are_taken(&self) -> bool {
+        lock(&self.state).free == 0
+    }
+
     /// Stands in line.
-    pub(crate) fn queue(self: &Arc<Self>) -> Result<Queued, Full> {
+    pub(crate) fn queue(self: &Arc<Self>) -> Result<Arc<Place>, Full> {
+        let place = |standing| Arc::new(Place { permits: Arc::clone(self), standing: Mutex::new(standing) });
         let mut state = lock(&self.state);
-        let standing = if state.free > 0 {
+        if state.free > 0 {
             state.free -= 1;
-            Standing::Granted
-        } else if state.queue.len() < self.most_queued {
-            Standing::Waiting(None)
-        } else {
-            return Err(Full);
-        };
-        let place = Arc::new(Place(Mutex::new(standing)));
-        if matches!(*lock(&place.0), Standing::Waiting(_)) {
-            state.queue.push_back(Arc::clone(&place));
+            return Ok(place(Standing::Holds));
         }
-        Ok(Queued { permits: Arc::clone(self), place })
+        if state.queue.len() >= self.most_queued {
+            return Err(Full);
+        }
+        let last = place(Standing::Waiting(None));
+        state.queue.push_back(Arc::clone(&last));
+        Ok(last)
     }
 
     /// Hands a permit to the first who still wants it.
     fn give_back(&self) {
         let mut state = lock(&self.state);
         while let Some(place) = state.queue.pop_front() {
-            let mut standing = lock(&place.0);
+            let mut standing = lock(&place.standing);
             if let Standing::Waiting(waker) = &mut *standing {
                 let waker = waker.take();
-                *standing = Standing::Granted;
+                *standing = Standing::Holds;
                 drop(standing);
                 drop(state);
                 if let Some(waker) = waker {
@@ -86,39 +85,51 @@ impl Permits {
     }
 }
 
-impl Queued {
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Permit> {
+impl Place {
+    /// Ready when the load may run, or is over.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         // Foreign code: cloned before the lock is taken, and the old one dropped after.
         let mut waker = Some(cx.waker().clone());
-        let mut standing = lock(&self.place.0);
+        let mut standing = lock(&self.standing);
         if let Standing::Waiting(old) = &mut *standing {
             std::mem::swap(old, &mut waker);
             drop(standing);
             return Poll::Pending;
         }
-        *standing = Standing::Done;
-        drop(standing);
-        Poll::Ready(Permit(Arc::clone(&self.permits)))
+        Poll::Ready(())
     }
-}
 
-impl Drop for Queued {
-    fn drop(&mut self) {
-        let left = std::mem::replace(&mut *lock(&self.place.0), Standing::Done);
-        match left {
-            Standing::Granted => self.permits.give_back(),
-            Standing::Waiting(_) => {
-                let mut state = lock(&self.permits.state);
-                state.queue.retain(|place| !Arc::ptr_eq(place, &self.place));
-            }
-            Standing::Done => {}
+    /// Whether the load stands in line.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(*lock(&self.standing), Standing::Waiting(_))
+    }
+
+    /// Lets a load that stands in line run without a permit.
+    pub(crate) fn exempt(&self) {
+        let mut standing = lock(&self.standing);
+        let Standing::Waiting(waker) = &mut *standing else { return };
+        let waker = waker.take();
+        *standing = Standing::Exempt;
+        drop(standing);
+        self.leave_queue();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
-}
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.give_back();
+    /// Ends it, wherever it stands: a permit goes to the next. The first time counts.
+    pub(crate) fn leave(&self) {
+        let left = std::mem::replace(&mut *lock(&self.standing), Standing::Over);
+        match left {
+            Standing::Holds => self.permits.give_back(),
+            Standing::Waiting(_) => self.leave_queue(),
+            Standing::Exempt | Standing::Over => {}
+        }
+    }
+
+    fn leave_queue(&self) {
+        let mut state = lock(&self.permits.state);
+        state.queue.retain(|place| !std::ptr::eq(&raw const **place, self));
     }
 }
 
@@ -126,43 +137,62 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    fn poll(queued: &mut Queued) -> Option<Permit> {
-        match queued.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(permit) => Some(permit),
-            Poll::Pending => None,
-        }
+    fn may_run(place: &Place) -> bool {
+        place.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    fn queue(permits: &Arc<Permits>) -> Arc<Place> {
+        permits.queue().ok().expect("there is room")
     }
 
     #[test]
     fn permits_go_round_in_order_and_those_who_leave_are_passed_over() {
         let permits = Permits::new(1);
-        let [mut a, b, mut c] = std::array::from_fn(|_| permits.queue().ok().expect("there is room"));
-        let held = poll(&mut a).expect("the first is free");
-        assert!(poll(&mut c).is_none());
-        drop(b);
-        drop(held);
-        let held = poll(&mut c).expect("b left, so it is c's turn");
-        drop((a, c, held));
-        assert!(poll(&mut permits.queue().ok().expect("there is room")).is_some());
+        let [a, b, c] = std::array::from_fn(|_| queue(&permits));
+        assert!(may_run(&a) && !may_run(&c));
+        b.leave();
+        a.leave();
+        assert!(may_run(&c), "b left, so it is c's turn");
+        c.leave();
+        assert!(may_run(&queue(&permits)));
     }
 
     #[test]
     fn a_permit_granted_to_one_who_left_is_not_lost() {
         let permits = Permits::new(1);
-        let mut a = permits.queue().ok().expect("there is room");
-        let held = poll(&mut a);
-        let b = permits.queue().ok().expect("there is room");
-        drop(held);
-        drop(b);
-        assert!(poll(&mut permits.queue().ok().expect("there is room")).is_some());
+        let (a, b) = (queue(&permits), queue(&permits));
+        a.leave();
+        b.leave();
+        assert!(may_run(&queue(&permits)));
+    }
+
+    #[test]
+    fn a_permit_is_given_back_once_however_often_its_load_ends() {
+        let permits = Permits::new(1);
+        let [a, b, c] = std::array::from_fn(|_| queue(&permits));
+        a.leave();
+        a.leave();
+        assert!(may_run(&b) && !may_run(&c));
+    }
+
+    #[test]
+    fn who_is_exempt_runs_at_once_and_gives_nothing_back() {
+        let permits = Permits::new(1);
+        let [a, b, c] = std::array::from_fn(|_| queue(&permits));
+        b.exempt();
+        assert!(may_run(&b) && !may_run(&c));
+        b.leave();
+        assert!(!may_run(&c));
+        a.leave();
+        assert!(may_run(&c));
     }
 
     #[test]
     fn a_full_queue_turns_away() {
         let permits = Permits::new(1);
-        let queue: Vec<_> = (0..=QUEUED_A_PERMIT).map(|_| permits.queue().ok().expect("there is room")).collect();
+        let all: Vec<_> = (0..=QUEUED_A_PERMIT).map(|_| queue(&permits)).collect();
         assert!(permits.queue().is_err());
-        drop(queue);
+        all.iter().for_each(|place| place.leave());
         assert!(permits.queue().is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Running a load: behind its permit, under its deadline, its panics caught, its guard inside.
+//! Running a load: behind its permit, under its deadline, its panics caught, its guard inside; and its one end.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,23 +10,86 @@ use std::time::Duration;
 use super::flight::{AnyError, Flight, Outcome};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
-use super::permits::{Permit, Queued};
+use super::permits::Place;
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
+use crate::runtime;
 use crate::stats::Counters;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::trace;
+
+/// How long past its deadline a load may take to say so itself, which it does at once on a runtime that runs.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// A loader's future, its error's type forgotten.
 pub(crate) type LoadFuture<V> = Pin<Box<dyn Future<Output = Result<Loaded<V>, AnyError>> + Send>>;
 
-/// Whether anybody waits for a load.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ground {
-    /// A caller waits.
-    Fore,
-    /// A refresh behind a value that was served.
-    Back,
+impl<K: Key, V: Value> Inner<K, V> {
+    /// Ends a load: its counting and its place, and the wait of those who wait for it.
+    ///
+    /// The load's own task does it, or one who finds that its runtime stands still, whoever comes first; the others do
+    /// nothing. A value has landed before.
+    pub(super) fn end(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
+        if !self.flights.load_ends(flight) {
+            return;
+        }
+        let took = self.hub.clock.precise().saturating_sub(flight.took_off);
+        trace::load_ended(&self.name, flight.hash, outcome.as_str(), took);
+        match &outcome {
+            Outcome::Landed(_) => {}
+            Outcome::Abandoned => drop(self.flights.remove(flight)),
+            // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
+            bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
+        }
+        if let Some(place) = flight.node.place() {
+            place.leave();
+        }
+        // Counted before it is told: who was woken must not see his load running.
+        self.counters.loading.fetch_sub(1, Relaxed);
+        if !(mutant::on(Mutant::PanicUnpublished) && matches!(outcome, Outcome::Panicked(_))) {
+            flight.publish(outcome);
+        }
+        self.hub.running.end();
+    }
+
+    /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
+    /// still as well.
+    pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
+        if !mutant::on(Mutant::GivenUpInPart) {
+            self.end(flight, outcome.clone());
+        }
+        self.flights.remove(flight);
+        flight.publish(outcome);
+    }
+
+    /// Ends a flight that never took off: too many fly.
+    pub(super) fn turn_away(&self, flight: &Arc<Flight<K, V>>) {
+        trace::load_ended(&self.name, flight.hash, Outcome::<V>::Busy.as_str(), Duration::ZERO);
+        self.ended_badly(flight, &Outcome::Busy);
+        flight.publish(Outcome::Busy);
+    }
+
+    /// How a load is to be ended whose runtime does not: it is dead, or should have ended the load by now.
+    pub(super) fn stands_still(&self, flight: &Flight<K, V>) -> Option<Outcome<V>> {
+        if !flight.runtime.alive() {
+            return Some(Outcome::Abandoned);
+        }
+        self.time_left(flight).is_zero().then_some(Outcome::Timeout)
+    }
+
+    /// How long a load may still take before it is given up.
+    pub(super) fn time_left(&self, flight: &Flight<K, V>) -> Duration {
+        let end = flight.took_off.saturating_add(self.limits.deadline).saturating_add(GRACE);
+        end.saturating_sub(self.hub.clock.precise())
+    }
+
+    /// Gives up the loads that should have ended by now. All have one deadline, so the oldest come first.
+    pub(super) fn give_up_overdue(&self) {
+        for flight in self.flights.loads_while(|flight| self.time_left(flight).is_zero()) {
+            self.give_up(&flight, Outcome::Timeout);
+        }
+    }
 }
 
 /// Ends a flight whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
@@ -34,80 +97,69 @@ pub(crate) enum Ground {
 pub(crate) struct Guard<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
     flight: Arc<Flight<K, V>>,
-    ground: Ground,
-    began: Duration,
-    ended: bool,
+    started: bool,
 }
 
 impl<K: Key, V: Value> Guard<K, V> {
-    pub(crate) fn new(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>, ground: Ground) -> Self {
-        Counters::bump(&cache.counters.loads);
+    pub(crate) fn new(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>) -> Self {
+        Guard { cache: Arc::clone(cache), flight: Arc::clone(flight), started: false }
+    }
+
+    /// The flight takes off. Without a place in a queue its load starts at once.
+    pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>, place: Option<Arc<Place>>) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
-        trace::load_started(&cache.name, flight.hash);
-        let began = cache.hub.clock.precise();
-        Guard { cache: Arc::clone(cache), flight: Arc::clone(flight), ground, began, ended: false }
+        cache.flights.load_begins(flight);
+        let mut guard = Guard::new(cache, flight);
+        match place {
+            Some(place) => flight.node.stand(place),
+            None => guard.start(),
+        }
+        guard
     }
 
-    /// Ends a flight that never took off: too many fly.
-    pub(crate) fn turned_away(mut self) {
-        let outcome = self.cache.ended_badly(&self.flight, Outcome::Busy);
-        self.end(outcome);
-    }
-
-    fn end(&mut self, outcome: Outcome<V>) {
-        if !self.ended {
-            self.ended = true;
-            let took = self.cache.hub.clock.precise().saturating_sub(self.began);
-            trace::load_ended(&self.cache.name, self.flight.hash, outcome.as_str(), took);
-            // Counted before it is told: who was woken must not see his load running.
-            self.cache.counters.loading.fetch_sub(1, crate::sync::atomic::Ordering::Relaxed);
-            if !(mutant::on(Mutant::PanicUnpublished) && matches!(outcome, Outcome::Panicked(_))) {
-                self.flight.publish(outcome);
-            }
-            self.cache.hub.running.end();
+    /// The load starts, if it has not.
+    fn start(&mut self) {
+        if !std::mem::replace(&mut self.started, true) {
+            Counters::bump(&self.cache.counters.loads);
+            trace::load_started(&self.cache.name, self.flight.hash);
         }
     }
 }
 
 impl<K: Key, V: Value> Drop for Guard<K, V> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.cache.flights.remove(&self.flight);
-            self.end(Outcome::Abandoned);
-        }
+        self.cache.end(&self.flight, Outcome::Abandoned);
     }
 }
 
 /// The task of one load. `load` is the loader's future, or how calling the loader panicked.
-pub(crate) async fn run<K: Key, V: Value>(
-    mut guard: Guard<K, V>,
-    queued: Option<Queued>,
-    load: Result<LoadFuture<V>, Box<dyn Any + Send>>,
-) {
+pub(crate) async fn run<K: Key, V: Value>(mut guard: Guard<K, V>, load: Result<LoadFuture<V>, Box<dyn Any + Send>>) {
     let cache = Arc::clone(&guard.cache);
     let flight = Arc::clone(&guard.flight);
-    let mut load = match load {
-        Ok(load) => load,
-        Err(payload) => {
-            let outcome = cache.ended_badly(&flight, Outcome::Panicked(panic_message(&*payload)));
-            return guard.end(outcome);
+    let load = load.map_err(|payload| panic_message(&*payload));
+    let ready = load.and_then(|load| Ok((load, runtime::sleep(&*flight.runtime, cache.limits.deadline)?)));
+    let (mut load, mut deadline) = match ready {
+        Ok(ready) => ready,
+        Err(message) => {
+            guard.start();
+            return cache.end(&flight, Outcome::Panicked(message));
         }
     };
-    let mut deadline = flight.runtime.sleep(cache.limits.deadline);
-    let mut queued = queued;
-    let mut permit: Option<Permit> = None;
+    let mut queued = flight.node.place();
     let mut started = cache.hub.clock.precise();
     let ended = std::future::poll_fn(|cx| {
-        if let Some(queue) = &mut queued {
-            match queue.poll(cx) {
-                Poll::Ready(granted) => {
-                    permit = Some(granted);
-                    started = cache.hub.clock.precise();
-                    queued = None;
-                }
-                Poll::Pending => return overdue(&mut deadline, cx).map(|()| Ended::Busy),
+        // Given up, since its runtime stood still: everybody was told, and its permit is another's.
+        if flight.is_over() {
+            return Poll::Ready(Ended::Over);
+        }
+        if let Some(place) = queued {
+            if place.poll(cx).is_pending() {
+                return overdue(&mut deadline, cx).map(|()| Ended::Busy);
             }
+            queued = None;
+            guard.start();
+            started = cache.hub.clock.precise();
         }
         match flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load.as_mut().poll(cx)))) {
             Ok(Poll::Ready(result)) => Poll::Ready(Ended::Result(result)),
@@ -121,17 +173,16 @@ pub(crate) async fn run<K: Key, V: Value>(
     let outcome = match ended {
         Ended::Result(Ok(loaded)) => {
             // Weighers, clones and `Eq` are foreign code: what panics there is the load's panic.
-            let ground = guard.ground;
-            let landed = catch_unwind(AssertUnwindSafe(|| cache.land((&flight, ground), loaded, took, &mut out)));
-            landed.unwrap_or_else(|payload| cache.ended_badly(&flight, Outcome::Panicked(panic_message(&*payload))))
+            let landed = catch_unwind(AssertUnwindSafe(|| cache.land(&flight, loaded, took, &mut out)));
+            landed.unwrap_or_else(|payload| Outcome::Panicked(panic_message(&*payload)))
         }
-        Ended::Result(Err(error)) => cache.ended_badly(&flight, Outcome::Failed(error)),
-        Ended::Panic(payload) => cache.ended_badly(&flight, Outcome::Panicked(panic_message(&*payload))),
-        Ended::Timeout => cache.ended_badly(&flight, Outcome::Timeout),
-        Ended::Busy => cache.ended_badly(&flight, Outcome::Busy),
+        Ended::Result(Err(error)) => Outcome::Failed(error),
+        Ended::Panic(payload) => Outcome::Panicked(panic_message(&*payload)),
+        Ended::Timeout => Outcome::Timeout,
+        Ended::Busy => Outcome::Busy,
+        Ended::Over => Outcome::Abandoned,
     };
-    drop(permit);
-    guard.end(outcome);
+    cache.end(&flight, outcome);
     // Only now, when everybody has been told: listeners and the drop of the loader's future are foreign code.
     cache.memory.settle(out);
     drop(load);
@@ -142,6 +193,7 @@ enum Ended<V> {
     Panic(Box<dyn Any + Send>),
     Timeout,
     Busy,
+    Over,
 }
 
 fn overdue(deadline: &mut Pin<Box<dyn Future<Output = ()> + Send>>, cx: &mut Context<'_>) -> Poll<()> {

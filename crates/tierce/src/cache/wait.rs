@@ -8,11 +8,9 @@ use std::time::Duration;
 use super::cycle::{Circle, Edge};
 use super::flight::{Flight, Outcome, Seat};
 use super::inner::Limits;
+use crate::error::LoadError;
 use crate::mutant::{self, Mutant};
-use crate::runtime::{BoxFuture, Runtime};
-
-/// How long past its deadline a load may take to say so itself, which it does at once on a runtime that runs.
-const GRACE: Duration = Duration::from_millis(100);
+use crate::runtime::{self, BoxFuture, Runtime};
 
 /// A caller's patience over one whole lookup, however many flights it waits for.
 pub(crate) struct Patience {
@@ -22,9 +20,10 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn new(runtime: &dyn Runtime, limits: Limits) -> Self {
-        let sleep = |time| runtime.sleep(time);
-        Patience { soft: limits.soft.map(sleep), hard: limits.hard.map(sleep), over: false }
+    /// `Err` if the runtime has no timer.
+    pub(crate) fn new(runtime: &dyn Runtime, limits: Limits) -> Result<Self, Arc<str>> {
+        let sleep = |time: Option<Duration>| time.map(|time| runtime::sleep(runtime, time)).transpose();
+        Ok(Patience { soft: sleep(limits.soft)?, hard: sleep(limits.hard)?, over: false })
     }
 
     /// Whether the caller's own time is over.
@@ -46,6 +45,14 @@ pub(crate) enum Waited<V> {
     Dead,
 }
 
+/// Why a wait did not begin.
+pub(crate) enum Refused {
+    /// The load being polled here is one that the flight waits for.
+    Circle,
+    /// The caller's runtime has no timer, as this says.
+    NoTimer(Arc<str>),
+}
+
 /// One caller's wait for one flight.
 pub(crate) struct Waiter<K, V> {
     flight: Arc<Flight<K, V>>,
@@ -58,17 +65,17 @@ pub(crate) struct Waiter<K, V> {
 }
 
 impl<K, V> Waiter<K, V> {
-    /// Takes a seat. `Err` if the load being polled here is one that this flight waits for.
+    /// Takes a seat. `at_most` is how long the load may still take.
     pub(crate) fn new(
         flight: Arc<Flight<K, V>>,
         runtime: Arc<dyn Runtime>,
-        deadline: Duration,
-    ) -> Result<Self, Circle> {
-        let edge = flight.node.wait_for()?;
-        let seat = flight.join();
+        at_most: Duration,
+    ) -> Result<Self, Refused> {
+        let edge = flight.node.wait_for().map_err(|Circle| Refused::Circle)?;
+        let deadline = runtime::sleep(&*runtime, at_most).map_err(Refused::NoTimer)?;
         let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
-        let deadline = Some(runtime.sleep(deadline.saturating_add(GRACE)));
-        Ok(Waiter { flight, seat, runtime, watch, deadline, _edge: edge })
+        let seat = flight.join();
+        Ok(Waiter { flight, seat, runtime, watch, deadline: Some(deadline), _edge: edge })
     }
 
     pub(crate) fn flight(&self) -> &Arc<Flight<K, V>> {
@@ -111,6 +118,15 @@ fn rang(alarm: &mut Option<BoxFuture>, cx: &mut Context<'_>) -> bool {
         *alarm = None;
     }
     rang
+}
+
+impl Refused {
+    pub(crate) fn error<E>(self) -> LoadError<E> {
+        match self {
+            Refused::Circle => LoadError::Cycle,
+            Refused::NoTimer(why) => LoadError::Panicked(why),
+        }
+    }
 }
 
 impl<K, V> Drop for Waiter<K, V> {

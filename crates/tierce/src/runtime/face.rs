@@ -15,7 +15,7 @@ pub trait Runtime: Send + Sync + 'static {
     /// Runs a task to its end, independently of the caller.
     fn spawn(&self, task: BoxFuture);
 
-    /// Ends after this time at the earliest.
+    /// Ends after this time at the earliest. A panic here is the load's: its callers are told what it says.
     fn sleep(&self, time: Duration) -> BoxFuture;
 
     /// Whether its tasks still make progress. Asked under a lock: it must only read something, and wait for nobody.

@@ -12,10 +12,13 @@ mod tokio;
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use face::{BoxFuture, Runtime};
 
+use crate::error::panic_message;
 use crate::sync::thread_local;
 
 thread_local! {
@@ -40,6 +43,11 @@ impl Drop for Guard {
         // Dropped here, when the list is free again: a runtime's own drop may enter another.
         drop(left);
     }
+}
+
+/// A sleep on a runtime, or why it has none: without a timer a load must end in an error that says so.
+pub(crate) fn sleep(runtime: &dyn Runtime, time: Duration) -> Result<BoxFuture, Arc<str>> {
+    catch_unwind(AssertUnwindSafe(|| runtime.sleep(time))).map_err(|payload| panic_message(&*payload))
 }
 
 /// The current runtime of this thread.

@@ -1,11 +1,16 @@
 //! Tokio: loads are tasks of the runtime whose thread the caller is on.
 
+use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use super::{BoxFuture, Runtime};
+
+/// What a load's error says where tokio has no timer; its own words speak of no cache.
+const NO_TIMER: &str = "this tokio runtime has no timer, and no load can have a deadline here; enable the time driver: \
+                        tokio::runtime::Builder::enable_time";
 
 struct Tokio(Handle);
 
@@ -21,7 +26,11 @@ impl Runtime for Tokio {
 
     fn sleep(&self, time: Duration) -> BoxFuture {
         let _here = self.0.enter();
-        Box::pin(tokio::time::sleep(time))
+        // It cannot be asked before whether it has one. The panic hook has spoken when it was found out.
+        match catch_unwind(|| tokio::time::sleep(time)) {
+            Ok(sleep) => Box::pin(sleep),
+            Err(_) => resume_unwind(Box::new(NO_TIMER)),
+        }
     }
 
     fn alive(&self) -> bool {

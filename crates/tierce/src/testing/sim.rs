@@ -58,6 +58,7 @@ pub struct SimRuntime {
     this: Weak<SimRuntime>,
     sim: Sim,
     alive: AtomicBool,
+    driven: AtomicBool,
 }
 
 /// How a runtime dies.
@@ -67,6 +68,8 @@ pub enum Death {
     DropsTasks,
     /// Its tasks stay and are polled no more, as an event loop that was stopped.
     Freezes,
+    /// As `Freezes`, but it says that it is alive: a runtime whose thread is blocked, or that nobody drives.
+    StandsStill,
 }
 
 impl Sim {
@@ -97,7 +100,12 @@ impl Sim {
 
     /// A new runtime.
     pub fn runtime(&self) -> Arc<SimRuntime> {
-        Arc::new_cyclic(|this| SimRuntime { this: this.clone(), sim: self.clone(), alive: AtomicBool::new(true) })
+        Arc::new_cyclic(|this| SimRuntime {
+            this: this.clone(),
+            sim: self.clone(),
+            alive: AtomicBool::new(true),
+            driven: AtomicBool::new(true),
+        })
     }
 
     /// Runs a task on one of the runtimes.
@@ -117,14 +125,15 @@ impl Sim {
 
     /// Kills a runtime. What freezes stays in memory until [`bury`](Sim::bury).
     pub fn kill(&self, runtime: &Arc<SimRuntime>, death: Death) {
-        runtime.alive.store(false, Relaxed);
+        runtime.alive.store(death == Death::StandsStill, Relaxed);
+        runtime.driven.store(false, Relaxed);
         let mut state = self.state();
         state.ready.retain(|task| !Arc::ptr_eq(&task.runtime, runtime));
         let all: Vec<_> = state.tasks.iter().filter_map(Weak::upgrade).collect();
         drop(state);
         let dead = all.into_iter().filter(|task| Arc::ptr_eq(&task.runtime, runtime));
         match death {
-            Death::Freezes => self.state().frozen.extend(dead),
+            Death::Freezes | Death::StandsStill => self.state().frozen.extend(dead),
             Death::DropsTasks => {
                 for task in dead {
                     let future = locked(&task.future).take();
@@ -172,7 +181,7 @@ impl Sim {
     }
 
     fn spawn_boxed(&self, runtime: &Arc<SimRuntime>, future: BoxFuture) {
-        if !runtime.alive.load(Relaxed) {
+        if !runtime.driven.load(Relaxed) {
             return drop(future);
         }
         let task = Arc::new(Task {
@@ -208,7 +217,7 @@ impl State {
 impl Task {
     fn poll(self: &Arc<Self>) {
         self.queued.store(false, Relaxed);
-        if !self.runtime.alive.load(Relaxed) {
+        if !self.runtime.driven.load(Relaxed) {
             return;
         }
         let Some(mut future) = locked(&self.future).take() else { return };
@@ -217,7 +226,7 @@ impl Task {
         let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(here);
         // A runtime that died during the poll (its own task killed it) lets go of the task.
-        if poll.is_pending() && self.runtime.alive.load(Relaxed) {
+        if poll.is_pending() && self.runtime.driven.load(Relaxed) {
             *locked(&self.future) = Some(future);
         }
     }
@@ -225,7 +234,7 @@ impl Task {
 
 impl Wake for Task {
     fn wake(self: Arc<Self>) {
-        if self.runtime.alive.load(Relaxed) && !self.queued.swap(true, Relaxed) {
+        if self.runtime.driven.load(Relaxed) && !self.queued.swap(true, Relaxed) {
             let sim = self.runtime.sim.clone();
             sim.state().ready.push(self);
         }

@@ -333,3 +333,40 @@ async fn a_flight_leaves_nothing_behind() {
     }
     tokio::time::timeout(secs(1), cache.purge()).await.unwrap().unwrap();
 }
+
+type Dynamic = Box<dyn std::error::Error + Send + Sync>;
+
+async fn ask_of(cache: &Cache<u64, u64>) -> Result<u64, Dynamic> {
+    Ok(cache.get_or_load(&1, || async { Err(Broken("down")) }).await?)
+}
+
+#[tokio::test]
+async fn a_load_error_goes_into_a_box_of_any_error_and_names_its_source() {
+    let error = ask_of(&numbers(&Hub::embedded())).await.unwrap_err();
+    assert_eq!(error.to_string(), "load failed: down");
+    assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Broken("down")));
+    let known = error.downcast_ref::<LoadError<Broken>>().and_then(LoadError::load);
+    assert_eq!(known, Some(&Broken("down")));
+}
+
+/// A loader whose error is no `Error` itself, but has one inside: a box, or what `anyhow` makes.
+async fn ask_boxed(cache: &Cache<u64, u64>) -> Result<u64, Dynamic> {
+    let load = || async { Err::<u64, Dynamic>(Box::new(Broken("down"))) };
+    Ok(cache.get_or_load(&1, load).await.map_err(LoadError::into_error)?)
+}
+
+#[tokio::test]
+async fn a_load_error_of_a_boxed_error_goes_into_a_box_too() {
+    let cache = numbers(&Hub::embedded());
+    let error = ask_boxed(&cache).await.unwrap_err();
+    assert_eq!(
+        (error.to_string(), format!("{error:?}")),
+        ("load failed: down".into(), "Load(Broken(\"down\"))".into())
+    );
+    assert_eq!(error.source().and_then(|source| source.downcast_ref()), Some(&Broken("down")));
+    let text = cache.get_or_load(&1, || async { Err("only a word") }).await.unwrap_err();
+    assert_eq!(text.to_string(), "load failed: only a word");
+    let panics: LoadError<Dynamic> = cache.get_or_load(&1, || async { panic!("ouch") }).await.unwrap_err();
+    let panics: Dynamic = panics.into_error().into();
+    assert!(panics.source().is_none() && panics.to_string().ends_with("panicked: ouch"), "{panics}");
+}

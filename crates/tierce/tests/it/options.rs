@@ -162,6 +162,19 @@ async fn a_weight_comes_from_the_loader_else_the_weigher() {
 }
 
 #[tokio::test]
+async fn a_loaders_weight_means_nothing_where_entries_are_counted() {
+    let hub = Hub::embedded();
+    for cache in [hub.local_cache("counted").capacity(10).policy(Policy::Lru), hub.local_cache("all").unbounded()] {
+        let cache: Cache<u64, u64> = cache.build();
+        for key in 0..4 {
+            let heavy = |_| async move { Ok::<_, Broken>(Loaded::new(key).weight(9)) };
+            cache.entry(&key).load_with(heavy).await.unwrap();
+        }
+        assert_eq!((cache.stats().len, cache.stats().weight), (4, 4));
+    }
+}
+
+#[tokio::test]
 async fn a_bound_holds_and_lru_evicts_the_least_recently_used() {
     let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").capacity(3).policy(Policy::Lru).build();
     for key in 0..3 {

@@ -154,11 +154,13 @@ fn the_late_result_of_a_loop_that_stood_still_is_dropped() {
     stuck.answer();
     let (inner, toy) = (cache.clone(), Arc::clone(&pair.toys[0]));
     let ended = toy.run(async move {
-        while inner.stats().loading > 0 {
+        for _ in 0..100 {
             turn().await;
         }
+        inner.stats().loading
     });
-    assert_eq!((ended, cache.peek(&1), cache.stats().refused), (Some(()), Some(2), 1));
+    // It was given up when the key was asked for again, and is dropped when it is polled.
+    assert_eq!((ended, cache.peek(&1), cache.stats().load_time.count()), (Some(0), Some(2), 2));
 }
 
 #[test]
@@ -284,4 +286,132 @@ fn a_load_on_a_runtime_that_nobody_drives_is_given_up_after_its_deadline() {
         assert!(matches!(waited, Err(tierce::LoadError::Timeout)), "{waited:?}");
         assert_eq!(cache.get_or_load(&1, || source.load()).await.unwrap(), 1, "the key is free");
     });
+}
+
+/// The deadline of loads that stand still: long enough for those that do not on a slow machine.
+const DEADLINE: Duration = ms(200);
+
+/// A cache with one permit, held by a load of key 1 on a runtime that says it is alive and that nobody drives.
+struct Frozen {
+    hub: Hub,
+    cache: Cache<u64, u64>,
+    idle: tokio::runtime::Runtime,
+    stuck: Source,
+}
+
+impl Frozen {
+    fn new(deadline: Duration) -> Self {
+        let idle = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let hub = Hub::embedded();
+        let cache = hub.local_cache("number").load_deadline(deadline).max_concurrent_loads(1).build();
+        let stuck = Source::waiting();
+        idle.block_on(async {
+            let lookup = cache.get_or_load(&1, || stuck.load());
+            assert!(tokio::time::timeout(ms(1), lookup).await.is_err(), "the caller leaves, and the load stays behind");
+        });
+        assert_eq!((stuck.calls(), cache.stats().loading), (1, 1));
+        Frozen { hub, cache, idle, stuck }
+    }
+
+    /// The load goes on after all: it brings nothing, and gives back no permit that it no longer has.
+    async fn check_thawed(&self) {
+        let source = Source::waiting();
+        let ask = |key| {
+            let (cache, source) = (self.cache.clone(), source.clone());
+            tokio::spawn(async move { cache.get_or_load(&key, || source.load()).await })
+        };
+        let callers: Vec<_> = (10..13).map(ask).collect();
+        crate::fixture::settle().await;
+        assert_eq!((source.calls(), self.cache.stats().loading), (1, 3), "one has the permit");
+        source.answer();
+        for caller in callers {
+            caller.await.unwrap().unwrap();
+        }
+        assert_eq!((self.cache.stats().loading, self.cache.peek(&1)), (0, None));
+    }
+
+    fn thaw(&self) {
+        self.stuck.answer();
+        self.idle.block_on(async { tokio::time::sleep(ms(20)).await });
+        assert_eq!((self.cache.peek(&1), self.cache.stats().loading), (None, 0));
+        let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        ours.block_on(self.check_thawed());
+    }
+}
+
+#[test]
+fn who_gives_a_load_up_takes_its_permit_and_ends_its_counting() {
+    let (frozen, source) = (Frozen::new(DEADLINE), Source::open());
+    let cache = &frozen.cache;
+    let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    ours.block_on(async {
+        let waited = cache.get_or_load(&1, || source.load()).await;
+        assert!(matches!(waited, Err(tierce::LoadError::Timeout)), "{waited:?}");
+        let stats = cache.stats();
+        assert_eq!((stats.loading, stats.load_errors), (0, 1));
+        assert_eq!(frozen.hub.drain(ms(0)).await, 0);
+        assert_eq!(cache.get_or_load(&2, || source.load()).await.unwrap(), 1, "the permit is free");
+    });
+    frozen.thaw();
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_is_given_up_by_the_next_who_needs_its_permit_or_its_key() {
+    for key in [1, 2] {
+        let (frozen, source) = (Frozen::new(DEADLINE), Source::open());
+        let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let got = ours.block_on(async {
+            tokio::time::sleep(DEADLINE + ms(110)).await;
+            frozen.cache.get_or_load(&key, || source.load()).await
+        });
+        assert_eq!((got.unwrap(), frozen.cache.stats().loading), (1, 0));
+        if key == 2 {
+            frozen.thaw();
+        }
+    }
+}
+
+#[test]
+fn a_load_that_never_had_its_turn_is_busy_and_no_failed_load() {
+    let (frozen, source) = (Frozen::new(ms(300)), Source::open());
+    let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let got = ours.block_on(async { frozen.cache.get_or_load(&2, || source.load()).await });
+    assert!(matches!(got, Err(tierce::LoadError::Busy)), "{got:?}");
+    let stats = frozen.cache.stats();
+    assert_eq!((stats.loads, stats.load_errors, stats.busy, stats.loading), (1, 0, 1, 1));
+}
+
+#[test]
+fn a_drain_gives_up_the_loads_that_are_past_their_deadline() {
+    let frozen = Frozen::new(DEADLINE);
+    let ours = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    ours.block_on(async {
+        assert_eq!(frozen.hub.drain(ms(1)).await, 1);
+        assert_eq!(frozen.hub.drain(DEADLINE + ms(110)).await, 0);
+    });
+    frozen.thaw();
+}
+
+#[test]
+fn a_runtime_without_a_timer_is_told_to_enable_it() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").max_concurrent_loads(1).build();
+    let hasty: Cache<u64, u64> = Hub::embedded().local_cache("number").hard_timeout(secs(1)).build();
+    let source = Source::open();
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for cache in [cache, hasty] {
+        bare.block_on(async {
+            for _ in 0..2 {
+                let asked = cache.get_or_load(&1, || source.load()).await;
+                let Err(tierce::LoadError::Panicked(message)) = asked else { panic!("{asked:?}") };
+                assert!(message.contains("tokio::runtime::Builder::enable_time"), "{message}");
+                let refreshed = cache.refresh(&1, || source.load()).await;
+                assert!(matches!(refreshed, Err(tierce::LoadError::Panicked(_))), "{refreshed:?}");
+            }
+            cache.set(2, 2).await.unwrap();
+            assert_eq!(cache.get_or_load(&2, || source.load()).await.unwrap(), 2, "a hit needs no timer");
+        });
+        let timed = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        assert!(timed.block_on(cache.get_or_load(&1, || source.load())).is_ok());
+        assert_eq!(cache.stats().loading, 0);
+    }
 }

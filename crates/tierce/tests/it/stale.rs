@@ -298,12 +298,32 @@ async fn a_refresh_behind_that_fails_says_nothing_and_loses_nothing() {
     stage.clock.advance(secs(12));
     stage.source.fail();
     for calls in 2..5 {
-        assert_eq!(stage.get().await, Ok((1, Freshness::Stale)));
-        settle().await;
-        assert_eq!((stage.source.calls(), stage.cache.stats().load_errors), (calls, calls - 1));
+        for _ in 0..5 {
+            assert_eq!(stage.get().await, Ok((1, Freshness::Stale)));
+            settle().await;
+            assert_eq!((stage.source.calls(), stage.cache.stats().load_errors), (calls, calls - 1));
+            stage.clock.advance(ms(199));
+        }
+        stage.clock.advance(ms(5));
     }
     stage.source.recover();
     assert_eq!(stage.get().await, Ok((1, Freshness::Stale)));
     settle().await;
     assert_eq!(stage.get().await, Ok((5, Freshness::Fresh)));
+}
+
+#[tokio::test]
+async fn a_failure_behind_shortens_and_prolongs_no_time_in_which_a_value_is_served() {
+    let stage = stage(|cache| cache.stale_while_revalidate(secs(5)).retry_after(secs(60))).await;
+    stage.clock.advance(secs(12));
+    stage.source.fail();
+    assert_eq!(stage.get().await, Ok((1, Freshness::Stale)));
+    settle().await;
+    stage.clock.advance(ms(2999));
+    assert_eq!(stage.get().await, Ok((1, Freshness::Stale)));
+    settle().await;
+    assert_eq!(stage.source.calls(), 2);
+    stage.clock.advance(ms(1));
+    assert!(stage.get().await.is_err(), "past the window there is nobody to hide behind");
+    assert_eq!(stage.source.calls(), 3, "who has to wait is not made to wait longer");
 }

@@ -253,6 +253,80 @@ async fn a_load_inside_a_load_does_not_wait_for_the_permit_that_its_parent_holds
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_load_inside_a_load_needs_no_permit_though_another_cache_is_between_them() {
+    let hub = Hub::embedded();
+    let x: Cache<u64, u64> = hub.local_cache("x").max_concurrent_loads(1).build();
+    let y: Cache<u64, u64> = hub.local_cache("y").max_concurrent_loads(1).build();
+    let (x2, y2, source) = (x.clone(), y.clone(), Source::open());
+    let innermost = || async move { y2.get_or_load(&2, || source.load()).await.map_err(|_| Broken("innermost")) };
+    let inner = || async move { x2.get_or_load(&2, innermost).await.map_err(|_| Broken("inner")) };
+    let outer = y.clone();
+    let nested = || async move { outer.get_or_load(&1, inner).await.map_err(|_| Broken("outer")) };
+    let got = timeout(secs(5), x.get_or_load(&1, nested)).await;
+    assert_eq!(got.expect("it waits for itself until the deadline").unwrap(), 1);
+}
+
+/// The loads of two keys of one cache with one permit: that of key 1 holds it, and waits for that of key 2, which was in
+/// line before; with a load of another cache between them, or without.
+async fn check_in_line(between: bool) {
+    let hub = Hub::embedded();
+    let x: Cache<u64, u64> = hub.local_cache("x").max_concurrent_loads(1).build();
+    let y: Cache<u64, u64> = hub.local_cache("y").build();
+    let (held, source) = (Source::waiting(), Source::open());
+    let holder = {
+        let (own, x, y, held, source) = (x.clone(), x.clone(), y.clone(), held.clone(), source.clone());
+        let load = move || async move {
+            held.load().await?;
+            second(&x, &y, between, source).await
+        };
+        tokio::spawn(async move { own.get_or_load(&1, load).await })
+    };
+    settle().await;
+    let queued = {
+        let (x, y) = (x.clone(), y.clone());
+        tokio::spawn(async move { second(&x, &y, between, source).await })
+    };
+    settle().await;
+    assert_eq!(x.stats().loading, 2, "one runs and one is in line");
+    held.answer();
+    let got = timeout(secs(5), holder).await.expect("it waits for its own permit until the deadline");
+    assert_eq!((got.unwrap().unwrap(), queued.await.unwrap().unwrap()), (1, 1));
+    assert_eq!(ask(&x, 5, &Source::open()).await.unwrap().unwrap(), 1, "its permit is free");
+}
+
+/// Key 2 of the first cache, perhaps through a load of the other.
+async fn second(x: &Cache<u64, u64>, y: &Cache<u64, u64>, through_y: bool, source: Source) -> Result<u64, Broken> {
+    if !through_y {
+        return x.get_or_load(&2, || source.load()).await.map_err(|_| Broken("x"));
+    }
+    let x = x.clone();
+    let load = || async move { x.get_or_load(&2, || source.load()).await.map_err(|_| Broken("x")) };
+    y.get_or_load(&9, load).await.map_err(|_| Broken("y"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_waits_in_line_needs_no_permit_once_its_holder_waits_for_it() {
+    check_in_line(false).await;
+    check_in_line(true).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_turned_away_is_counted_as_busy_and_not_as_a_load() {
+    let (cache, source) = cache(|cache| cache.max_concurrent_loads(1));
+    let all: Vec<_> = (0..65).map(|key| ask(&cache, key, &source)).collect();
+    settle().await;
+    assert!(matches!(ask(&cache, 100, &source).await.unwrap(), Err(LoadError::Busy)));
+    let stats = cache.stats();
+    assert_eq!((stats.loads, stats.load_errors, stats.busy, stats.loading), (1, 0, 1, 65));
+    source.answer();
+    for caller in all {
+        caller.await.unwrap().unwrap();
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.loads, stats.load_errors, stats.busy, stats.loading), (65, 0, 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_busy_cache_serves_what_is_stale() {
     let (cache, source) = stale(|cache| cache.max_concurrent_loads(1)).await;
     let all: Vec<_> = (10..75).map(|key| ask(&cache, key, &source)).collect();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tierce::Freshness;
+use tierce::testing::Death;
 
 use super::race::{Met, Race};
 
@@ -60,6 +61,7 @@ pub(crate) enum Scope {
 pub(crate) struct Asked {
     pub(crate) key: u32,
     pub(crate) at: u64,
+    at_ms: u64,
     barriers: BTreeMap<Scope, u64>,
     seen: u64,
     stale_barrier: u64,
@@ -78,6 +80,11 @@ struct Running {
     /// A second load of the key is allowed: something changed the key since, or the load's runtime died.
     excused: bool,
     changed: Vec<(Scope, u64)>,
+    began_ms: u64,
+    /// It runs behind a caller who was served at once.
+    behind: bool,
+    /// Its runtime says that it is alive, and does nothing.
+    stands_still: bool,
 }
 
 /// The history so far.
@@ -92,6 +99,10 @@ pub(crate) struct Checker<'a> {
     newest_fresh: BTreeMap<u32, u64>,
     asked: BTreeMap<u64, Asked>,
     running: BTreeMap<u64, Running>,
+    /// Until when no load of a key may start behind a caller, since one has failed.
+    held_back_ms: BTreeMap<u32, u64>,
+    /// When a load of a key last ran into its deadline.
+    timed_out_ms: BTreeMap<u32, u64>,
     pub(crate) ops: u64,
     pub(crate) violations: Vec<String>,
     met: &'a Met,
@@ -110,6 +121,8 @@ impl<'a> Checker<'a> {
             newest_fresh: BTreeMap::new(),
             asked: BTreeMap::new(),
             running: BTreeMap::new(),
+            held_back_ms: BTreeMap::new(),
+            timed_out_ms: BTreeMap::new(),
             ops: 0,
             violations: Vec::new(),
             met,
@@ -182,17 +195,17 @@ impl<'a> Checker<'a> {
     }
 
     /// A lookup that is free to load whatever failed before: a refresh.
-    pub(crate) fn ask_freely(&mut self, key: u32) -> u64 {
+    pub(crate) fn ask_freely(&mut self, key: u32, at_ms: u64) -> u64 {
         if self.loads_of(key) > 0 {
             self.met.count(Race::RefreshDuringLoad);
         }
-        let asked = self.ask(key);
+        let asked = self.ask(key, at_ms);
         self.asked.entry(asked).and_modify(|asked| asked.excused = true);
         asked
     }
 
     /// A lookup begins.
-    pub(crate) fn ask(&mut self, key: u32) -> u64 {
+    pub(crate) fn ask(&mut self, key: u32, at_ms: u64) -> u64 {
         self.ops += 1;
         let at = self.next();
         let loading: Vec<_> = self.running.values().filter(|load| load.key == key).collect();
@@ -202,6 +215,7 @@ impl<'a> Checker<'a> {
         let asked = Asked {
             key,
             at,
+            at_ms,
             barriers: self.barriers.clone(),
             seen: self.newest_fresh.get(&key).copied().unwrap_or(0),
             stale_barrier: self.stale_barriers.get(&key).copied().unwrap_or(0),
@@ -215,6 +229,18 @@ impl<'a> Checker<'a> {
     /// A lookup is over without an answer that could be checked: cancelled, or failed.
     pub(crate) fn gave_up(&mut self, asked: u64) {
         self.asked.remove(&asked);
+    }
+
+    /// I7: a lookup ends with a time-out: its own, or that of a load that ran as long as it may. Nobody waits that long for
+    /// a runtime that is known to be dead.
+    pub(crate) fn timed_out(&mut self, asked: u64, now_ms: u64, hard_ms: u64, deadline_ms: u64) {
+        let Some(asked) = self.asked.get(&asked) else { return };
+        let own = now_ms - asked.at_ms >= hard_ms;
+        let ended = self.timed_out_ms.get(&asked.key).is_some_and(|at_ms| *at_ms >= asked.at_ms);
+        let mut loads = self.running.values().filter(|load| load.key == asked.key && load.stands_still);
+        if !own && !ended && !loads.any(|load| now_ms - load.began_ms >= deadline_ms) {
+            self.violate(format!("I7: {asked:?} timed out at {now_ms} ms, and nothing had taken so long"));
+        }
     }
 
     /// How many lookups of a key are under way.
@@ -263,7 +289,7 @@ impl<'a> Checker<'a> {
     }
 
     /// I6, I8: a loader is called, for a lookup. Gives the load's number.
-    pub(crate) fn loading(&mut self, key: u32, asked: u64, tags: Vec<u32>) -> u64 {
+    pub(crate) fn loading(&mut self, key: u32, asked: u64, tags: Vec<u32>, began_ms: u64) -> u64 {
         let at = self.next();
         if let Some(other) = self.running.values().find(|load| load.key == key && !load.excused) {
             let message = format!("I6: load {at} of key {key} while load {} runs", other.at);
@@ -272,24 +298,56 @@ impl<'a> Checker<'a> {
         if self.asked.get(&asked).is_some_and(|asked| asked.failed && !asked.excused) {
             self.violate(format!("I8: lookup {asked} of key {key} loads again after the load it waited for failed"));
         }
-        self.running.insert(at, Running { key, at, asked, tags, excused: false, changed: Vec::new() });
+        let load = Running {
+            key,
+            at,
+            asked,
+            tags,
+            excused: false,
+            changed: Vec::new(),
+            began_ms,
+            behind: false,
+            stands_still: false,
+        };
+        self.running.insert(at, load);
         at
     }
 
-    /// A load ended, with a result, an error, or by being dropped.
-    pub(crate) fn load_over(&mut self, load: u64, end: End) {
+    /// A lookup was served from memory. A load that it began in this very moment runs behind it, and must not where
+    /// another has just failed.
+    pub(crate) fn served(&mut self, asked: u64, now_ms: u64) {
+        let held_back_ms = &self.held_back_ms;
+        let mut loads = self.running.values_mut();
+        let Some(load) = loads.find(|load| load.asked == asked && load.began_ms == now_ms) else { return };
+        load.behind = true;
+        let (key, at) = (load.key, load.at);
+        if held_back_ms.get(&key).is_some_and(|until_ms| now_ms < *until_ms) {
+            self.violate(format!("load {at} of key {key} began behind a caller just after another had failed"));
+        }
+    }
+
+    /// A load ended, with a result, an error, or by being dropped. Behind callers none is tried before `retried_ms`.
+    pub(crate) fn load_over(&mut self, load: u64, end: End, now_ms: u64, retried_ms: u64) {
         let Some(load) = self.running.remove(&load) else { return };
+        if end == End::TimedOut {
+            self.met.count(Race::LoadTimedOut);
+            self.timed_out_ms.insert(load.key, now_ms);
+        }
         let waiting = self.waiting(load.key);
         if waiting >= 10 {
             self.met.count(Race::ManyWaited);
         }
         let failed = match end {
-            End::Loaded | End::Dropped => return,
+            End::Loaded | End::Dropped | End::TimedOut => return,
             End::Failed => Race::LoadFailedForMany,
             End::Panicked => Race::LoadPanickedForMany,
         };
         if waiting >= 2 {
             self.met.count(failed);
+        }
+        if load.behind {
+            self.met.count(Race::FailedBehind);
+            self.held_back_ms.insert(load.key, retried_ms);
         }
         if load.excused {
             return;
@@ -314,10 +372,11 @@ impl<'a> Checker<'a> {
     }
 
     /// A runtime died: its loads may be run again, and its lookups never end.
-    pub(crate) fn died(&mut self, loads: &[u64], lookups: &[u64]) {
+    pub(crate) fn died(&mut self, loads: &[u64], lookups: &[u64], death: Death) {
         for load in loads {
             if let Some(load) = self.running.get_mut(load) {
                 load.excused = true;
+                load.stands_still = death == Death::StandsStill;
             }
         }
         for lookup in lookups {
@@ -353,4 +412,5 @@ pub(crate) enum End {
     Failed,
     Panicked,
     Dropped,
+    TimedOut,
 }

@@ -87,8 +87,9 @@ async fn operate(world: &World, kind: u64, key: u32) {
         880..970 => world.invalidate_tag(world.some_tag(key)).await,
         970..980 => world.purge().await,
         980..988 => world.forget_tags().await,
-        988..994 => world.kill(Death::DropsTasks),
-        _ => world.kill(Death::Freezes),
+        988..992 => world.kill(Death::DropsTasks),
+        992..996 => world.kill(Death::Freezes),
+        _ => world.kill(Death::StandsStill),
     }
 }
 
@@ -98,8 +99,8 @@ fn boxed(task: impl Future<Output = ()> + Send + 'static) -> Boxed {
     Box::pin(task)
 }
 
-/// I7, I12: at rest, once somebody has missed each key, no flight stands (not even those of frozen runtimes), and a
-/// purge leaves nothing.
+/// I7, I12: at rest, once somebody has missed each key, no flight stands (not even those of frozen runtimes), all
+/// permits are there, no load is counted, and a purge leaves nothing.
 fn settle(world: &World) {
     for key in 0..u32::try_from(KEYS).expect("few keys") {
         let (place, runtime) = world.some_runtime();
@@ -110,9 +111,14 @@ fn settle(world: &World) {
         });
     }
     world.sim.run();
-    let (_, runtime) = world.some_runtime();
+    let (place, runtime) = world.some_runtime();
     let w = world.clone();
     world.sim.spawn(&runtime, async move {
+        w.count_permits(place).await;
+        let counted = w.hub.drain(Duration::from_millis(1)).await;
+        if counted != 0 || w.cache.stats().loading != 0 {
+            w.checker().violate(format!("I7: {counted} loads are counted at rest"));
+        }
         for key in 0..u32::try_from(KEYS).expect("few keys") {
             if w.cache.explain(&key).await.loading {
                 w.checker().violate(format!("I7: a flight of key {key} stands at rest"));

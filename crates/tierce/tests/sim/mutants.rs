@@ -25,6 +25,8 @@ const FAULTS: &[Mutant] = &[
     Mutant::StaleWithoutLimit,
     Mutant::DeadRuntimeJoined,
     Mutant::RefreshJoinsOlder,
+    Mutant::RetriedAtOnce,
+    Mutant::GivenUpInPart,
 ];
 
 /// Seeds after which a fault counts as not caught.

@@ -19,6 +19,9 @@ const TAGS: u64 = 30;
 const TTL_MS: u64 = 300;
 const REVALIDATE_MS: u64 = 100;
 const ON_ERROR_MS: u64 = 400;
+const RETRY_MS: u64 = 10;
+/// How many loads may run at once.
+pub(crate) const LOADS: u64 = 8;
 const DEADLINE: Duration = Duration::from_millis(200);
 const HARD: Duration = Duration::from_millis(250);
 
@@ -55,11 +58,11 @@ struct Over {
 
 impl Drop for Over {
     fn drop(&mut self) {
-        let mut checker = self.world.checker();
+        let now_ms = self.world.now_ms();
         if self.end == End::Dropped && self.world.sim.now().saturating_sub(self.began) >= DEADLINE {
-            checker.met(Race::LoadTimedOut);
+            self.end = End::TimedOut;
         }
-        checker.load_over(self.load, self.end);
+        self.world.checker().load_over(self.load, self.end, now_ms, now_ms + RETRY_MS);
     }
 }
 
@@ -75,11 +78,11 @@ impl World {
             .negative_ttl(Duration::from_millis(60))
             .stale_while_revalidate(Duration::from_millis(REVALIDATE_MS))
             .stale_if_error(Duration::from_millis(ON_ERROR_MS))
-            .retry_after(Duration::from_millis(10))
+            .retry_after(Duration::from_millis(RETRY_MS))
             .refresh_early(if seed.is_multiple_of(3) { Early::XFetch { beta: 1.0 } } else { Early::Off })
             .soft_timeout(Duration::from_millis(40))
             .load_deadline(DEADLINE)
-            .max_concurrent_loads(8)
+            .max_concurrent_loads(usize::try_from(LOADS).expect("few"))
             .build();
         let checker = Checker::new(met, TTL_MS, REVALIDATE_MS.max(ON_ERROR_MS));
         let runtimes = (0..3).map(|_| (sim.runtime(), true)).collect();
@@ -97,7 +100,7 @@ impl World {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.sim.now().as_millis()).expect("a simulation is short")
+        ms(self.sim.now())
     }
 
     async fn pause(&self, below_ms: u64) {
@@ -125,7 +128,8 @@ impl World {
     fn loader(&self, key: u32, asked: u64, place: usize) -> Loader {
         let world = self.clone();
         Box::new(move |load| {
-            let number = world.checker().loading(key, asked, Self::argument_tags(key));
+            let now_ms = world.now_ms();
+            let number = world.checker().loading(key, asked, Self::argument_tags(key), now_ms);
             world.shared().loads_on.push((place, number));
             let over = Over { began: world.sim.now(), world: world.clone(), load: number, end: End::Dropped };
             Box::pin(world.load((key, place), load, over))
@@ -189,6 +193,10 @@ impl World {
     fn check(&self, asked: u64, found: Result<Lookup<Row>, LoadError<&'static str>>) {
         let now_ms = self.now_ms();
         let mut checker = self.checker();
+        if matches!(found, Ok(Lookup::Hit(_, Freshness::Fresh | Freshness::Stale) | Lookup::Negative(Freshness::Fresh)))
+        {
+            checker.served(asked, now_ms);
+        }
         match found {
             Ok(Lookup::Hit(row, freshness)) => {
                 if freshness == Freshness::Stale {
@@ -205,7 +213,10 @@ impl World {
             Ok(_) => checker.gave_up(asked),
             Err(error) => {
                 match error {
-                    LoadError::Timeout => checker.met(Race::CallerTimedOut),
+                    LoadError::Timeout => {
+                        checker.met(Race::CallerTimedOut);
+                        checker.timed_out(asked, now_ms, ms(HARD), ms(DEADLINE));
+                    }
                     LoadError::Cycle => checker.met(Race::Cycle),
                     LoadError::Abandoned => {
                         checker.violate(format!("I7: lookup {asked} abandoned on a runtime that lives"));
@@ -318,6 +329,41 @@ impl World {
         self.checker().churned();
     }
 
+    /// One load more than may run at once, of keys that nobody else has: every permit is there, and none twice.
+    pub(crate) async fn count_permits(&self, place: usize) {
+        let (runtime, counts) = (self.some_place(place), Arc::new(Mutex::new((0, 0))));
+        for key in 0..=LOADS {
+            let (world, counts) = (self.clone(), Arc::clone(&counts));
+            self.sim.spawn(&runtime, async move {
+                let key = 1000 + u32::try_from(key).expect("few");
+                let sim = world.sim.clone();
+                let row = world.checker().row(key, Vec::new(), 0, 0);
+                let load = || async move {
+                    let now = || counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let running = now().0 + 1;
+                    let most = now().1.max(running);
+                    *now() = (running, most);
+                    sim.sleep(Duration::from_millis(50)).await;
+                    now().0 -= 1;
+                    Ok::<_, &'static str>(row)
+                };
+                let got = world.cache.get_or_load(&key, load).await;
+                if let Err(error) = got {
+                    world.checker().violate(format!("at rest a load ends with {error}"));
+                }
+            });
+        }
+        self.sim.sleep(Duration::from_secs(1)).await;
+        let most: u64 = counts.lock().unwrap_or_else(PoisonError::into_inner).1;
+        if most != LOADS {
+            self.checker().violate(format!("{most} loads at once, of {LOADS} that may"));
+        }
+    }
+
+    fn some_place(&self, place: usize) -> Arc<SimRuntime> {
+        Arc::clone(&self.shared().runtimes[place].0)
+    }
+
     /// A runtime dies, and another takes its place.
     pub(crate) fn kill(&self, death: Death) {
         let (place, runtime) = self.some_runtime();
@@ -331,12 +377,20 @@ impl World {
         };
         let mut checker = self.checker();
         if loads.iter().any(|load| checker.is_running(*load)) {
-            checker.met(if death == Death::DropsTasks { Race::RuntimeDropped } else { Race::RuntimeFrozen });
+            checker.met(match death {
+                Death::DropsTasks => Race::RuntimeDropped,
+                Death::Freezes => Race::RuntimeFrozen,
+                Death::StandsStill => Race::RuntimeStoodStill,
+            });
         }
-        checker.died(&loads, &lookups);
+        checker.died(&loads, &lookups, death);
         drop(checker);
         self.sim.kill(&runtime, death);
     }
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("a simulation is short")
 }
 
 type Loader = Box<dyn FnOnce(Load<Row>) -> Loading + Send>;
@@ -351,8 +405,9 @@ struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     fn begin(world: &'a World, key: u32, place: usize, freely: bool) -> Self {
+        let now_ms = world.now_ms();
         let mut checker = world.checker();
-        let number = if freely { checker.ask_freely(key) } else { checker.ask(key) };
+        let number = if freely { checker.ask_freely(key, now_ms) } else { checker.ask(key, now_ms) };
         drop(checker);
         world.shared().lookups_on.push((place, number));
         Asking { world, number, over: false }
