@@ -8,6 +8,8 @@ mod loading;
 mod measure;
 mod ours;
 mod report;
+mod rounds;
+mod slices;
 mod subject;
 mod trace;
 mod zipf;

@@ -1,31 +1,33 @@
-//! Clocks, rounds, medians.
-//!
-//! Contenders run one after the other within a round, and each round starts with another one, so
-//! that a machine that slows down slows all of them. A ratio is taken within a round and its
-//! median over the rounds is reported: drift between rounds cancels out.
+//! Clocks and medians.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Processor time of the whole process, background threads included, and time on the wall.
+/// Processor time, and time on the wall.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Elapsed {
-    /// Processor time.
-    pub(crate) cpu: Duration,
-    /// Time on the wall.
-    pub(crate) wall: Duration,
+    cpu: Duration,
+    /// On the wall's clock, since when and until when.
+    from: Duration,
+    until: Duration,
 }
 
 impl Elapsed {
-    /// Nanoseconds of processor time per operation.
-    pub(crate) fn cpu_ns(&self, operations: usize) -> f64 {
-        self.cpu.as_nanos() as f64 / operations as f64
+    /// Processor time.
+    pub(crate) fn cpu(&self) -> Duration {
+        self.cpu
     }
 
-    /// Nanoseconds on the wall per operation.
-    pub(crate) fn wall_ns(&self, operations: usize) -> f64 {
-        self.wall.as_nanos() as f64 / operations as f64
+    /// Time on the wall.
+    pub(crate) fn wall(&self) -> Duration {
+        self.until.saturating_sub(self.from)
+    }
+
+    /// What this thread and another took side by side: the sum of their processor times, and the
+    /// wall from the first start to the last end.
+    pub(crate) fn beside(self, other: Self) -> Self {
+        Self { cpu: self.cpu + other.cpu, from: self.from.min(other.from), until: self.until.max(other.until) }
     }
 }
 
@@ -45,22 +47,30 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Elapsed) {
 /// A running measurement, for work that cannot be wrapped in a closure.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
+    clock: ClockId,
     cpu: Duration,
-    wall: Duration,
+    from: Duration,
 }
 
 impl Stopwatch {
-    /// Starts measuring.
+    /// Starts measuring the whole process, background threads included.
     pub(crate) fn start() -> Self {
-        Self { wall: read(ClockId::Monotonic), cpu: read(ClockId::ProcessCPUTime) }
+        Self::on(ClockId::ProcessCPUTime)
+    }
+
+    /// Starts measuring this thread alone, which also has to read it.
+    pub(crate) fn of_thread() -> Self {
+        Self::on(ClockId::ThreadCPUTime)
+    }
+
+    fn on(clock: ClockId) -> Self {
+        Self { clock, from: read(ClockId::Monotonic), cpu: read(clock) }
     }
 
     /// What has passed since the start.
     pub(crate) fn read(&self) -> Elapsed {
-        Elapsed {
-            cpu: read(ClockId::ProcessCPUTime).saturating_sub(self.cpu),
-            wall: read(ClockId::Monotonic).saturating_sub(self.wall),
-        }
+        let cpu = read(self.clock).saturating_sub(self.cpu);
+        Elapsed { cpu, from: self.from, until: read(ClockId::Monotonic) }
     }
 }
 
@@ -91,76 +101,6 @@ pub(crate) fn geometric_mean(values: &[f64]) -> Option<f64> {
     Some((logs / values.len() as f64).exp())
 }
 
-/// What one contender answered in one round: a cost per unit, and a remark; or why it cannot run.
-pub(crate) type Outcome = Result<Costs, &'static str>;
-
-/// One round of one contender.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Costs {
-    /// One number per unit of the case.
-    pub(crate) values: Vec<f64>,
-    /// What the reader should know beside the number.
-    pub(crate) note: String,
-    /// Whether the work was another than ours did, so that a ratio would compare nothing.
-    pub(crate) apart: bool,
-}
-
-impl From<Vec<f64>> for Costs {
-    fn from(values: Vec<f64>) -> Self {
-        Self { values, ..Self::default() }
-    }
-}
-
-/// All rounds of one contender in one case.
-#[derive(Debug)]
-pub(crate) struct Row {
-    /// Its name.
-    pub(crate) contender: String,
-    /// A round each, or why there is none.
-    pub(crate) rounds: Result<Vec<Costs>, &'static str>,
-}
-
-impl Row {
-    /// The rounds in one unit.
-    pub(crate) fn costs(&self, unit: usize) -> Option<Vec<f64>> {
-        let rounds = self.rounds.as_ref().ok()?;
-        Some(rounds.iter().map(|round| round.values[unit]).collect())
-    }
-
-    /// Whether it did the work ours did.
-    pub(crate) fn comparable(&self) -> bool {
-        self.rounds.as_ref().is_ok_and(|rounds| rounds.iter().all(|round| !round.apart))
-    }
-}
-
-/// Runs the rounds of one case: `load` makes what all contenders of a round share, `run` is asked
-/// for one contender, and every round starts one contender further down the list.
-pub(crate) fn interleave<L>(
-    case: &str,
-    contenders: &[String],
-    rounds: usize,
-    mut load: impl FnMut(usize) -> L,
-    mut run: impl FnMut(&str, &L) -> Outcome,
-) -> Vec<Row> {
-    let mut rows: Vec<Row> =
-        contenders.iter().map(|name| Row { contender: name.clone(), rounds: Ok(Vec::new()) }).collect();
-    for round in 0..rounds {
-        let shared = load(round);
-        for turn in 0..rows.len() {
-            let row_count = rows.len();
-            let row = &mut rows[(round + turn) % row_count];
-            let Ok(done) = &mut row.rounds else { continue };
-            eprint!("\r\x1b[K{case}: round {}/{rounds}, {}", round + 1, row.contender);
-            match run(&row.contender, &shared) {
-                Ok(costs) => done.push(costs),
-                Err(reason) => row.rounds = Err(reason),
-            }
-        }
-    }
-    eprint!("\r\x1b[K");
-    rows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,28 +120,19 @@ mod tests {
     }
 
     #[test]
-    fn every_round_starts_with_another_contender_and_all_share_its_load() {
-        let names: Vec<String> = ["a", "b", "c"].map(String::from).into();
-        let mut seen = Vec::new();
-        let rows = interleave(
-            "case",
-            &names,
-            3,
-            |round| round,
-            |name, load| {
-                seen.push(format!("{name}{load}"));
-                if name == "c" { Err("has no face") } else { Ok(vec![*load as f64].into()) }
-            },
-        );
-        assert_eq!(seen, ["a0", "b0", "c0", "b1", "a1", "a2", "b2"]);
-        assert_eq!(rows[0].costs(0).unwrap(), [0.0, 1.0, 2.0]);
-        assert!(rows[2].costs(0).is_none());
-    }
-
-    #[test]
     fn work_takes_time() {
         let (sum, elapsed) = timed(|| (0..1_000_000_u64).map(std::hint::black_box).sum::<u64>());
         assert_eq!(sum, 499_999_500_000);
-        assert!(elapsed.cpu > Duration::ZERO && elapsed.wall > Duration::ZERO);
+        assert!(elapsed.cpu() > Duration::ZERO && elapsed.wall() > Duration::ZERO);
+    }
+
+    #[test]
+    fn threads_side_by_side_last_from_the_first_start_to_the_last_end() {
+        let elapsed = |cpu, from, until| {
+            let [cpu, from, until] = [cpu, from, until].map(Duration::from_millis);
+            Elapsed { cpu, from, until }
+        };
+        let both = elapsed(3, 10, 14).beside(elapsed(4, 11, 16));
+        assert_eq!((both.cpu(), both.wall()), (Duration::from_millis(7), Duration::from_millis(6)));
     }
 }

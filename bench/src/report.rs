@@ -1,7 +1,8 @@
 //! Tables for people, lines of JSON for programs.
 
 use crate::args::Args;
-use crate::measure::{Row, median};
+use crate::measure::median;
+use crate::rounds::Row;
 use crate::subject::Subject;
 
 /// One number of one contender in one case.
@@ -44,8 +45,8 @@ impl Report {
             let mut line = format!("  {:<20}", row.contender);
             for (index, unit) in units.iter().enumerate() {
                 let Some(costs) = row.costs(index) else { continue };
-                let ours = ours.and_then(|ours| ours.costs(index)).filter(|_| is_cost(unit) && row.comparable());
-                let ratio_to_ours = ours.and_then(|ours| paired_ratio(&costs, &ours));
+                let ours = ours.filter(|_| is_cost(unit));
+                let ratio_to_ours = ours.and_then(|ours| row.ratio_to(ours, index));
                 line.push_str(&cell(unit, &costs, ratio_to_ours));
                 let (case, contender, cost) = (case.into(), row.contender.clone(), median(&costs));
                 self.keep(Measurement { case, contender, unit, cost, ratio_to_ours });
@@ -131,12 +132,6 @@ fn cell(unit: &str, costs: &[f64], ratio: Option<f64>) -> String {
     cell
 }
 
-/// The median over the rounds of one cost over the other; `None` where ours was free.
-fn paired_ratio(costs: &[f64], ours: &[f64]) -> Option<f64> {
-    let ratios: Vec<f64> = costs.iter().zip(ours).map(|(cost, ours)| cost / ours).collect();
-    Some(median(&ratios)).filter(|ratio| ratio.is_finite())
-}
-
 /// Four significant digits at most, so that columns can be compared by eye.
 fn number(value: f64) -> String {
     match value.abs() {
@@ -169,12 +164,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_ratio_is_taken_round_by_round() {
-        assert_eq!(paired_ratio(&[2.0, 40.0, 6.0], &[1.0, 10.0, 3.0]), Some(2.0));
-        assert_eq!(paired_ratio(&[1.0], &[0.0]), None);
-    }
 
     #[test]
     fn strings_and_numbers_are_valid_json() {

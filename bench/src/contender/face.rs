@@ -35,7 +35,7 @@ pub(crate) struct Shape {
 }
 
 /// An in-process memory.
-pub(crate) trait Contender<K, V>: Sized + Send + Sync {
+pub(crate) trait Contender<K, V>: Sized + Send + Sync + 'static {
     /// Whether entries can expire.
     const EXPIRY: Expiry;
     /// Whether it is bounded at all.

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 use super::Subject;
 use crate::args::Args;
 use crate::loading::{Cached, Failure, Foyer, Loading, Moka, QuickCache};
-use crate::measure::{Costs, Outcome, Stopwatch, interleave};
+use crate::measure::Stopwatch;
 use crate::ours;
 use crate::report::Report;
+use crate::rounds::{Costs, Outcome, interleave};
 
 const UNITS: &[&str] = &["loader_calls", "answers_ok", "answers_err", "wall_ms"];
 
@@ -84,7 +85,7 @@ fn round<L: Loading>(temper: Temper, callers: usize) -> Outcome {
         .map_err(|_| "no runtime to be had")?;
     let stopwatch = Stopwatch::start();
     let (answers, calls) = runtime.block_on(stampede::<L>(temper, callers));
-    let wall_ms = stopwatch.read().wall.as_secs_f64() * 1000.0;
+    let wall_ms = stopwatch.read().wall().as_secs_f64() * 1000.0;
     let err = callers - answers.ok - answers.left;
     let note = match (in_series, answers.left) {
         (true, _) => format!("{callers} callers: waiters of a failed load run it one by one"),
@@ -92,7 +93,7 @@ fn round<L: Loading>(temper: Temper, callers: usize) -> Outcome {
         (false, left) => format!("{callers} callers, {left} left"),
     };
     let values = vec![calls as f64, answers.ok as f64, err as f64, wall_ms];
-    Ok(Costs { values, note, apart: in_series })
+    Ok(Costs { apart: in_series, ..Costs::whole(values, note) })
 }
 
 /// What the callers got; the rest got an error or a panic.

@@ -9,9 +9,9 @@ use crate::alloc::Counted;
 use crate::args::Args;
 use crate::contender::{self, Contender, Expiry, Shape, Visit};
 use crate::loading::Loading;
-use crate::measure::{Costs, Outcome, interleave};
 use crate::ours;
 use crate::report::Report;
+use crate::rounds::{Costs, Outcome, interleave};
 use crate::zipf::scramble;
 
 /// Entries at most, and unique keys inserted until it is called full.
@@ -65,7 +65,7 @@ impl Visit<u64, u64> for Fill {
             values.push(counted.live_bytes() as f64 / memory.len() as f64);
         }
         let expiry = if ttl.is_some() { "" } else { ", no expiry" };
-        Ok(Costs { values, note: format!("{} entries{expiry}", memory.len()), apart: false })
+        Ok(Costs::whole(values, format!("{} entries{expiry}", memory.len())))
     }
 }
 
@@ -90,5 +90,5 @@ fn cache_entry(name: &str, (): &()) -> Outcome {
         inserted = until;
         values.push(counted.live_bytes() as f64 / cache.len() as f64);
     }
-    Ok(Costs { values, note: format!("{} entries, two tags of 100", cache.len()), apart: false })
+    Ok(Costs::whole(values, format!("{} entries, two tags of 100", cache.len())))
 }

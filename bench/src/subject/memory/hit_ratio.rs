@@ -6,8 +6,8 @@
 use crate::args::Args;
 use crate::contender::{self, Contender, Expiry, Shape, Visit};
 use crate::exact::{belady_hits, lru_hits};
-use crate::measure::{Costs, Outcome, interleave};
 use crate::report::{Measurement, Report};
+use crate::rounds::{Costs, Outcome, interleave};
 use crate::trace::{self, Trace};
 
 const UNIT: &str = "miss_percent";
@@ -75,7 +75,7 @@ fn point(args: &Args, report: &mut Report, case: &str, point: &Point<'_>) {
 impl Point<'_> {
     fn costs(&self, hits: usize) -> Costs {
         let hit_percent = 100.0 * hits as f64 / self.trace.keys.len() as f64;
-        Costs { values: vec![100.0 - hit_percent], note: format!("{hit_percent:.2} % hits"), apart: false }
+        Costs::whole(vec![100.0 - hit_percent], format!("{hit_percent:.2} % hits"))
     }
 }
 

@@ -1,16 +1,24 @@
 //! Processor time per operation.
 //!
 //! Streams are drawn before the clock starts, fresh in every round and as long as what is timed:
-//! a short stream that repeats hardly evicts and flatters everybody.
+//! a short stream that repeats hardly evicts and flatters everybody. They are worked in slices, in
+//! which the contenders take turns ([`crate::slices`]).
+//!
+//! With two threads, these are started for every slice. Each works its own half of the lead-in,
+//! waits for the other, and then measures itself: neither the start of a thread nor the waiting
+//! is timed.
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire};
 use std::time::Duration;
 
 use crate::args::Args;
 use crate::contender::{self, Contender, Expiry, Key, Shape, Value, Visit};
-use crate::measure::{Costs, Elapsed, Outcome, interleave, timed};
+use crate::measure::{Stopwatch, timed};
 use crate::report::Report;
+use crate::rounds::{Costs, Outcome};
+use crate::slices::{self, Runner, Slice, Worked, interleave, stream_length};
 use crate::zipf::{Random, scramble, shuffled, stream};
 
 /// Keys that are all resident in the cases of hits; the capacity is twice that.
@@ -62,7 +70,8 @@ struct Load<K, V> {
     /// What is in the memory before anything else happens.
     before: Vec<K>,
     warm: Vec<K>,
-    timed: Vec<K>,
+    /// Worked in slices.
+    stream: Vec<K>,
     threads: usize,
     value: V,
 }
@@ -85,8 +94,7 @@ fn case<K: Key, V: Value>(args: &Args, report: &mut Report, name: &str, make: im
     }
     let default = if name == "hit_u64_zipf" { WITH_DEFAULTS } else { CONTENDERS };
     let load = |round: usize| make(&mut Random::new(scramble(round as u64)));
-    let run = |contender: &str, load: &Load<K, V>| contender::visit(contender, load).unwrap_or(Err("a hit ratio only"));
-    let rows = interleave(name, &args.contenders(default), args.rounds, load, run);
+    let rows = interleave(name, &args.contenders(default), args.rounds, load);
     // With two threads a lock that sleeps costs no processor time; the wall says what it costs.
     let units = if name.ends_with("_2t") { &["cpu_ns/op", "wall_ns/op"][..] } else { &["cpu_ns/op"] };
     report.case(name, units, &rows);
@@ -98,7 +106,7 @@ fn hits(random: &mut Random, ttl: Option<Duration>) -> Load<u64, u64> {
         shape: Shape { capacity: 2 * RESIDENT, ttl },
         before: shuffled(RESIDENT as u64, random),
         warm: stream(RESIDENT as u64, OPERATIONS / 4, random),
-        timed: stream(RESIDENT as u64, 2 * OPERATIONS, random),
+        stream: stream(RESIDENT as u64, stream_length(2 * OPERATIONS), random),
         threads: 1,
         value: 1,
     }
@@ -113,7 +121,7 @@ fn strings(random: &mut Random) -> Load<String, Arc<[u8; 100]>> {
         shape: load.shape,
         before: text(load.before),
         warm: text(load.warm),
-        timed: text(load.timed[..OPERATIONS].to_vec()),
+        stream: text(load.stream[..stream_length(OPERATIONS)].to_vec()),
         threads: 1,
         value: Arc::new([7; 100]),
     }
@@ -125,7 +133,7 @@ fn missing(random: &mut Random, work: Work) -> Load<u64, u64> {
         shape: Shape { capacity: CAPACITY, ttl: None },
         before: Vec::new(),
         warm: stream(KEYS, OPERATIONS, random),
-        timed: stream(KEYS, OPERATIONS, random),
+        stream: stream(KEYS, stream_length(OPERATIONS), random),
         threads: 1,
         value: 1,
     }
@@ -141,7 +149,7 @@ fn inserts(random: &mut Random) -> Load<u64, u64> {
         shape: Shape { capacity: CAPACITY, ttl: None },
         before: Vec::new(),
         warm: unique(0, before),
-        timed: unique(before, OPERATIONS as u64),
+        stream: unique(before, stream_length(OPERATIONS) as u64),
         threads: 1,
         value: 1,
     }
@@ -150,51 +158,112 @@ fn inserts(random: &mut Random) -> Load<u64, u64> {
 fn hot_key(random: &mut Random) -> Load<u64, u64> {
     let load = hits(random, None);
     let hot = load.before[0];
-    Load { timed: vec![hot; 2 * OPERATIONS], threads: 2, ..load }
+    Load { stream: vec![hot; load.stream.len()], threads: 2, ..load }
 }
 
-impl<K: Key, V: Value> Visit<K, V> for Load<K, V> {
-    type Out = Outcome;
+impl<K: Key, V: Value> slices::Load for Load<K, V> {
+    type Key = K;
 
-    fn visit<C: Contender<K, V>>(&self) -> Outcome {
+    fn stream(&self) -> &[K] {
+        &self.stream
+    }
+
+    fn ready(&self, contender: &str) -> Ready<'_, K> {
+        contender::visit(contender, &self).unwrap_or(Err("a hit ratio only"))
+    }
+}
+
+/// A contender that is warm, or why it cannot be.
+type Ready<'a, K> = Result<Box<dyn Runner<K> + 'a>, &'static str>;
+
+impl<'a, K: Key, V: Value> Visit<K, V> for &'a Load<K, V> {
+    type Out = Ready<'a, K>;
+
+    fn visit<C: Contender<K, V>>(&self) -> Self::Out {
+        let load: &'a Load<K, V> = self;
         match C::EXPIRY {
-            Expiry::Never if self.shape.ttl.is_some() => return Err("entries cannot expire"),
-            Expiry::Always if self.shape.ttl.is_none() => return Err("a wrapper for expiry"),
+            Expiry::Never if load.shape.ttl.is_some() => return Err("entries cannot expire"),
+            Expiry::Always if load.shape.ttl.is_none() => return Err("a wrapper for expiry"),
             _ => {}
         }
-        if !C::BOUNDED && self.work != Work::Hit {
+        if !C::BOUNDED && load.work != Work::Hit {
             return Err("never evicts");
         }
-        let memory = C::new(self.shape);
-        for key in &self.before {
-            memory.insert(key.clone(), self.value.clone());
+        let memory = C::new(load.shape);
+        for key in &load.before {
+            memory.insert(key.clone(), load.value.clone());
         }
         memory.settle();
         // Lookups alone would leave a mixed load half empty; a full memory is what is measured.
-        let warming = if self.work == Work::Mixed { Work::ReadThrough } else { self.work };
-        self.work_through(&memory, warming, &self.warm);
+        let warming = if load.work == Work::Mixed { Work::ReadThrough } else { load.work };
+        load.work_through(&memory, warming, &load.warm);
         memory.settle();
-        let (found, elapsed) = self.clocked(&memory);
-        self.costs(found, elapsed)
+        Ok(Box::new(Warm { load, memory }))
+    }
+}
+
+/// A contender's memory, full and warm.
+struct Warm<'a, K, V, C> {
+    load: &'a Load<K, V>,
+    memory: C,
+}
+
+impl<K: Key, V: Value, C: Contender<K, V>> Runner<K> for Warm<'_, K, V, C> {
+    fn work(&self, slice: &Slice<'_, K>) -> Worked {
+        if self.load.threads > 1 {
+            return self.side_by_side(slice);
+        }
+        self.work_through(slice.lead_in);
+        let (found, elapsed) = timed(|| self.work_through(slice.timed));
+        Worked { operations: slice.timed.len(), found, elapsed }
+    }
+
+    fn costs(&self, slices: &[Worked]) -> Outcome {
+        let (operations, found) = Worked::sums(slices);
+        let lookups = match self.load.work {
+            Work::Hit if found < operations => return Err("lost resident keys"),
+            Work::Hit | Work::Insert => 0,
+            Work::ReadThrough => operations,
+            Work::Mixed => operations - operations / 4,
+        };
+        let note = match lookups {
+            0 => String::new(),
+            lookups => format!("{:.1} % hits", 100.0 * found as f64 / lookups as f64),
+        };
+        let slices = slices.iter().map(|slice| vec![slice.cpu_ns(), slice.wall_ns()]).collect();
+        Ok(Costs { slices, note, apart: false })
+    }
+}
+
+impl<K: Key, V: Value, C: Contender<K, V>> Warm<'_, K, V, C> {
+    fn work_through(&self, keys: &[K]) -> usize {
+        self.load.work_through(&self.memory, self.load.work, keys)
+    }
+
+    /// A slice on several threads, a part of its keys each.
+    fn side_by_side(&self, slice: &Slice<'_, K>) -> Worked {
+        let threads = self.load.threads;
+        let arrived = &AtomicUsize::new(0);
+        let part = |part: Slice<'_, K>| {
+            self.work_through(part.lead_in);
+            arrived.fetch_add(1, AcqRel);
+            // Waking sleepers takes as long as part of a slice: one would start before the other.
+            while arrived.load(Acquire) < threads {
+                std::thread::yield_now();
+            }
+            let stopwatch = Stopwatch::of_thread();
+            let found = self.work_through(part.timed);
+            Worked { operations: part.timed.len(), found, elapsed: stopwatch.read() }
+        };
+        std::thread::scope(|scope| {
+            let started: Vec<_> = slice.parts(threads).map(|keys| scope.spawn(move || part(keys))).collect();
+            let joined = started.into_iter().map(|thread| thread.join().expect("no contender panics on a lookup"));
+            joined.reduce(Worked::beside).expect("at least one thread was started")
+        })
     }
 }
 
 impl<K: Key, V: Value> Load<K, V> {
-    fn clocked<C: Contender<K, V>>(&self, memory: &C) -> (usize, Elapsed) {
-        if self.threads == 1 {
-            return timed(|| self.work_through(memory, self.work, &self.timed));
-        }
-        let part = self.timed.len() / self.threads;
-        timed(|| {
-            std::thread::scope(|scope| {
-                let start = |keys| scope.spawn(move || self.work_through(memory, self.work, keys));
-                let threads: Vec<_> = self.timed.chunks(part).map(start).collect();
-                let joined = threads.into_iter().map(|thread| thread.join());
-                joined.map(|found| found.expect("no contender panics on a lookup")).sum()
-            })
-        })
-    }
-
     /// Works through the keys and returns how many lookups found something.
     fn work_through<C: Contender<K, V>>(&self, memory: &C, work: Work, keys: &[K]) -> usize {
         let mut found = 0;
@@ -228,20 +297,5 @@ impl<K: Key, V: Value> Load<K, V> {
             }
         }
         found
-    }
-
-    fn costs(&self, found: usize, elapsed: Elapsed) -> Outcome {
-        let operations = self.timed.len();
-        let lookups = match self.work {
-            Work::Hit if found < operations => return Err("lost resident keys"),
-            Work::Hit | Work::Insert => 0,
-            Work::ReadThrough => operations,
-            Work::Mixed => operations - operations / 4,
-        };
-        let note = match lookups {
-            0 => String::new(),
-            lookups => format!("{:.1} % hits", 100.0 * found as f64 / lookups as f64),
-        };
-        Ok(Costs { values: vec![elapsed.cpu_ns(operations), elapsed.wall_ns(operations)], note, apart: false })
     }
 }
