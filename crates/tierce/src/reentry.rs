@@ -5,7 +5,8 @@
 //! own thread holds. Such a call panics with a sentence instead; the unwinding releases the lock, and the memory is
 //! as it was. `Hash`, `Drop`, listeners and loaders run without any lock and may call whatever they like.
 //!
-//! Cost: a thread-local look and two stores an operation.
+//! Most threads own a stripe of each memory, which says whether they are in it (`memory/stripes.rs`). This file is for
+//! the others: they note the memory that they enter for themselves.
 
 use std::cell::Cell;
 
@@ -54,15 +55,22 @@ impl Drop for Entered {
     }
 }
 
+/// Refuses a call back.
 #[cold]
-fn nest(before: usize, address: usize) {
-    let mut around = AROUND.with(Cell::get);
-    let inside = address == before || around.contains(&address);
-    assert!(
-        !inside,
+#[inline(never)]
+pub(crate) fn refuse() -> ! {
+    panic!(
         "a key's Eq, a value's Clone, or a closure given to update or invalidate_where called the memory it runs in; \
          compute outside and call again"
     );
+}
+
+#[cold]
+fn nest(before: usize, address: usize) {
+    let mut around = AROUND.with(Cell::get);
+    if address == before || around.contains(&address) {
+        refuse();
+    }
     let free = around.iter().position(|memory| *memory == 0);
     let place = free.filter(|place| place + 1 < DEPTH);
     around[place.unwrap_or_else(|| panic!("memories nested {DEPTH} deep through Eq, Clone or closures"))] = before;

@@ -8,16 +8,33 @@
 #[cfg(not(tierce_shuttle))]
 pub(crate) use std::{
     sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
+    thread::yield_now,
     thread_local,
 };
 
 #[cfg(tierce_shuttle)]
 pub(crate) use shuttle::{
     sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
+    thread::yield_now,
     thread_local,
 };
 
 use std::sync::PoisonError;
+
+/// Waits for what another thread is about to do: spins for about a microsecond, then lets others run.
+#[inline]
+pub(crate) fn spin_while(mut condition: impl FnMut() -> bool) {
+    const SPINS: u32 = 64;
+    let mut spins = 0;
+    while condition() {
+        if spins < SPINS && cfg!(not(tierce_shuttle)) {
+            spins += 1;
+            std::hint::spin_loop();
+        } else {
+            yield_now();
+        }
+    }
+}
 
 /// Locks, whether or not an earlier holder panicked.
 #[inline]

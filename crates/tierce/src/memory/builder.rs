@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::face::Memory;
 use super::fallout::Cause;
+use super::lock::Lock;
 use super::padded::Padded;
 use super::policy::Policy;
 use super::shard::Shard;
 use super::sharded::{Hasher, Listener, Sharded, Weigher, share};
 use super::slot::Beside;
-use super::tally::Tally;
+use super::stripes::Stripes;
 use crate::clock::Clock;
-use crate::sync::RwLock;
 
 /// Shards for each core: enough for two threads on a zipf load to have a shard of their own most of the time
 /// (`bench memory --only zipf_2t`).
@@ -155,10 +155,10 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         let shards = self.shard_count();
         let limits = share(self.limit, shards);
         Sharded {
-            shards: limits.map(|limit| Padded(RwLock::new(Shard::new(self.policy, limit)))).collect(),
+            shards: limits.map(|limit| Padded(Lock::new(Shard::new(self.policy, limit)))).collect(),
             mask: shards - 1,
             policy: self.policy,
-            tally: Tally::new(shards),
+            stripes: Stripes::new(shards),
             hasher: self.hasher,
             clock: self.clock,
             ttl: self.ttl,

@@ -41,7 +41,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Iterator for Iter<'_, K, V> {
             let now_ms = self.memory.inner.clock.now_ms();
             let chunk = &mut self.chunk;
             let reader = self.memory.inner.reader(shard);
-            let next = reader.shard.visit((self.next, CHUNK), now_ms, |k, v| chunk.push((k.clone(), v.clone())));
+            let next = reader.visit((self.next, CHUNK), now_ms, |k, v| chunk.push((k.clone(), v.clone())));
             drop(reader);
             self.next = next.unwrap_or(0);
             self.shard += usize::from(next.is_none());

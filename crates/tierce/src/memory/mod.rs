@@ -8,6 +8,8 @@ mod sharded;
 mod entry;
 mod fallout;
 mod index;
+mod lock;
+mod number;
 mod padded;
 mod policy;
 mod prefetch;
@@ -15,7 +17,7 @@ mod ring;
 mod shard;
 mod slot;
 mod stats;
-mod tally;
+mod stripes;
 
 pub use builder::Builder;
 pub(crate) use entry::{Amend, Found, Fresh, Verdict};

@@ -13,16 +13,15 @@ use std::time::Duration;
 
 use super::entry::{Amend, Found, Fresh, Looked, Verdict};
 use super::fallout::{Cause, Fallout, Removed};
+use super::lock::{Lock, Reader, Writer};
 use super::padded::Padded;
 use super::policy::Policy;
 use super::shard::{self, Shard};
 use super::slot::Beside;
-use super::tally::Tally;
+use super::stripes::Stripes;
 use crate::clock::{Clock, NEVER, to_ms};
 use crate::key::KeyRef;
-use crate::reentry::Entered;
 use crate::stats::Removals;
-use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, read, write};
 
 /// Hashes keys with a seed of this memory's own, so that nobody outside can choose keys that collide.
 pub(crate) type Hasher = foldhash::quality::RandomState;
@@ -38,7 +37,7 @@ pub(crate) struct Sharded<K, V, B> {
     pub(super) shards: Box<[Part<K, V, B>]>,
     pub(super) mask: usize,
     pub(super) policy: Policy,
-    pub(super) tally: Tally,
+    pub(super) stripes: Stripes,
     pub(super) hasher: Hasher,
     pub(super) clock: Clock,
     pub(super) ttl: Option<Duration>,
@@ -46,16 +45,7 @@ pub(crate) struct Sharded<K, V, B> {
     pub(super) listener: Option<Listener<K, V>>,
 }
 
-pub(super) type Part<K, V, B> = Padded<RwLock<Shard<K, V, B>>>;
-
-/// A locked shard. The fields leave in this order: the lock first, then the note that this thread is inside.
-pub(super) struct Inside<G> {
-    pub(super) shard: G,
-    _entered: Entered,
-}
-
-type Alone<'a, K, V, B> = Inside<RwLockWriteGuard<'a, Shard<K, V, B>>>;
-type Reader<'a, K, V, B> = Inside<RwLockReadGuard<'a, Shard<K, V, B>>>;
+pub(super) type Part<K, V, B> = Padded<Lock<Shard<K, V, B>>>;
 
 impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     /// A counted hit on an entry whose life has not ended, if the closure gives something for it; else nothing is
@@ -66,27 +56,35 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash(key);
-        if self.policy.moves_on_hit() {
-            return self.hit_alone(hash, key, take);
-        }
         let part = self.part(hash);
-        let reader = self.reader(part);
-        let (_, taken) = reader.shard.hit(hash as u32, key, &self.clock, take)?;
+        let Some(reader) = part.0.read_biased(&self.stripes) else {
+            return self.hit_through_gate(hash, key, take);
+        };
+        let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
+        let count = reader.stay.count_hit();
         drop(reader);
-        self.count_hit(part);
+        self.sweep_if_due(part, count);
         Some(taken)
     }
 
-    #[cold]
-    fn hit_alone<Q, R>(&self, hash: u64, key: &Q, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
+    #[inline(never)]
+    fn hit_through_gate<Q, R>(&self, hash: u64, key: &Q, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let mut alone = self.alone(self.part(hash));
-        let (slot, taken) = alone.shard.hit(hash as u32, key, &self.clock, take)?;
-        alone.shard.moved(slot);
-        drop(alone);
-        self.tally.hit();
+        let part = self.part(hash);
+        if self.policy.moves_on_hit() {
+            let mut alone = self.alone(part);
+            let (slot, taken) = alone.hit(hash as u32, key, &self.clock, take)?;
+            alone.moved(slot);
+            alone.stay.count_hit();
+            return Some(taken);
+        }
+        let reader = self.reader(part);
+        let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
+        let count = reader.stay.count_hit();
+        drop(reader);
+        self.sweep_if_due(part, count);
         Some(taken)
     }
 
@@ -97,27 +95,66 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash(key);
-        if self.policy.moves_on_hit() {
-            return self.read_alone(hash, key, &mut judge);
-        }
         let part = self.part(hash);
-        let reader = self.reader(part);
-        let looked = reader.shard.look(hash as u32, key, &self.clock, &mut judge);
-        drop(reader);
-        match looked {
+        let Some(reader) = part.0.read_biased(&self.stripes) else {
+            return self.read_through_gate(hash, key, &mut judge);
+        };
+        match reader.look(hash as u32, key, &self.clock, &mut judge) {
             Looked::Seen(_, Verdict::Hit(seen)) => {
-                self.count_hit(part);
+                let count = reader.stay.count_hit();
+                drop(reader);
+                self.sweep_if_due(part, count);
                 Some(seen)
             }
             Looked::Seen(_, Verdict::Miss(seen)) => {
-                self.tally.miss();
+                reader.stay.count_miss();
                 Some(seen)
             }
             Looked::Nothing => {
-                self.tally.miss();
+                reader.stay.count_miss();
                 None
             }
-            Looked::Seen(_, Verdict::Gone(_)) => self.read_alone(hash, key, &mut judge),
+            Looked::Seen(_, Verdict::Gone(_)) => {
+                drop(reader);
+                self.read_alone(hash, key, &mut judge)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn read_through_gate<Q, R>(
+        &self,
+        hash: u64,
+        key: &Q,
+        judge: &mut impl FnMut(Found<'_, V, B>) -> Verdict<R>,
+    ) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        if self.policy.moves_on_hit() {
+            return self.read_alone(hash, key, judge);
+        }
+        let part = self.part(hash);
+        let reader = self.reader(part);
+        match reader.look(hash as u32, key, &self.clock, judge) {
+            Looked::Seen(_, Verdict::Hit(seen)) => {
+                let count = reader.stay.count_hit();
+                drop(reader);
+                self.sweep_if_due(part, count);
+                Some(seen)
+            }
+            Looked::Seen(_, Verdict::Miss(seen)) => {
+                reader.stay.count_miss();
+                Some(seen)
+            }
+            Looked::Nothing => {
+                reader.stay.count_miss();
+                None
+            }
+            Looked::Seen(_, Verdict::Gone(_)) => {
+                drop(reader);
+                self.read_alone(hash, key, judge)
+            }
         }
     }
 
@@ -129,19 +166,18 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         Q: KeyRef<K> + ?Sized,
     {
         let mut alone = self.alone(self.part(hash));
-        let (seen, gone) = match alone.shard.look(hash as u32, key, &self.clock, judge) {
+        let (seen, gone) = match alone.look(hash as u32, key, &self.clock, judge) {
             Looked::Seen(slot, Verdict::Hit(seen)) => {
-                alone.shard.moved(slot);
-                drop(alone);
-                self.tally.hit();
+                alone.moved(slot);
+                alone.stay.count_hit();
                 return Some(seen);
             }
             Looked::Seen(_, Verdict::Miss(seen)) => (Some(seen), None),
-            Looked::Seen(slot, Verdict::Gone(cause)) => (None, Some(alone.shard.take(slot, cause))),
+            Looked::Seen(slot, Verdict::Gone(cause)) => (None, Some(alone.take(slot, cause))),
             Looked::Nothing => (None, None),
         };
+        alone.stay.count_miss();
         drop(alone);
-        self.tally.miss();
         if let Some(gone) = gone {
             self.tell(&gone);
         }
@@ -149,8 +185,8 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     }
 
     #[inline]
-    fn count_hit(&self, part: &Part<K, V, B>) {
-        if self.tally.hit() & (READS_A_SWEEP - 1) == 0 {
+    fn sweep_if_due(&self, part: &Part<K, V, B>, hits: u64) {
+        if hits & (READS_A_SWEEP - 1) == 0 {
             self.sweep_some(part);
         }
     }
@@ -158,11 +194,11 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     #[cold]
     #[inline(never)]
     fn sweep_some(&self, part: &Part<K, V, B>) {
-        if !self.reader(part).shard.is_expiring() {
+        if !self.reader(part).is_expiring() {
             return;
         }
         let mut out = Fallout::new();
-        self.alone(part).shard.sweep(shard::SWEPT_AT_READ, self.clock.now_ms(), &mut out);
+        self.alone(part).sweep(shard::SWEPT_AT_READ, self.clock.now_ms(), &mut out);
         self.settle(out);
     }
 
@@ -175,7 +211,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let mut look = Some(look);
         let reader = self.reader(self.part(hash));
         let mut judge = |found: Found<'_, V, B>| Verdict::Miss(look.take().map(|look| look(found)));
-        match reader.shard.look(hash as u32, key, &self.clock, &mut judge) {
+        match reader.look(hash as u32, key, &self.clock, &mut judge) {
             Looked::Seen(_, Verdict::Hit(seen) | Verdict::Miss(seen)) => seen,
             Looked::Seen(_, Verdict::Gone(_)) | Looked::Nothing => None,
         }
@@ -188,7 +224,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     {
         let hash = self.hash(key);
         let mut out = Fallout::new();
-        let changed = self.alone(self.part(hash)).shard.update((hash as u32, key), &self.clock, &mut out, change);
+        let changed = self.alone(self.part(hash)).update((hash as u32, key), &self.clock, &mut out, change);
         self.settle(out);
         changed
     }
@@ -205,8 +241,8 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     pub(super) fn place(&self, fresh: Fresh<K, V, B>, out: &mut Fallout<K, V, B>) -> Option<Removed<K, V, B>> {
         let hash = self.hash(&fresh.key);
         let mut alone = self.alone(self.part(hash));
-        let place = alone.shard.seek(hash as u32, &fresh.key);
-        alone.shard.insert(place, fresh, &self.clock, out)
+        let place = alone.seek(hash as u32, &fresh.key);
+        alone.insert(place, fresh, &self.clock, out)
     }
 
     /// Puts an entry in unless there is one, of which the closure takes something.
@@ -223,11 +259,11 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let hash = self.hash(key);
         let mut alone = self.alone(self.part(hash));
         let mut judge = |found: Found<'_, V, B>| Verdict::Miss(take(found.value));
-        if let Looked::Seen(_, Verdict::Miss(kept)) = alone.shard.look(hash as u32, key, &self.clock, &mut judge) {
+        if let Looked::Seen(_, Verdict::Miss(kept)) = alone.look(hash as u32, key, &self.clock, &mut judge) {
             return Some(kept);
         }
-        let place = alone.shard.seek(hash as u32, &fresh.key);
-        if let Some(replaced) = alone.shard.insert(place, fresh, &self.clock, out) {
+        let place = alone.seek(hash as u32, &fresh.key);
+        if let Some(replaced) = alone.insert(place, fresh, &self.clock, out) {
             out.push(replaced);
         }
         None
@@ -248,7 +284,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash(key);
-        self.alone(self.part(hash)).shard.remove(hash as u32, key, &self.clock, Cause::Invalidated)
+        self.alone(self.part(hash)).remove(hash as u32, key, &self.clock, Cause::Invalidated)
     }
 
     pub(super) fn remove_where(&self, cause: Cause, mut name: impl FnMut(&K, &V, u64) -> bool) -> usize {
@@ -258,7 +294,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             while let Some(from) = next {
                 let mut told = Told { memory: self, out: Fallout::new() };
                 let chunk = (from, shard::CHUNK);
-                next = self.alone(part).shard.remove_where(chunk, cause, &mut told.out, &mut name);
+                next = self.alone(part).remove_where(chunk, cause, &mut told.out, &mut name);
                 count += told.out.len();
             }
         }
@@ -268,7 +304,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     /// Takes everything out and gives the room back.
     pub(crate) fn clear(&self) {
         for part in &self.shards {
-            let gone = self.alone(part).shard.purge();
+            let gone = self.alone(part).purge();
             gone.for_each(|removed| self.tell(&removed));
         }
     }
@@ -279,42 +315,42 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         const STEP: usize = 128;
         let limits = share(capacity, self.shards.len());
         for (part, limit) in self.shards.iter().zip(limits) {
-            self.alone(part).shard.resize(limit);
+            self.alone(part).resize(limit);
             let mut more = true;
             while more {
                 let mut out = Fallout::new();
-                more = self.alone(part).shard.shrink(STEP, &mut out);
+                more = self.alone(part).shrink(STEP, &mut out);
                 self.settle(out);
             }
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|part| self.reader(part).shard.len()).sum()
+        self.shards.iter().map(|part| self.reader(part).len()).sum()
     }
 
     /// The bound on entries, or on their weights together; `None` when unbounded.
     pub(crate) fn capacity(&self) -> Option<u64> {
         let mut sum = 0_u64;
         for part in &self.shards {
-            sum = sum.checked_add(self.reader(part).shard.limit()?)?;
+            sum = sum.checked_add(self.reader(part).limit()?)?;
         }
         Some(sum)
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.shards.iter().map(|part| self.reader(part).shard.weight()).sum()
+        self.shards.iter().map(|part| self.reader(part).weight()).sum()
     }
 
     /// Hits and misses.
     pub(crate) fn lookups(&self) -> (u64, u64) {
-        self.tally.sum()
+        self.stripes.sum()
     }
 
     pub(crate) fn removals(&self) -> Removals {
         let mut sum = Removals::default();
         for part in &self.shards {
-            sum.add(self.reader(part).shard.removals());
+            sum.add(self.reader(part).removals());
         }
         sum
     }
@@ -351,21 +387,16 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         &self.shards[(hash >> 48) as usize & self.mask]
     }
 
+    /// A shard for somebody who is alone in it.
     #[inline]
-    pub(super) fn alone<'a>(&self, part: &'a Part<K, V, B>) -> Alone<'a, K, V, B> {
-        let entered = self.enter();
-        Inside { shard: write(&part.0), _entered: entered }
+    pub(super) fn alone<'a>(&'a self, part: &'a Part<K, V, B>) -> Writer<'a, Shard<K, V, B>> {
+        part.0.write(&self.stripes)
     }
 
+    /// A shard for a reader beside others.
     #[inline]
-    pub(super) fn reader<'a>(&self, part: &'a Part<K, V, B>) -> Reader<'a, K, V, B> {
-        let entered = self.enter();
-        Inside { shard: read(&part.0), _entered: entered }
-    }
-
-    #[inline]
-    fn enter(&self) -> Entered {
-        Entered::new(std::ptr::from_ref(self).addr())
+    pub(super) fn reader<'a>(&'a self, part: &'a Part<K, V, B>) -> Reader<'a, Shard<K, V, B>> {
+        part.0.read(&self.stripes)
     }
 }
 

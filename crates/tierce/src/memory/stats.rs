@@ -1,4 +1,4 @@
-//! What a memory has counted: lookups by thread (`tally.rs`), removals under each shard's lock.
+//! What a memory has counted: lookups by thread (`stripes.rs`), removals under each shard's lock.
 
 use super::fallout::Cause;
 use crate::stats::Removals;
