@@ -49,7 +49,8 @@ impl Cell {
     }
 }
 
-/// The tags of one hub.
+/// The tags of one hub. In lines of their own: every hit reads the epoch, and what stands beside them is written often.
+#[repr(align(128))]
 pub(crate) struct Tags {
     epoch: AtomicU64,
     purged_at: AtomicU64,

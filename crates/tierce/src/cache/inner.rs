@@ -31,16 +31,18 @@ pub(crate) type Fresh<K, V> = memory::Fresh<K, Held<V>, Rest>;
 /// Whether an error may be answered with a stale value.
 pub(crate) type ErrorFilter = Box<dyn Fn(&(dyn Any + Send + Sync)) -> bool + Send + Sync>;
 
+/// In this order, so that a hit reads the first lines only.
+#[repr(C)]
 pub(crate) struct Inner<K, V> {
-    pub(crate) name: Box<str>,
     pub(crate) hub: Arc<Shared>,
+    /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
+    pub(crate) plain: bool,
     pub(crate) memory: Sharded<K, Held<V>, Rest>,
+    pub(crate) name: Box<str>,
     pub(crate) flights: Table<K, V>,
     /// The epoch of this cache's last purge.
     pub(crate) purged_at: AtomicU64,
     pub(crate) ages: Ages,
-    /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
-    pub(crate) plain: bool,
     /// Whether entries are weighed; otherwise each is one.
     pub(crate) weighed: bool,
     pub(crate) limits: Limits,

@@ -116,7 +116,7 @@ impl<K, V, B: Beside> Shard<K, V, B> {
     }
 
     /// A hit on an entry whose life has not ended, if the closure gives something for it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hit<Q, R>(
         &self,
         hash: u32,

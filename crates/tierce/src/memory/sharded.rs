@@ -32,14 +32,15 @@ pub(super) type Listener<K, V> = Box<dyn Fn(&K, &V, Cause) + Send + Sync>;
 /// Hits of one thread between two sweeps, for shards that are read and hardly written; a power of two.
 const READS_A_SWEEP: u64 = 64;
 
-/// Shards, and beside each entry what its owner keeps there.
+/// Shards, and beside each entry what its owner keeps there. In this order, so that a hit reads the first lines only.
+#[repr(C)]
 pub(crate) struct Sharded<K, V, B> {
     pub(super) shards: Box<[Part<K, V, B>]>,
     pub(super) mask: usize,
-    pub(super) policy: Policy,
-    pub(super) stripes: Stripes,
     pub(super) hasher: Hasher,
+    pub(super) stripes: Stripes,
     pub(super) clock: Clock,
+    pub(super) policy: Policy,
     pub(super) ttl: Option<Duration>,
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) listener: Option<Listener<K, V>>,

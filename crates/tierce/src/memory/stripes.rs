@@ -28,12 +28,10 @@ const KNOWN: usize = 1;
 
 /// The stripes of one memory.
 pub(super) struct Stripes {
-    /// One for each of the first threads.
-    owned: Box<[Padded<Stripe>]>,
-    /// How many of them have an owner who has been here.
+    /// How many stripes have an owner who has been here.
     used: AtomicUsize,
-    /// For all others, who are never `inside` as far as it knows.
-    shared: Padded<Stripe>,
+    /// One for each of the first threads, and the last for all others, who are never `inside` as far as it knows.
+    stripes: Box<[Padded<Stripe>]>,
 }
 
 #[derive(Default)]
@@ -58,11 +56,8 @@ impl Stripes {
     pub(super) fn new(shards: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let owned = (cores * STRIPES_A_CORE).min(shards.max(LEAST_STRIPES));
-        Stripes {
-            owned: (0..owned).map(|_| Padded(Stripe::default())).collect(),
-            used: AtomicUsize::new(0),
-            shared: Padded(Stripe::default()),
-        }
+        let stripes = (0..=owned).map(|_| Padded(Stripe::default())).collect();
+        Stripes { used: AtomicUsize::new(0), stripes }
     }
 
     /// Begins a stay of this thread.
@@ -99,7 +94,7 @@ impl Stripes {
         if number >= self.used.load(Relaxed) {
             return None;
         }
-        let Padded(stripe) = self.owned.get(number)?;
+        let Padded(stripe) = self.stripes.get(number)?;
         if stripe.inside.load(Relaxed) != OUTSIDE {
             reentry::refuse();
         }
@@ -110,19 +105,20 @@ impl Stripes {
     #[inline(never)]
     fn enter_unnumbered(&self) -> Stay<'_> {
         let number = number::take();
-        if number < self.owned.len() {
+        let shared = self.stripes.len() - 1;
+        if number < shared {
             // Before this thread can be behind a lock: who looks for it must look that far.
             self.used.fetch_max(number + 1, SeqCst);
             return self.enter();
         }
         let entered = Entered::new(std::ptr::from_ref(self).addr());
-        Stay { stripe: &self.shared.0, entered: Some(entered) }
+        Stay { stripe: &self.stripes[shared].0, entered: Some(entered) }
     }
 
     /// Waits until nobody is behind this lock without its knowing. Nobody new comes: the caller has seen to that.
     #[cold]
     pub(super) fn wait_until_left(&self, lock: usize) {
-        for Padded(stripe) in self.owned.iter().take(self.used.load(SeqCst)) {
+        for Padded(stripe) in self.stripes.iter().take(self.used.load(SeqCst)) {
             crate::sync::spin_while(|| stripe.inside.load(SeqCst) == lock);
         }
     }
@@ -140,7 +136,7 @@ impl Stripes {
     /// Hits and misses of all threads.
     pub(super) fn sum(&self) -> (u64, u64) {
         let both = |Padded(stripe): &Padded<Stripe>| (stripe.hits.load(Relaxed), stripe.misses.load(Relaxed));
-        self.owned.iter().chain([&self.shared]).map(both).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        self.stripes.iter().map(both).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 
