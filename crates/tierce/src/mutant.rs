@@ -51,6 +51,10 @@ pub enum Mutant {
     RetriedAtOnce,
     /// Who gives a load up leaves it its permit and its counting.
     GivenUpInPart,
+    /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
+    BiasNotAwaited,
+    /// A reader does not look again whether the lock is biased.
+    BiasNotLookedAtAgain,
 }
 
 #[cfg(not(tierce_mutants))]

@@ -21,6 +21,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::stripes::{Hidden, Stay, Stripes};
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Relaxed, SeqCst},
@@ -75,7 +76,8 @@ impl<T> Lock<T> {
         }
         let stay = stripes.enter_behind(self.address())?;
         // If it is over, the stay ends before the gate is asked for: its writer waits for those he sees.
-        self.biased.load(SeqCst).then_some(Biased { lock: self, stay })
+        let stands = self.biased.load(SeqCst) || mutant::on(Mutant::BiasNotLookedAtAgain);
+        stands.then_some(Biased { lock: self, stay })
     }
 
     /// Goes in beside other readers, through the gate.
@@ -106,7 +108,9 @@ impl<T> Lock<T> {
     #[inline(never)]
     fn end_bias(&self, stripes: &Stripes) {
         self.biased.store(false, SeqCst);
-        stripes.wait_until_left(self.address());
+        if !mutant::on(Mutant::BiasNotAwaited) {
+            stripes.wait_until_left(self.address());
+        }
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use shuttle::rand::Rng;
+use shuttle::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use shuttle::thread;
 use tierce::{Cause, ManualClock, Memory, Policy};
 
@@ -101,6 +102,45 @@ fn every_entry_of_an_s3fifo_shard_is_accounted_for() {
 #[test]
 fn every_entry_of_an_lru_shard_is_accounted_for() {
     crate::check(|| every_entry_is_accounted_for(Policy::Lru));
+}
+
+/// A value that is whole only if nobody writes it while it is cloned.
+struct Halves(AtomicU64, AtomicU64);
+
+impl Clone for Halves {
+    fn clone(&self) -> Self {
+        Halves(self.0.load(SeqCst).into(), self.1.load(SeqCst).into())
+    }
+}
+
+/// Readers that leave the lock alone, and a writer who has to notice them.
+pub(crate) fn no_value_is_cloned_while_it_changes() {
+    let memory = Arc::new(Memory::builder().capacity(CAPACITY).shards(1).build());
+    memory.insert(0, Halves(0.into(), 0.into()));
+    let readers = (0..2).map(|_| {
+        let memory = Arc::clone(&memory);
+        thread::spawn(move || {
+            for _ in 0..OPERATIONS {
+                let Halves(one, other) = memory.get(&0).expect("nobody takes it out");
+                assert_eq!(one.into_inner(), other.into_inner(), "a value in the middle of its change");
+            }
+        })
+    });
+    let readers: Vec<_> = readers.collect();
+    for change in 1..4 {
+        let changed = memory.update(&0, |value| {
+            value.0.store(change, SeqCst);
+            value.1.store(change, SeqCst);
+        });
+        assert!(changed);
+    }
+    readers.into_iter().for_each(|reader| reader.join().expect("it does not panic"));
+    assert_eq!(memory.stats().hits, 2 * OPERATIONS);
+}
+
+#[test]
+fn a_value_is_cloned_whole() {
+    crate::check(no_value_is_cloned_while_it_changes);
 }
 
 #[test]
