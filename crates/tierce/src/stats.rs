@@ -62,11 +62,16 @@ pub struct Stats {
 
 impl Stats {
     /// Hits among lookups, from 0 to 1; `None` before the first lookup.
-    #[allow(clippy::cast_precision_loss, reason = "a rate of more than 2^52 lookups may be off in its 16th digit")]
     pub fn hit_rate(&self) -> Option<f64> {
-        let lookups = self.hits + self.misses;
-        (lookups > 0).then(|| self.hits as f64 / lookups as f64)
+        rate(self.hits, self.misses)
     }
+}
+
+/// Hits among lookups; `None` of none.
+#[allow(clippy::cast_precision_loss, reason = "a rate of more than 2^52 lookups may be off in its 16th digit")]
+pub(crate) fn rate(hits: u64, misses: u64) -> Option<f64> {
+    let lookups = hits + misses;
+    (lookups > 0).then(|| hits as f64 / lookups as f64)
 }
 
 /// Powers of two of a microsecond: 2^0 to 2^30 µs (18 minutes), and the rest.

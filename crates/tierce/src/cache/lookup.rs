@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use super::answer::Freshness;
 use super::flight::{AnyError, Flight, Ground, Outcome};
-use super::gone::Reason;
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
 use super::permits::{Full, Place};
@@ -119,9 +118,6 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 }
                 Some(Age::OnError) | None => {}
             }
-            if sight.is_none() {
-                self.note_miss();
-            }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
             let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory, Ground::Fore) else {
@@ -195,13 +191,6 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             Counters::bump(&self.cache.counters.stale_served);
         }
         Some(sight)
-    }
-
-    fn note_miss(&self) {
-        let hash = self.cache.memory.hash(self.key);
-        if self.cache.gone.reason(hash) == Reason::Unknown {
-            self.cache.gone.note(hash, Reason::Unknown);
-        }
     }
 
     /// Joins the flight of this key, or puts a new one in the table.

@@ -20,7 +20,7 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::stripes::{Hidden, Stay, Stripes};
+use super::stripes::{Counting, Hidden, Stay, Stripes};
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{
     AtomicBool, AtomicU32,
@@ -40,21 +40,21 @@ pub(super) struct Lock<T> {
 /// A stay behind a biased lock, beside other readers.
 pub(super) struct Biased<'a, T> {
     lock: &'a Lock<T>,
-    pub(super) stay: Hidden<'a>,
+    stay: Hidden<'a>,
 }
 
 /// A stay behind a lock, beside other readers. The fields leave in this order.
 pub(super) struct Reader<'a, T> {
     lock: &'a Lock<T>,
     _gate: RwLockReadGuard<'a, ()>,
-    pub(super) stay: Stay<'a>,
+    stay: Stay<'a>,
 }
 
 /// A stay behind a lock, alone. The fields leave in this order.
 pub(super) struct Writer<'a, T> {
     lock: &'a Lock<T>,
     _gate: RwLockWriteGuard<'a, ()>,
-    pub(super) stay: Stay<'a>,
+    stay: Stay<'a>,
 }
 
 impl<T> Lock<T> {
@@ -118,6 +118,25 @@ impl<T> Lock<T> {
         std::ptr::from_ref(self).addr()
     }
 }
+
+/// Whoever is behind a lock counts in the stripe of his stay.
+macro_rules! counting {
+    ($($stay:ident)*) => {$(
+        impl<T> Counting for $stay<'_, T> {
+            #[inline]
+            fn count_hit(&self) -> u64 {
+                self.stay.count_hit()
+            }
+
+            #[inline]
+            fn count_miss(&self) {
+                self.stay.count_miss();
+            }
+        }
+    )*};
+}
+
+counting!(Biased Reader Writer);
 
 impl<T> Deref for Biased<'_, T> {
     type Target = T;

@@ -18,7 +18,7 @@ use super::padded::Padded;
 use super::policy::Policy;
 use super::shard::{self, Shard};
 use super::slot::Beside;
-use super::stripes::Stripes;
+use super::stripes::{Counting, Stripes};
 use crate::clock::{Clock, NEVER, to_ms};
 use crate::key::KeyRef;
 use crate::stats::Removals;
@@ -62,9 +62,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             return self.hit_through_gate(hash, key, take);
         };
         let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
-        let count = reader.stay.count_hit();
-        drop(reader);
-        self.sweep_if_due(part, count);
+        self.count_hit(part, reader);
         Some(taken)
     }
 
@@ -78,14 +76,12 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             let mut alone = self.alone(part);
             let (slot, taken) = alone.hit(hash as u32, key, &self.clock, take)?;
             alone.moved(slot);
-            alone.stay.count_hit();
+            alone.count_hit();
             return Some(taken);
         }
         let reader = self.reader(part);
         let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
-        let count = reader.stay.count_hit();
-        drop(reader);
-        self.sweep_if_due(part, count);
+        self.count_hit(part, reader);
         Some(taken)
     }
 
@@ -100,26 +96,9 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let Some(reader) = part.0.read_biased(&self.stripes) else {
             return self.read_through_gate(hash, key, &mut judge);
         };
-        match reader.look(hash as u32, key, &self.clock, &mut judge) {
-            Looked::Seen(_, Verdict::Hit(seen)) => {
-                let count = reader.stay.count_hit();
-                drop(reader);
-                self.sweep_if_due(part, count);
-                Some(seen)
-            }
-            Looked::Seen(_, Verdict::Miss(seen)) => {
-                reader.stay.count_miss();
-                Some(seen)
-            }
-            Looked::Nothing => {
-                reader.stay.count_miss();
-                None
-            }
-            Looked::Seen(_, Verdict::Gone(_)) => {
-                drop(reader);
-                self.read_alone(hash, key, &mut judge)
-            }
-        }
+        let looked = reader.look(hash as u32, key, &self.clock, &mut judge);
+        let counted = self.count(part, reader, looked);
+        counted.unwrap_or_else(|_| self.read_alone(hash, key, &mut judge))
     }
 
     #[inline(never)]
@@ -137,26 +116,8 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         }
         let part = self.part(hash);
         let reader = self.reader(part);
-        match reader.look(hash as u32, key, &self.clock, judge) {
-            Looked::Seen(_, Verdict::Hit(seen)) => {
-                let count = reader.stay.count_hit();
-                drop(reader);
-                self.sweep_if_due(part, count);
-                Some(seen)
-            }
-            Looked::Seen(_, Verdict::Miss(seen)) => {
-                reader.stay.count_miss();
-                Some(seen)
-            }
-            Looked::Nothing => {
-                reader.stay.count_miss();
-                None
-            }
-            Looked::Seen(_, Verdict::Gone(_)) => {
-                drop(reader);
-                self.read_alone(hash, key, judge)
-            }
-        }
+        let looked = reader.look(hash as u32, key, &self.clock, judge);
+        self.count(part, reader, looked).unwrap_or_else(|_| self.read_alone(hash, key, judge))
     }
 
     /// The same by somebody who is alone, and takes out what is to go.
@@ -170,14 +131,14 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let (seen, gone) = match alone.look(hash as u32, key, &self.clock, judge) {
             Looked::Seen(slot, Verdict::Hit(seen)) => {
                 alone.moved(slot);
-                alone.stay.count_hit();
+                alone.count_hit();
                 return Some(seen);
             }
             Looked::Seen(_, Verdict::Miss(seen)) => (Some(seen), None),
             Looked::Seen(slot, Verdict::Gone(cause)) => (None, Some(alone.take(slot, cause))),
             Looked::Nothing => (None, None),
         };
-        alone.stay.count_miss();
+        alone.count_miss();
         drop(alone);
         if let Some(gone) = gone {
             self.tell(&gone);
@@ -185,8 +146,31 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         seen
     }
 
+    /// Counts what a reader saw, and lets him go; an entry that is not to be served is for somebody who is alone.
     #[inline]
-    fn sweep_if_due(&self, part: &Part<K, V, B>, hits: u64) {
+    fn count<R>(&self, part: &Part<K, V, B>, reader: impl Counting, looked: Looked<R>) -> Result<Option<R>, Cause> {
+        match looked {
+            Looked::Seen(_, Verdict::Hit(seen)) => {
+                self.count_hit(part, reader);
+                Ok(Some(seen))
+            }
+            Looked::Seen(_, Verdict::Miss(seen)) => {
+                reader.count_miss();
+                Ok(Some(seen))
+            }
+            Looked::Nothing => {
+                reader.count_miss();
+                Ok(None)
+            }
+            Looked::Seen(_, Verdict::Gone(cause)) => Err(cause),
+        }
+    }
+
+    /// Counts a hit, lets the reader go, and sweeps a little if it is this one's turn.
+    #[inline]
+    fn count_hit(&self, part: &Part<K, V, B>, reader: impl Counting) {
+        let hits = reader.count_hit();
+        drop(reader);
         if hits & (READS_A_SWEEP - 1) == 0 {
             self.sweep_some(part);
         }

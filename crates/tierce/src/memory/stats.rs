@@ -1,7 +1,7 @@
 //! What a memory has counted: lookups by thread (`stripes.rs`), removals under each shard's lock.
 
 use super::fallout::Cause;
-use crate::stats::Removals;
+use crate::stats::{Removals, rate};
 
 /// A memory's counts since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,10 +23,8 @@ pub struct Stats {
 
 impl Stats {
     /// Hits among lookups, from 0 to 1; `None` before the first lookup.
-    #[allow(clippy::cast_precision_loss, reason = "a rate of more than 2^52 lookups may be off in its 16th digit")]
     pub fn hit_rate(&self) -> Option<f64> {
-        let lookups = self.hits + self.misses;
-        (lookups > 0).then(|| self.hits as f64 / lookups as f64)
+        rate(self.hits, self.misses)
     }
 }
 

@@ -140,37 +140,44 @@ impl Stripes {
     }
 }
 
-impl Stay<'_> {
+/// Counting lookups during a stay.
+pub(super) trait Counting {
     /// One more hit; gives the number of this stripe's.
+    fn count_hit(&self) -> u64;
+    fn count_miss(&self);
+}
+
+impl Counting for Stay<'_> {
     #[inline]
-    pub(super) fn count_hit(&self) -> u64 {
+    fn count_hit(&self) -> u64 {
         self.count(&self.stripe.hits)
     }
 
     #[inline]
-    pub(super) fn count_miss(&self) {
+    fn count_miss(&self) {
         self.count(&self.stripe.misses);
     }
+}
 
+impl Counting for Hidden<'_> {
+    #[inline]
+    fn count_hit(&self) -> u64 {
+        count_alone(&self.0.hits)
+    }
+
+    #[inline]
+    fn count_miss(&self) {
+        count_alone(&self.0.misses);
+    }
+}
+
+impl Stay<'_> {
     #[inline]
     fn count(&self, counter: &AtomicU64) -> u64 {
         match self.entered {
             None => count_alone(counter),
             Some(_) => counter.fetch_add(1, Relaxed) + 1,
         }
-    }
-}
-
-impl Hidden<'_> {
-    /// One more hit; gives the number of this stripe's.
-    #[inline]
-    pub(super) fn count_hit(&self) -> u64 {
-        count_alone(&self.0.hits)
-    }
-
-    #[inline]
-    pub(super) fn count_miss(&self) {
-        count_alone(&self.0.misses);
     }
 }
 
