@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::face::Memory;
 use super::fallout::Cause;
-use super::lock::Lock;
+use super::lock::{Kind, Lock};
 use super::padded::Padded;
 use super::policy::Policy;
 use super::shard::Shard;
@@ -154,8 +154,9 @@ impl<K: Hash + Eq, V> Builder<K, V> {
     pub(crate) fn build_with<B: Beside>(self) -> Sharded<K, V, B> {
         let shards = self.shard_count();
         let limits = share(self.limit, shards);
+        let kind = if self.policy.moves_on_hit() { Kind::Plain } else { Kind::Biasable };
         Sharded {
-            shards: limits.map(|limit| Padded(Lock::new(Shard::new(self.policy, limit)))).collect(),
+            shards: limits.map(|limit| Padded(Lock::new(kind, Shard::new(self.policy, limit)))).collect(),
             mask: shards - 1,
             policy: self.policy,
             stripes: Stripes::new(shards),

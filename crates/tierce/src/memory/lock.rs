@@ -34,7 +34,17 @@ pub(super) struct Lock<T> {
     /// Reads through the gate since the last write.
     reads: AtomicU32,
     biased: AtomicBool,
+    kind: Kind,
     value: UnsafeCell<T>,
+}
+
+/// Whether a lock may become biased.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// After enough reads.
+    Biasable,
+    /// Never: what readers do besides reading needs one that is alone.
+    Plain,
 }
 
 /// A stay behind a biased lock, beside other readers.
@@ -58,11 +68,12 @@ pub(super) struct Writer<'a, T> {
 }
 
 impl<T> Lock<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(super) fn new(kind: Kind, value: T) -> Self {
         Lock {
             gate: RwLock::new(()),
             reads: AtomicU32::new(0),
             biased: AtomicBool::new(false),
+            kind,
             value: UnsafeCell::new(value),
         }
     }
@@ -87,7 +98,7 @@ impl<T> Lock<T> {
         // Of two at once one may be lost.
         let reads = self.reads.load(Relaxed).saturating_add(1);
         self.reads.store(reads, Relaxed);
-        if reads >= stripes.patience() && !self.biased.load(Relaxed) {
+        if reads >= stripes.patience() && self.kind == Kind::Biasable && !self.biased.load(Relaxed) {
             self.biased.store(true, SeqCst);
         }
         Reader { lock: self, _gate: gate, stay }

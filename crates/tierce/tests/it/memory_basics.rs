@@ -313,3 +313,15 @@ fn a_hit_rate_of_nothing_is_none() {
     memory.contains(&2);
     assert_eq!(memory.stats().hit_rate(), Some(0.5));
 }
+
+#[test]
+fn a_hit_after_many_uncounted_looks_still_moves_its_entry_in_an_lru() {
+    let memory: Memory<u8, u8> = Memory::builder().capacity(2).policy(Policy::Lru).build();
+    memory.insert(1, 1);
+    memory.insert(2, 2);
+    // So many that a lock whose readers may come together would have become biased.
+    (0..1000).for_each(|_| assert!(memory.contains(&2)));
+    assert_eq!(memory.get(&1), Some(1));
+    memory.insert(3, 3);
+    assert_eq!((memory.peek(&1), memory.peek(&2)), (Some(1), None));
+}
