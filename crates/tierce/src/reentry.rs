@@ -1,12 +1,13 @@
 //! Which memories this thread is inside of, so that a call back is refused instead of deadlocking.
 //!
 //! A shard's lock is held across foreign code in few places only: a key's `Eq`, a value's `Clone` (and a key's, for
-//! `iter`), the closures of `update` and `invalidate_where`, and the weigher that `update` asks. Were one of them to call the same memory, it would wait for a lock that its
-//! own thread holds. Such a call panics with a sentence instead; the unwinding releases the lock, and the memory is
-//! as it was. `Hash`, `Drop`, listeners and loaders run without any lock and may call whatever they like.
+//! `iter`), the closures of `update` and `invalidate_where`, and the weigher that `update` asks. Were one of them to
+//! call the same memory, it would wait for a lock that its own thread holds. Such a call panics with a sentence
+//! instead; the unwinding releases the lock, and the memory is as it was. `Hash`, `Drop`, listeners and loaders run
+//! without any lock and may call whatever they like.
 //!
 //! Most threads own a stripe of each memory, which says whether they are in it (`memory/stripes.rs`). This file is for
-//! the others: they note the memory that they enter for themselves.
+//! the others, and for slices of the flight table: they note for themselves what they enter.
 
 use std::cell::Cell;
 

@@ -85,18 +85,29 @@ impl Permits {
     }
 }
 
+/// What a load in line waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It may run.
+    Come,
+    /// It has been given up.
+    Over,
+}
+
 impl Place {
-    /// Ready when the load may run, or is over.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Turn> {
         // Foreign code: cloned before the lock is taken, and the old one dropped after.
         let mut waker = Some(cx.waker().clone());
         let mut standing = lock(&self.standing);
-        if let Standing::Waiting(old) = &mut *standing {
-            std::mem::swap(old, &mut waker);
-            drop(standing);
-            return Poll::Pending;
+        match &mut *standing {
+            Standing::Waiting(old) => {
+                std::mem::swap(old, &mut waker);
+                drop(standing);
+                Poll::Pending
+            }
+            Standing::Over => Poll::Ready(Turn::Over),
+            Standing::Holds | Standing::Exempt => Poll::Ready(Turn::Come),
         }
-        Poll::Ready(())
     }
 
     /// Whether the load stands in line.

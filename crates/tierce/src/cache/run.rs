@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::flight::{AnyError, Flight, Outcome};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
-use super::permits::Place;
+use super::permits::{Place, Turn};
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
@@ -109,11 +109,15 @@ impl<K: Key, V: Value> Guard<K, V> {
     pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>, place: Option<Arc<Place>>) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
+        let queues = place.is_some();
+        if let Some(place) = place {
+            flight.node.stand(place);
+        }
+        // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(flight);
         let mut guard = Guard::new(cache, flight);
-        match place {
-            Some(place) => flight.node.stand(place),
-            None => guard.start(),
+        if !queues {
+            guard.start();
         }
         guard
     }
@@ -154,8 +158,10 @@ pub(crate) async fn run<K: Key, V: Value>(mut guard: Guard<K, V>, load: Result<L
             return Poll::Ready(Ended::Over);
         }
         if let Some(place) = queued {
-            if place.poll(cx).is_pending() {
-                return overdue(&mut deadline, cx).map(|()| Ended::Busy);
+            match place.poll(cx) {
+                Poll::Ready(Turn::Come) => {}
+                Poll::Ready(Turn::Over) => return Poll::Ready(Ended::Over),
+                Poll::Pending => return overdue(&mut deadline, cx).map(|()| Ended::Busy),
             }
             queued = None;
             guard.start();

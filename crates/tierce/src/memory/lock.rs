@@ -10,11 +10,15 @@
 //!
 //! **Why it excludes.** The reader's "I am in" and the writer's "no more bias" are each written before the other's is
 //! looked at, all in the one order of `SeqCst`: either the reader sees that the bias is over, or the writer sees the
-//! reader. The bias begins under the gate's reading side only, so while no writer is in.
+//! reader. When the writer sees the stripe changed, by the end of that stay or by a later one, what was read came before:
+//! these stores are `Release`. The bias begins under the gate's reading side only, so while no writer is in.
 //!
 //! **Cost.** A biased read: one exchange in a line that no other thread writes. A write that ends a bias: a look at
-//! every stripe. **Limits.** A writer waits for biased readers by spinning and yielding; they hold no longer than a
-//! probe and the clone of a value. (`bench memory --only hit_u64_zipf,hot_key_2t,zipf_2t`)
+//! every stripe in use. (`bench memory --only hit_u64_zipf,hot_key_2t,zipf_2t`)
+//!
+//! **Limits.** A writer waits for biased readers by spinning and yielding, so a value whose clone takes long costs him
+//! processor time; they hold no longer than a probe and that clone. A process that forks while another thread reads
+//! leaves its child a stripe that names the lock for ever, as any lock does that is held at a fork.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -79,7 +83,7 @@ impl<T> Lock<T> {
     }
 
     /// Goes in beside other readers, if the lock is biased and this thread has a stripe. All who use one lock bring the
-    /// same stripes.
+    /// same stripes: the `unsafe` of this file relies on it.
     #[inline]
     pub(super) fn read_biased<'a>(&'a self, stripes: &'a Stripes) -> Option<Biased<'a, T>> {
         if !self.biased.load(Relaxed) {

@@ -52,8 +52,8 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // Before the number is given back, so that nothing this thread still does is done under it. Where the note is gone
-        // already, so is the number.
+        // Before the number is given back, so that nothing this thread still does is done under it. Where the note is
+        // gone already, so is the number.
         let _ = MINE.try_with(|mine| mine.set(NONE));
         free().back.push(self.0);
     }

@@ -1,9 +1,9 @@
 //! One shard: a table of slot numbers, the slots, and the order in which they go.
 //!
-//! Everything here runs under the shard's lock and calls foreign code in two places only: `KeyRef::is`, before
-//! anything is changed, and the closures of `look`, `update` and `remove_where`, after which only counters change. A
-//! panic in either therefore leaves the shard whole. Removed entries are handed to the caller in a [`Fallout`], to be
-//! told and dropped once the lock is free.
+//! Everything here runs under the shard's lock and calls foreign code in two places only: `KeyRef::is`, before anything is
+//! changed, and the closures of `hit`, `look`, `visit`, `update` and `remove_where`, after which only counters change. A
+//! panic in either therefore leaves the shard whole. Removed entries are handed to the caller in a [`Fallout`], to be told
+//! and dropped once the lock is free.
 
 use std::hash::Hash;
 

@@ -29,7 +29,7 @@ pub(crate) type Hasher = foldhash::quality::RandomState;
 pub(super) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 pub(super) type Listener<K, V> = Box<dyn Fn(&K, &V, Cause) + Send + Sync>;
 
-/// Hits of one thread between two sweeps, for shards that are read and hardly written; a power of two.
+/// Hits of one thread between two of its sweeps, for shards that are read and hardly written; a power of two.
 const READS_A_SWEEP: u64 = 64;
 
 /// Shards, and beside each entry what its owner keeps there. In this order, so that a hit reads the first lines only.
@@ -62,7 +62,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             return self.hit_through_gate(hash, key, take);
         };
         let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
-        self.count_hit(part, reader);
+        self.count_hit(reader);
         Some(taken)
     }
 
@@ -76,12 +76,12 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             let mut alone = self.alone(part);
             let (slot, taken) = alone.hit(hash as u32, key, &self.clock, take)?;
             alone.moved(slot);
-            alone.count_hit();
+            self.count_hit(alone);
             return Some(taken);
         }
         let reader = self.reader(part);
         let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
-        self.count_hit(part, reader);
+        self.count_hit(reader);
         Some(taken)
     }
 
@@ -97,7 +97,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
             return self.read_through_gate(hash, key, &mut judge);
         };
         let looked = reader.look(hash as u32, key, &self.clock, &mut judge);
-        let counted = self.count(part, reader, looked);
+        let counted = self.count(reader, looked);
         counted.unwrap_or_else(|_| self.read_alone(hash, key, &mut judge))
     }
 
@@ -117,7 +117,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let part = self.part(hash);
         let reader = self.reader(part);
         let looked = reader.look(hash as u32, key, &self.clock, judge);
-        self.count(part, reader, looked).unwrap_or_else(|_| self.read_alone(hash, key, judge))
+        self.count(reader, looked).unwrap_or_else(|_| self.read_alone(hash, key, judge))
     }
 
     /// The same by somebody who is alone, and takes out what is to go.
@@ -131,7 +131,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         let (seen, gone) = match alone.look(hash as u32, key, &self.clock, judge) {
             Looked::Seen(slot, Verdict::Hit(seen)) => {
                 alone.moved(slot);
-                alone.count_hit();
+                self.count_hit(alone);
                 return Some(seen);
             }
             Looked::Seen(_, Verdict::Miss(seen)) => (Some(seen), None),
@@ -148,10 +148,10 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
 
     /// Counts what a reader saw, and lets him go; an entry that is not to be served is for somebody who is alone.
     #[inline]
-    fn count<R>(&self, part: &Part<K, V, B>, reader: impl Counting, looked: Looked<R>) -> Result<Option<R>, Cause> {
+    fn count<R>(&self, reader: impl Counting, looked: Looked<R>) -> Result<Option<R>, Cause> {
         match looked {
             Looked::Seen(_, Verdict::Hit(seen)) => {
-                self.count_hit(part, reader);
+                self.count_hit(reader);
                 Ok(Some(seen))
             }
             Looked::Seen(_, Verdict::Miss(seen)) => {
@@ -168,17 +168,19 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
 
     /// Counts a hit, lets the reader go, and sweeps a little if it is this one's turn.
     #[inline]
-    fn count_hit(&self, part: &Part<K, V, B>, reader: impl Counting) {
+    fn count_hit(&self, reader: impl Counting) {
         let hits = reader.count_hit();
         drop(reader);
         if hits & (READS_A_SWEEP - 1) == 0 {
-            self.sweep_some(part);
+            self.sweep_some(hits / READS_A_SWEEP);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn sweep_some(&self, part: &Part<K, V, B>) {
+    fn sweep_some(&self, turn: u64) {
+        // One shard after the other, whatever is read.
+        let part = &self.shards[turn as usize & self.mask];
         if !self.reader(part).is_expiring() {
             return;
         }
@@ -209,9 +211,13 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     {
         let hash = self.hash(key);
         let mut out = Fallout::new();
-        let changed = self.alone(self.part(hash)).update((hash as u32, key), &self.clock, &mut out, change);
+        // Kept outside, so that what is not called is not dropped under the lock.
+        let mut change = Some(change);
+        let changed = self.alone(self.part(hash)).update((hash as u32, key), &self.clock, &mut out, |key, entry| {
+            change.take().map(|change| change(key, entry))
+        });
         self.settle(out);
-        changed
+        changed.flatten()
     }
 
     /// Puts an entry in; the caller settles what fell out once it holds no lock of its own.

@@ -28,7 +28,7 @@ const KNOWN: usize = 1;
 
 /// The stripes of one memory.
 pub(super) struct Stripes {
-    /// How many stripes have an owner who has been here.
+    /// One past the highest number of an owner who has been here.
     used: AtomicUsize,
     /// One for each of the first threads, and the last for all others, who are never `inside` as far as it knows.
     stripes: Box<[Padded<Stripe>]>,
@@ -68,7 +68,8 @@ impl Stripes {
     pub(super) fn enter(&self) -> Stay<'_> {
         match self.mine() {
             Some(stripe) => {
-                stripe.inside.store(KNOWN, Relaxed);
+                // Release: a writer that sees this has seen the end of the stays before it.
+                stripe.inside.store(KNOWN, Release);
                 Stay { stripe, entered: None }
             }
             None => self.enter_unnumbered(),
@@ -91,7 +92,8 @@ impl Stripes {
     #[inline]
     fn mine(&self) -> Option<&Stripe> {
         let number = number::mine();
-        if number >= self.used.load(Relaxed) {
+        // In the one order of `SeqCst`, as in `wait_until_left`: what this thread has learned of, a writer looks at too.
+        if number >= self.used.load(SeqCst) {
             return None;
         }
         let Padded(stripe) = self.stripes.get(number)?;
@@ -194,7 +196,7 @@ impl Drop for Stay<'_> {
     #[inline]
     fn drop(&mut self) {
         if self.entered.is_none() {
-            self.stripe.inside.store(OUTSIDE, Relaxed);
+            self.stripe.inside.store(OUTSIDE, Release);
         }
     }
 }

@@ -325,3 +325,20 @@ fn a_hit_after_many_uncounted_looks_still_moves_its_entry_in_an_lru() {
     memory.insert(3, 3);
     assert_eq!((memory.peek(&1), memory.peek(&2)), (Some(1), None));
 }
+
+#[test]
+fn readers_alone_sweep_what_has_expired_whatever_the_rhythm_of_their_keys() {
+    for policy in POLICIES {
+        let clock = ManualClock::new();
+        let memory: Memory<u64, u64> =
+            Memory::builder().capacity(100_000).shards(16).policy(policy).clock(clock.clock()).build();
+        (0..64).for_each(|key| _ = memory.insert(key, key));
+        (1000..2000).for_each(|key| _ = memory.insert_for(key, key, secs(1)));
+        clock.advance(secs(2));
+        // As many keys in turn as hits between two sweeps: each sweep falls on the same key.
+        for key in (0..64).cycle().take(640_000) {
+            assert_eq!(memory.get(&key), Some(key));
+        }
+        assert_eq!(memory.len(), 64, "expired entries are left with {policy:?}");
+    }
+}

@@ -308,3 +308,21 @@ fn two_memories_may_call_each_other_from_eq_and_clone() {
     assert_eq!(one.get(&Key(1)).map(|value| value.0), Some(1));
     unhook();
 }
+
+#[test]
+fn a_closure_that_is_not_called_is_dropped_without_a_lock() {
+    let memory: Arc<Memory<u8, u8>> = Arc::new(Memory::new(10));
+    /// Calls the memory when it is dropped.
+    struct Calls(Arc<Memory<u8, u8>>);
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            self.0.insert(1, 1);
+        }
+    }
+    let calls = Calls(Arc::clone(&memory));
+    assert!(!memory.update(&0, move |value| {
+        let _held = &calls;
+        *value += 1;
+    }));
+    assert_eq!(memory.get(&1), Some(1));
+}
