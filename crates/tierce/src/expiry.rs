@@ -78,6 +78,11 @@ impl Ages {
         let usual = if negative { self.negative_ttl_ms.min(self.ttl_ms) } else { self.ttl_ms };
         let ttl_ms = ttl.map_or(usual, to_ms);
         let ttl_ms = if ttl_ms >= NEVER { NEVER } else { self.jittered(ttl_ms, random) };
+        self.lasting(now_ms, ttl_ms, negative)
+    }
+
+    /// The times of an entry that is fresh from now on for exactly so long.
+    pub(crate) fn lasting(&self, now_ms: u64, ttl_ms: u64, negative: bool) -> Times {
         let fresh_until_ms = now_ms.saturating_add(ttl_ms).min(NEVER);
         let kept_ms = if negative { 0 } else { self.stale_ms() };
         // Only what is fresh for good never expires: a memory asks no clock for it.

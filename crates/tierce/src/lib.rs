@@ -49,7 +49,7 @@ mod clock;
 mod error;
 #[cfg_attr(not(feature = "cache"), allow(dead_code, unreachable_pub, reason = "`Key` and `Value` are the cache's"))]
 mod key;
-#[cfg(all(feature = "cache", not(tierce_mutants)))]
+#[cfg(not(tierce_mutants))]
 mod mutant;
 #[cfg(tierce_mutants)]
 pub mod mutant;

@@ -13,9 +13,9 @@ use std::cell::Cell;
 
 use crate::sync::thread_local;
 
-/// How many memories deep foreign code may nest: keys whose `Eq` asks another memory are rare, and four of them in a
+/// How many memories deep foreign code may nest: keys whose `Eq` asks another memory are rare, and sixteen of them in a
 /// row more likely a loop.
-const DEPTH: usize = 4;
+const DEPTH: usize = 16;
 
 thread_local! {
     /// The memory that this thread entered last; 0 outside of any.

@@ -7,17 +7,22 @@
 
 #[cfg(not(tierce_shuttle))]
 pub(crate) use std::{
-    sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
     thread::yield_now,
     thread_local,
 };
 
 #[cfg(tierce_shuttle)]
 pub(crate) use shuttle::{
-    sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
     thread::yield_now,
     thread_local,
 };
+
+#[cfg(all(feature = "cache", tierce_shuttle))]
+pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(all(feature = "cache", not(tierce_shuttle)))]
+pub(crate) use std::sync::{Mutex, MutexGuard};
 
 use std::sync::PoisonError;
 
@@ -37,6 +42,7 @@ pub(crate) fn spin_while(mut condition: impl FnMut() -> bool) {
 }
 
 /// Locks, whether or not an earlier holder panicked.
+#[cfg(feature = "cache")]
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

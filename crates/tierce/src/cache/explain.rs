@@ -27,7 +27,8 @@ pub struct Explanation {
 pub struct Remembered {
     /// Whether it is a known absence.
     pub negative: bool,
-    /// Since it was filled or touched; `None` for entries that never expire.
+    /// Since it was filled or touched; `None` where that is not remembered: for entries that never expire, or were to be
+    /// fresh for more than 49 days, or that were marked stale, or whose load has failed since.
     pub age: Option<Duration>,
     /// Until it stops being fresh; zero when it has; `None` for entries that never expire.
     pub fresh_for: Option<Duration>,
@@ -80,10 +81,11 @@ impl fmt::Display for Explanation {
 impl fmt::Display for Remembered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.negative { "a known absence" } else { "a value" })?;
-        match (self.age, self.fresh_for, self.kept_for) {
-            (Some(age), Some(fresh), Some(kept)) => {
-                write!(f, ", {age:?} old, fresh for {fresh:?}, kept for {kept:?}")?;
-            }
+        if let Some(age) = self.age {
+            write!(f, ", {age:?} old")?;
+        }
+        match (self.fresh_for, self.kept_for) {
+            (Some(fresh), Some(kept)) => write!(f, ", fresh for {fresh:?}, kept for {kept:?}")?,
             _ => f.write_str(", never expires")?,
         }
         write!(f, ", loaded in {:?}", self.cost)?;

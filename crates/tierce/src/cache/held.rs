@@ -19,6 +19,9 @@ use crate::tag::{Cell, Tags};
 /// Set in `checked` after a failed load: such an entry is never plainly fresh. Epochs stay far below.
 const OVERDUE: u64 = 1 << 63;
 
+/// A ttl too long to be remembered.
+const FORGOTTEN: u32 = u32::MAX;
+
 pub(crate) struct Held<V> {
     /// `None` is a known absence.
     pub(crate) value: Option<V>,
@@ -31,7 +34,7 @@ pub(crate) struct Held<V> {
 pub(crate) struct Rest {
     /// From the end of freshness to the end of the entry, in milliseconds; below zero where idleness ends it first.
     kept_ms: i64,
-    /// The ttl in milliseconds, 49 days at most; of an overdue entry how long before its next load its freshness had
+    /// The ttl in milliseconds, or `FORGOTTEN` above 49 days; of an overdue entry how long before its next load its freshness had
     /// ended.
     ttl_ms: u32,
     /// What the load took, in microseconds; 71 minutes at most.
@@ -105,7 +108,8 @@ impl<V> Held<V> {
             let ended_ms = fresh_until_ms.saturating_sub(noted_ms);
             return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
         }
-        Times { fresh_until_ms, expiry_ms, ttl_ms: noted_ms, ended_ms: fresh_until_ms, overdue: false }
+        let ttl_ms = if rest.ttl_ms == FORGOTTEN { 0 } else { noted_ms };
+        Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false }
     }
 
     /// Notes an entry's times; gives the expiry for its slot.
@@ -113,7 +117,7 @@ impl<V> Held<V> {
         let Times { fresh_until_ms, expiry_ms, .. } = times;
         rest.kept_ms = expiry_ms.cast_signed().saturating_sub(fresh_until_ms.cast_signed());
         let noted_ms = if times.overdue { fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
-        rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(u32::MAX);
+        rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(FORGOTTEN);
         let overdue = if times.overdue { OVERDUE } else { 0 };
         self.checked.store(self.good_at() | overdue, Relaxed);
         fresh_until_ms.min(expiry_ms)

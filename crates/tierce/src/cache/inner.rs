@@ -265,7 +265,9 @@ impl<K: Key, V: Value> Inner<K, V> {
             let kept_ms = if entry.value.value.is_none() { 0 } else { self.ages.stale_ms() };
             let expiry_ms = times.expiry_ms.min(now_ms.saturating_add(kept_ms)).min(NEVER - 1);
             let fresh_until_ms = times.ended_ms.min(now_ms);
-            entry.set_times(Times { fresh_until_ms, expiry_ms, ended_ms: fresh_until_ms, overdue: false, ..times });
+            // How long it was to be fresh no longer says when it was filled.
+            let ttl_ms = 0;
+            entry.set_times(Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false });
         };
         self.change(key, Mutant::MarkStaleNotDetaching, |_| {
             self.memory.amend(key, mark);
@@ -283,7 +285,13 @@ impl<K: Key, V: Value> Inner<K, V> {
             let is_fresh = now_ms < old.fresh_until_ms && !old.overdue;
             let stands = is_fresh && !entry.value.fallen(entry.beside, &self.hub.tags, &self.purged_at);
             if stands && (old.expiry_ms < NEVER || ttl.is_some()) {
-                entry.set_times(self.ages.times(now_ms, ttl, entry.value.value.is_none(), &self.hub.random));
+                let negative = entry.value.value.is_none();
+                // An entry keeps the ttl it was given, where that is remembered.
+                let times = match ttl {
+                    None if old.ttl_ms > 0 => self.ages.lasting(now_ms, old.ttl_ms, negative),
+                    ttl => self.ages.times(now_ms, ttl, negative, &self.hub.random),
+                };
+                entry.set_times(times);
             }
             stands
         });

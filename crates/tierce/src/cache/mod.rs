@@ -18,6 +18,7 @@ mod run;
 mod wait;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 pub use answer::{Freshness, Lookup};
@@ -240,6 +241,10 @@ impl<K: Key, V: Value> Cache<K, V> {
         &self.inner.name
     }
 }
+
+// As `Memory`: a panic of foreign code leaves it whole.
+impl<K: Key, V: Value> UnwindSafe for Cache<K, V> {}
+impl<K: Key, V: Value> RefUnwindSafe for Cache<K, V> {}
 
 impl<K: Key, V: Value> Clone for Cache<K, V> {
     fn clone(&self) -> Self {

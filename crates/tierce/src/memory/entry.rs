@@ -27,6 +27,8 @@ pub(crate) struct Amend<'a, V, B> {
     pub(crate) beside: &'a mut B,
     pub(crate) weight: u32,
     pub(crate) expiry_ms: u64,
+    /// Whether this is a sign that the entry is wanted.
+    pub(crate) used: bool,
 }
 
 /// What a reader decides about an entry.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::entry::{Fresh, Verdict};
@@ -72,7 +73,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     }
 
     /// Puts a value in for a time of its own; gives the live value it replaced. A `ttl` below a millisecond counts as
-    /// one.
+    /// one; with none at all the entry has expired at once.
     pub fn insert_for(&self, key: K, value: V, ttl: Duration) -> Option<V> {
         self.insert_until(key, value, Some(ttl))
     }
@@ -98,7 +99,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     }
 
     /// Changes a value in place, under the shard's lock; whether it was here. Its weight is taken anew, its expiry
-    /// stays.
+    /// stays. It counts as a use, though not as a hit.
     pub fn update<Q>(&self, key: &Q, change: impl FnOnce(&mut V)) -> bool
     where
         Q: KeyRef<K> + ?Sized,
@@ -106,6 +107,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         let changed = self.inner.amend(key, |key, entry| {
             change(entry.value);
             entry.weight = self.inner.weigh(key, entry.value);
+            entry.used = true;
         });
         changed.is_some()
     }
@@ -187,6 +189,10 @@ impl<K: Hash + Eq, V> Memory<K, V> {
         Fresh { key, value, beside: (), weight, expiry_ms }
     }
 }
+
+// A panic of foreign code leaves it whole; what is boxed in it, weighers and listeners, is called through `&` alone.
+impl<K, V> UnwindSafe for Memory<K, V> {}
+impl<K, V> RefUnwindSafe for Memory<K, V> {}
 
 impl<K: Hash + Eq, V> fmt::Debug for Memory<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -164,7 +164,7 @@ impl<K, V, B: Beside> Shard<K, V, B> {
         Looked::Seen(slot, verdict)
     }
 
-    /// Tells an order that hits change of one.
+    /// Tells the order of a use by somebody who is alone.
     #[inline]
     pub(super) fn moved(&mut self, slot: u32) {
         if let Some(entry) = self.slots[slot as usize].as_ref() {
@@ -190,9 +190,12 @@ impl<K, V, B: Beside> Shard<K, V, B> {
         }
         let Slot { life, key, value } = self.slots[slot as usize].as_mut()?;
         let beside = &mut self.beside[slot as usize];
-        let mut amend = Amend { value, beside, weight, expiry_ms: life.expiry_ms() };
+        let mut amend = Amend { value, beside, weight, expiry_ms: life.expiry_ms(), used: false };
         let changed = change(key, &mut amend);
-        let Amend { weight, expiry_ms, .. } = amend;
+        let Amend { weight, expiry_ms, used, .. } = amend;
+        if used {
+            self.moved(slot);
+        }
         self.set_expiry(slot, expiry_ms);
         self.reweigh(slot, weight, out);
         Some(changed)

@@ -167,3 +167,26 @@ async fn a_load_that_runs_is_told_and_nothing_is_changed_by_asking() {
     caller.await.unwrap().unwrap();
     assert!(!cache.explain(&1).await.loading);
 }
+
+#[tokio::test]
+async fn an_age_that_is_not_remembered_is_not_made_up() {
+    let clock = ManualClock::new();
+    let hub = hub_at(&clock);
+    let cache: Cache<u64, u64> = hub.local_cache("c").ttl(secs(10)).jitter(0.0).stale_if_error(secs(100)).build();
+    cache.set(1, 1).await.unwrap();
+    clock.advance(secs(1));
+    cache.mark_stale(&1).await.unwrap();
+    let marked = cache.explain(&1).await;
+    assert_eq!(marked.memory.as_ref().map(|entry| entry.age), Some(None));
+    assert!(marked.to_string().starts_with("memory: a value, fresh for 0ns, kept for 100s"), "{marked}");
+
+    cache.set(1, 1).await.unwrap();
+    clock.advance(secs(11));
+    assert!(cache.get_or_load(&1, || async { Err::<u64, _>(Broken) }).await.is_ok(), "a stale one stands in");
+    let failed = cache.explain(&1).await;
+    assert!(failed.to_string().starts_with("memory: a value, fresh for 0ns, kept for 99s"), "{failed}");
+
+    cache.entry(&2).ttl(secs(365 * 86_400)).set(2).await.unwrap();
+    clock.advance(secs(60 * 86_400));
+    assert_eq!(cache.explain(&2).await.memory.map(|entry| entry.age), Some(None));
+}

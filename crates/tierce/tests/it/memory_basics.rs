@@ -342,3 +342,20 @@ fn readers_alone_sweep_what_has_expired_whatever_the_rhythm_of_their_keys() {
         assert_eq!(memory.len(), 64, "expired entries are left with {policy:?}");
     }
 }
+
+#[test]
+fn an_update_is_a_use_in_an_lru() {
+    let memory: Memory<u8, u8> = Memory::builder().capacity(2).policy(Policy::Lru).build();
+    memory.insert(1, 1);
+    memory.insert(2, 2);
+    assert!(memory.update(&1, |value| *value += 1));
+    memory.insert(3, 3);
+    assert_eq!((memory.peek(&1), memory.peek(&2)), (Some(2), None));
+    assert_eq!(memory.stats().hits, 0);
+}
+
+#[test]
+fn a_memory_may_be_used_where_a_panic_is_caught() {
+    let memory: Memory<u8, u8> = Memory::builder().listener(|_, _, _| ()).build();
+    assert_eq!(std::panic::catch_unwind(|| memory.get(&1)).ok(), Some(None));
+}

@@ -280,3 +280,23 @@ async fn an_unchanged_value_whose_tag_was_invalidated_during_the_load_is_not_kep
     assert_eq!(caller.await.unwrap().unwrap().into_value(), Some(1));
     assert_eq!(cache.get(&1).await, None);
 }
+
+#[tokio::test]
+async fn a_touch_gives_an_entry_the_ttl_it_was_given_and_no_longer_one() {
+    let clock = ManualClock::new();
+    let hub = hub_at(&clock);
+    let cache: Cache<u64, u64> = hub.local_cache("c").ttl(secs(300)).jitter(0.1).build();
+    let load = |_| async { Ok::<_, Broken>(Loaded::new(1).ttl(secs(5))) };
+    cache.entry(&1).load_with(load).await.unwrap();
+    cache.entry(&2).ttl(secs(5)).set(2).await.unwrap();
+    for key in [1, 2] {
+        // Again and again: jitter takes nothing off a time that it has been taken off already.
+        for _ in 0..10 {
+            clock.advance(secs(4));
+            assert!(cache.touch(&key).await.unwrap(), "of {key}");
+        }
+        clock.advance(secs(5));
+        assert_eq!(cache.peek(&key), None);
+        cache.entry(&2).ttl(secs(5)).set(2).await.unwrap();
+    }
+}
