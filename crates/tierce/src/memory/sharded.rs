@@ -51,7 +51,7 @@ pub(super) type Part<K, V, B> = Padded<Lock<Shard<K, V, B>>>;
 impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     /// A counted hit on an entry whose life has not ended, if the closure gives something for it; else nothing is
     /// counted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hit<Q, R>(&self, key: &Q, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,

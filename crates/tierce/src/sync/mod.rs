@@ -5,6 +5,12 @@
 //! A panic while a lock is held leaves nothing half-done (each file that locks says why), so poison is ignored:
 //! one user's panicking `Eq` must not take the cache from everybody else.
 
+#[cfg(feature = "cache")]
+mod mutex;
+
+#[cfg(feature = "cache")]
+pub(crate) use mutex::{Mutex, MutexGuard, lock};
+
 #[cfg(not(tierce_shuttle))]
 pub(crate) use std::{
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, atomic},
@@ -18,11 +24,6 @@ pub(crate) use shuttle::{
     thread::yield_now,
     thread_local,
 };
-
-#[cfg(all(feature = "cache", tierce_shuttle))]
-pub(crate) use shuttle::sync::{Mutex, MutexGuard};
-#[cfg(all(feature = "cache", not(tierce_shuttle)))]
-pub(crate) use std::sync::{Mutex, MutexGuard};
 
 use std::sync::PoisonError;
 
@@ -39,13 +40,6 @@ pub(crate) fn spin_while(mut condition: impl FnMut() -> bool) {
             yield_now();
         }
     }
-}
-
-/// Locks, whether or not an earlier holder panicked.
-#[cfg(feature = "cache")]
-#[inline]
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Locks for reading, beside other readers.
