@@ -4,7 +4,8 @@
 //! every hit, and even alone pay an atomic increment for each. Threads are numbered instead, and the first few own a
 //! stripe of each memory that nobody else writes: counting is a load and a store there, and being in a shard is one
 //! exchange (`lock.rs`). The other threads share one stripe and pay what everybody would have (`bench memory --only
-//! hit_u64_zipf,hot_key_2t`).
+//! hit_u64_zipf,hot_key_2t`). A thread keeps its number until it ends, idle or not: where more threads than stripes have
+//! been and stay, the later ones are those others.
 
 use super::number;
 use super::padded::Padded;
