@@ -93,11 +93,12 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let epoch = self.hub.tags.epoch();
-        let (mut reason, mut slides) = (None, false);
+        let (mut reason, mut served, mut slides) = (None, false, false);
         let sight = self.memory.read(key, |found| {
             let now_ms = found.now_ms;
             let (verdict, times) = self.judge(&found, epoch, &mut reason, &serves);
-            slides = matches!(verdict, Verdict::Hit(_)) && times.is_some_and(|times| self.is_to_slide(now_ms, times));
+            served = matches!(verdict, Verdict::Hit(_));
+            slides = served && times.is_some_and(|times| self.is_to_slide(now_ms, times));
             verdict
         });
         if slides {
@@ -107,10 +108,10 @@ impl<K: Key, V: Value> Inner<K, V> {
             self.gone.note(self.memory.hash(key), reason);
         }
         let sight = sight?;
-        if matches!(sight.age, Age::Revalidate | Age::Throttled) && serves(&sight) {
+        if served && matches!(sight.age, Age::Revalidate | Age::Throttled) {
             Counters::bump(&self.counters.stale_served);
         }
-        if sight.value.is_none() && sight.age != Age::OnError && serves(&sight) {
+        if served && sight.value.is_none() {
             Counters::bump(&self.counters.negative_hits);
         }
         Some(sight)
