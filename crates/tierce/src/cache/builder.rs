@@ -273,7 +273,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
-            let weigh = move |key: &K, held: &Held<V>| held.value.as_ref().map_or(1, |value| weigh(key, value));
+            let weigh = move |key: &K, held: &Held<V>| held.value().map_or(1, |value| weigh(key, value));
             builder = builder.max_weight(weight, weigh);
         } else if unbounded {
             builder = builder.unbounded();
@@ -286,7 +286,7 @@ impl<K: Key, V: Value> Builder<K, V> {
                 noted.note(hasher.hash_one(key), reason);
             }
             if let Some(tell) = &tell {
-                tell(key, held.value.as_ref(), cause);
+                tell(key, held.value(), cause);
             }
         });
         let memory = memory.build_with();

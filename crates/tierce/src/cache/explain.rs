@@ -53,7 +53,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
             let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
             Remembered {
-                negative: held.value.is_none(),
+                negative: held.is_absence(),
                 age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
                 fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
                 kept_for: span(now_ms, times.expiry_ms),

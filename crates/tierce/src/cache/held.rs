@@ -1,8 +1,12 @@
 //! What memory holds of an entry beside its key, in two parts: what a hit reads, and what the rest needs.
 //!
-//! At 100,000 entries a hit's time is mostly the wait for its slot's cache line, so the slot holds the value and one
-//! number, and everything else stands beside it in an array of its own: for a `u64` with two tags 56 bytes more than the
-//! bare value (`bench memory --only footprint_cache_entry_1m`).
+//! At 100,000 entries a hit's time is mostly the wait for its slot's cache line, so the slot holds the value and a stamp
+//! of eight bytes, and everything else stands beside it in an array of its own: for a `u64` with two tags 48 bytes more
+//! than the bare value (`bench memory --only footprint_cache_entry_1m`).
+//!
+//! The stamp is the epoch at which the entry was last known to be good, at first the one its load began at. Readers beside
+//! each other may renew its lower half, within an era of 2^32 epochs; the era is changed by those only who are alone. An
+//! entry of an earlier era is compared at each lookup until it is filled anew.
 //!
 //! The expiry in the slot is the moment from which something has to be decided: when the entry stops being fresh, or
 //! when it goes, whichever comes first. [`Rest`] says how far the other is.
@@ -13,21 +17,21 @@ use crate::clock::NEVER;
 use crate::expiry::Times;
 use crate::memory::{Amend, Beside};
 use crate::mutant::{self, Mutant};
-use crate::sync::atomic::{AtomicU64, Ordering, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
 use crate::tag::{Cell, Tags};
 
-/// Set in `checked` after a failed load: such an entry is never plainly fresh. Epochs stay far below.
-const OVERDUE: u64 = 1 << 63;
+/// Set in an era after a failed load: such an entry is never plainly fresh. Eras stay below: a million invalidations a
+/// second take four years to get there.
+const OVERDUE: u16 = 1 << 15;
 
 /// A ttl too long to be remembered.
 const FORGOTTEN: u32 = u32::MAX;
 
-pub(crate) struct Held<V> {
-    /// `None` is a known absence.
-    pub(crate) value: Option<V>,
-    /// The epoch at which the entry was last known to be good, at first the one its load began at; and `OVERDUE`.
-    /// Readers beside each other may stamp it: the bit is changed by those only who are alone.
-    checked: AtomicU64,
+/// A value or a known absence, with the stamp: in each variant, so that the mark between the two stands in the stamp's
+/// last two bytes.
+pub(crate) enum Held<V> {
+    Value { era: u16, low: AtomicU32, value: V },
+    Absent { era: u16, low: AtomicU32 },
 }
 
 #[derive(Default)]
@@ -57,32 +61,55 @@ impl<V> Held<V> {
         times: Times,
         cost_us: u32,
     ) -> (Self, Rest, u64) {
-        let mut held = Held { value, checked: AtomicU64::new(began) };
+        let (era, low) = (era_of(began), AtomicU32::new(low_of(began)));
+        let mut held = match value {
+            Some(value) => Held::Value { era, low, value },
+            None => Held::Absent { era, low },
+        };
         let mut rest = Rest { kept_ms: 0, ttl_ms: 0, cost_us, tags: TagList::new(tags) };
         let expiry_ms = held.set_times(&mut rest, times);
         (held, rest, expiry_ms)
     }
 
+    /// `None` is a known absence.
+    #[inline]
+    pub(crate) fn value(&self) -> Option<&V> {
+        match self {
+            Held::Value { value, .. } => Some(value),
+            Held::Absent { .. } => None,
+        }
+    }
+
+    pub(crate) fn is_absence(&self) -> bool {
+        self.value().is_none()
+    }
+
     /// The value of an entry whose slot has not expired, if nothing at all speaks against serving it: the usual case, in
-    /// one comparison.
+    /// one comparison of eight bytes.
     #[inline]
     pub(crate) fn plainly_fresh(&self, epoch: u64) -> Option<&V> {
-        let plain = self.checked.load(Relaxed) == epoch;
-        self.value.as_ref().filter(|_| plain)
+        match self {
+            Held::Value { era, low, value } if *era == era_of(epoch) && low.load(Relaxed) == low_of(epoch) => {
+                Some(value)
+            }
+            _ => None,
+        }
     }
 
     /// Whether no tag was invalidated and nothing purged since the entry was good. `purged_at` is its cache's.
     pub(crate) fn stands(&self, rest: &Rest, epoch: u64, tags: &Tags, purged_at: &AtomicU64) -> bool {
-        let checked = self.checked.load(Relaxed);
         // Later than this reader's epoch, when an entry came in between: good as well, and not to be stamped back.
-        if checked & !OVERDUE >= epoch {
+        if self.good_at() >= epoch {
             return true;
         }
         if !mutant::on(Mutant::RestampedUncompared) && self.fallen(rest, tags, purged_at) {
             return false;
         }
-        // Of two readers at once the older epoch may remain: that costs a comparison more.
-        self.checked.store(epoch | checked & OVERDUE, Relaxed);
+        let (era, low) = self.stamp();
+        if era & !OVERDUE == era_of(epoch) {
+            // Of two readers at once the older epoch may remain: that costs a comparison more.
+            low.store(low_of(epoch), Relaxed);
+        }
         true
     }
 
@@ -104,7 +131,7 @@ impl<V> Held<V> {
             kept_ms => (expiry_ms.saturating_add(kept_ms.unsigned_abs()), expiry_ms),
         };
         let noted_ms = u64::from(rest.ttl_ms);
-        if self.checked.load(Relaxed) & OVERDUE != 0 {
+        if self.stamp().0 & OVERDUE != 0 {
             let ended_ms = fresh_until_ms.saturating_sub(noted_ms);
             return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
         }
@@ -119,13 +146,31 @@ impl<V> Held<V> {
         let noted_ms = if times.overdue { fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
         rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(FORGOTTEN);
         let overdue = if times.overdue { OVERDUE } else { 0 };
-        self.checked.store(self.good_at() | overdue, Relaxed);
+        match self {
+            Held::Value { era, .. } | Held::Absent { era, .. } => *era = *era & !OVERDUE | overdue,
+        }
         fresh_until_ms.min(expiry_ms)
     }
 
     fn good_at(&self) -> u64 {
-        self.checked.load(Relaxed) & !OVERDUE
+        let (era, low) = self.stamp();
+        u64::from(era & !OVERDUE) << 32 | u64::from(low.load(Relaxed))
     }
+
+    fn stamp(&self) -> (u16, &AtomicU32) {
+        match self {
+            Held::Value { era, low, .. } | Held::Absent { era, low } => (*era, low),
+        }
+    }
+}
+
+fn era_of(epoch: u64) -> u16 {
+    debug_assert!(epoch >> 47 == 0, "epochs have 47 bits");
+    (epoch >> 32) as u16
+}
+
+fn low_of(epoch: u64) -> u32 {
+    epoch as u32
 }
 
 impl<V> Amend<'_, Held<V>, Rest> {
@@ -183,7 +228,7 @@ mod tests {
     #[test]
     fn an_entry_costs_what_its_page_says() {
         let more_than_the_value = size_of::<Held<u64>>() - size_of::<u64>() + size_of::<Rest>();
-        assert_eq!(more_than_the_value, 56);
+        assert_eq!(more_than_the_value, 48);
     }
 
     #[test]
@@ -198,6 +243,20 @@ mod tests {
         let slot = held.set_times(&mut rest, overdue);
         assert_eq!(held.times(&rest, slot), overdue);
         assert_eq!(held.plainly_fresh(7), None);
+    }
+
+    #[test]
+    fn an_entry_of_an_earlier_era_is_compared_each_time_and_never_taken_for_a_later_ones() {
+        let (tags, purged_at) = (Tags::new(), AtomicU64::new(0));
+        let (held, rest, _) = Held::new(Some(1), &[], 7, times(1, 1), 0);
+        assert_eq!(held.plainly_fresh(7), Some(&1));
+        for epoch in [(1 << 32) + 7, (1 << 32) + 8] {
+            assert_eq!(held.plainly_fresh(epoch), None);
+            assert!(held.stands(&rest, epoch, &tags, &purged_at));
+            assert_eq!((held.good_at(), held.plainly_fresh(epoch)), (7, None));
+        }
+        purged_at.store((1 << 32) + 9, Ordering::Release);
+        assert!(!held.stands(&rest, (1 << 32) + 9, &tags, &purged_at));
     }
 
     fn times(fresh_until_ms: u64, expiry_ms: u64) -> Times {

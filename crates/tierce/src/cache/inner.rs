@@ -148,7 +148,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         *reason = None;
         let times = held.times(rest, found.expiry_ms);
         let age = self.ages.judge(found.now_ms, times, rest.cost_us(), &self.hub.random);
-        let sight = Sight { value: held.value.clone(), age };
+        let sight = Sight { value: held.value().cloned(), age };
         let is_hit = age != Age::OnError && serves(&sight);
         (if is_hit { Verdict::Hit(sight) } else { Verdict::Miss(sight) }, Some(times))
     }
@@ -195,7 +195,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let now_ms = self.hub.clock.now_ms();
         self.look(key, |held, rest, times| {
             let age = self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random);
-            Sight { value: held.value.clone(), age }
+            Sight { value: held.value().cloned(), age }
         })
     }
 
@@ -206,7 +206,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     {
         let now_ms = self.hub.clock.now_ms();
         let fresh = self.look(key, |held, _, times| {
-            let fits = held.value.is_some() || accepts == Accepts::Absence;
+            let fits = !held.is_absence() || accepts == Accepts::Absence;
             fits && now_ms < times.fresh_until_ms
         });
         fresh == Some(true)
@@ -219,7 +219,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     {
         let now_ms = self.hub.clock.now_ms();
         let covers = |times| because == Because::Slow || self.ages.covers_errors(now_ms, times);
-        self.look(key, |held, _, times| covers(times).then(|| held.value.clone())).flatten()
+        self.look(key, |held, _, times| covers(times).then(|| held.value().cloned())).flatten()
     }
 
     /// Whether no load is to be started behind a caller, since one has just failed.
@@ -264,7 +264,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mark = |_: &K, entry: &mut Amend<'_, Held<V>, Rest>| {
             let times = entry.times();
             // An absence is never served stale: it goes.
-            let kept_ms = if entry.value.value.is_none() { 0 } else { self.ages.stale_ms() };
+            let kept_ms = if entry.value.is_absence() { 0 } else { self.ages.stale_ms() };
             let expiry_ms = times.expiry_ms.min(now_ms.saturating_add(kept_ms)).min(NEVER - 1);
             let fresh_until_ms = times.ended_ms.min(now_ms);
             // How long it was to be fresh no longer says when it was filled.
@@ -287,7 +287,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             let is_fresh = now_ms < old.fresh_until_ms && !old.overdue;
             let stands = is_fresh && !entry.value.fallen(entry.beside, &self.hub.tags, &self.purged_at);
             if stands && (old.expiry_ms < NEVER || ttl.is_some()) {
-                let negative = entry.value.value.is_none();
+                let negative = entry.value.is_absence();
                 // An entry keeps the ttl it was given, where that is remembered.
                 let times = match ttl {
                     None if old.ttl_ms > 0 => self.ages.lasting(now_ms, old.ttl_ms, negative),

@@ -248,9 +248,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     {
         let Ok(place) = self.place(flight) else { return self.cache.turn_away(flight) };
         let guard = Guard::take_off(self.cache, flight, place);
-        let stale = self
-            .cache
-            .look(self.key, |held, rest, _| held.value.clone().map(|v| Stale::new(v, rest.tags().cloned().collect())));
+        let stale = self.cache.look(self.key, |held, rest, _| {
+            held.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
+        });
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
         let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {
