@@ -145,6 +145,34 @@ impl<E: std::error::Error + 'static> std::error::Error for LoadError<E> {
     }
 }
 
+/// Why a write through a cache failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError<E> {
+    /// The write to the source said so; whether it was written only the source knows.
+    Source(E),
+    /// The source was written, and the cache could not be told: old values may be served until they expire.
+    Cache(Error),
+}
+
+impl<E: fmt::Display> fmt::Display for WriteError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Source(error) => write!(f, "write failed: {error}"),
+            WriteError::Cache(error) => write!(f, "written, but the cache could not be told: {error}"),
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for WriteError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            WriteError::Source(error) => Some(error),
+            WriteError::Cache(error) => Some(error),
+        }
+    }
+}
+
 /// The text of a panic's payload.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> Arc<str> {
     let text = payload.downcast_ref::<&str>().copied();

@@ -63,10 +63,12 @@ mod sync;
 mod trace;
 
 #[cfg(feature = "cache")]
-pub use cache::{Builder as CacheBuilder, Cache, Entry, Explanation, Freshness, Load, Loaded, Lookup, Reason, Stale};
+pub use cache::{
+    Builder as CacheBuilder, Cache, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup, Reason, Stale,
+};
 pub use clock::{Clock, ManualClock};
 #[cfg(feature = "cache")]
-pub use error::{Error, Kind, LoadError, Result};
+pub use error::{Error, Kind, LoadError, Result, WriteError};
 #[cfg(feature = "cache")]
 pub use expiry::Early;
 #[cfg(feature = "cache")]

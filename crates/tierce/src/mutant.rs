@@ -51,6 +51,16 @@ pub enum Mutant {
     RetriedAtOnce,
     /// Who gives a load up leaves it its permit and its counting.
     GivenUpInPart,
+    /// A load fills a key that a writer holds.
+    HeldKeyFilled,
+    /// A writer who was not alone sets all the same.
+    WritersNotCompared,
+    /// The end of a hold leaves the flight in the table.
+    HoldNotDetaching,
+    /// What ends a hold is stamped as of its end.
+    HoldStampedLate,
+    /// A hold that is dropped leaves the entry.
+    DroppedHoldKeeps,
     /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
     BiasNotAwaited,
     /// A reader does not look again whether the lock is biased.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Freshness, Lookup};
+use super::hold::{self, Hold};
 use super::inner::{Accepts, Inner, Sight};
 use super::load::{Load, Loaded};
 use super::lookup::{Call, OnFailure, Path, Served};
-use crate::error::{Error, LoadError};
+use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::tag;
@@ -185,6 +186,43 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     pub async fn set_absent(self) -> Result<(), Error> {
         self.cache.set(self.key.to_key(), None, self.call.ttl, None, &self.call.tags);
         Ok(())
+    }
+
+    /// Writes to the source, then keeps what the write gave. See [`Cache::set_through`](crate::Cache::set_through).
+    ///
+    /// # Errors
+    /// [`WriteError::Source`]: the write's own error.
+    pub async fn set_through<W, F, E>(self, write: W) -> Result<V, WriteError<E>>
+    where
+        W: FnOnce() -> F,
+        F: Future<Output = Result<V, E>>,
+    {
+        let write = || async { write().await.map(Loaded::new) };
+        let written = hold::write_through(self.cache, self.key, self.call, write).await?;
+        Ok(written.expect("a write of a value gives one"))
+    }
+
+    /// As [`set_through`](Entry::set_through), for a write that says how to keep what it gave: its tags and ttl, or that
+    /// the key has no value now.
+    ///
+    /// # Errors
+    /// As [`set_through`](Entry::set_through).
+    pub async fn set_through_with<W, F, E>(self, write: W) -> Result<Option<V>, WriteError<E>>
+    where
+        W: FnOnce() -> F,
+        F: Future<Output = Result<Loaded<V>, E>>,
+    {
+        hold::write_through(self.cache, self.key, self.call, write).await
+    }
+
+    /// Says that the caller is about to change the key. See [`Cache::hold`](crate::Cache::hold); tags and ttl are those
+    /// of the value that ends the hold.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn hold(self) -> Result<Hold<K, V>, Error> {
+        Ok(Hold::new(self.cache, self.key, self.call))
     }
 
     /// Gives a fresh entry its time anew; whether there was one. A stale entry stays so.

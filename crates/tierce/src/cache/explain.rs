@@ -17,6 +17,8 @@ pub struct Explanation {
     pub memory: Option<Remembered>,
     /// Whether a load of it runs.
     pub loading: bool,
+    /// Whether a writer holds it ([`Hold`](crate::Hold)): what is loaded meanwhile is not kept.
+    pub held: bool,
     /// Why it was last found missing, as far as that is remembered.
     pub last_gone: Reason,
 }
@@ -62,8 +64,11 @@ impl<K: Key, V: Value> Inner<K, V> {
                 cost: Duration::from_micros(u64::from(rest.cost_us())),
             }
         });
-        let loading = self.slice(key).find(key).is_some();
-        Explanation { memory, loading, last_gone: self.gone.reason(self.memory.hash(key)) }
+        let hash = self.memory.hash(key);
+        let mut slice = self.flights.lock(hash);
+        let (loading, held) = (slice.find(key).is_some(), slice.writers().has(hash, key));
+        drop(slice);
+        Explanation { memory, loading, held, last_gone: self.gone.reason(self.memory.hash(key)) }
     }
 }
 
@@ -74,6 +79,9 @@ impl fmt::Display for Explanation {
             Some(entry) => write!(f, "memory: {entry}")?,
         }
         write!(f, "\nload: {}", if self.loading { "running" } else { "none" })?;
+        if self.held {
+            f.write_str("\nwriter: holds it")?;
+        }
         write!(f, "\nlast miss: {}", self.last_gone.as_str())
     }
 }

@@ -17,7 +17,7 @@ use crate::trace;
 impl<K: Key, V: Value> Inner<K, V> {
     /// Keeps what a load brought, if its flight still stands and none of its tags was invalidated since it began.
     ///
-    /// Under the lock of the flight's slice: look whether it stands, fill, take it out. An invalidation of the key
+    /// Under the lock of the flight's slice: look whether it stands and no writer holds the key, fill, take it out. An invalidation of the key
     /// comes before all three or after all three.
     pub(super) fn land(
         &self,
@@ -41,17 +41,22 @@ impl<K: Key, V: Value> Inner<K, V> {
 
         let mut slice = self.flights.lock(flight.hash);
         let stands = slice.remove(flight) || unfenced(flight.ground);
+        // What a writer is about to change may be read before the change, or without its being committed.
+        let held = slice.writers().disturb(flight.hash, &flight.key) && !mutant::on(Mutant::HeldKeyFilled);
         match fresh.take() {
-            Some(fresh) if stands => self.memory.put(fresh, out),
+            Some(fresh) if stands && !held => self.memory.put(fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
-            None if stands => self.memory.take(&flight.key, out),
+            unkept if stands => {
+                fresh = unkept;
+                self.memory.take(&flight.key, out);
+            }
             unkept => fresh = unkept,
         }
         drop(slice);
 
         if keep == Keep::No {
             self.gone.note(flight.hash, Reason::NotKept);
-        } else if !stands || !stands_by_tags {
+        } else if !stands || !stands_by_tags || held {
             self.gone.note(flight.hash, Reason::Refused);
             Counters::bump(&self.counters.refused);
             trace::refused(&self.name, flight.hash);
@@ -121,7 +126,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 }
 
 /// Each cell once: a value that is found unchanged again and again keeps the tags it had.
-fn distinct<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Box<[Arc<Cell>]> {
+pub(super) fn distinct<'a>(cells: impl Iterator<Item = &'a Arc<Cell>>) -> Box<[Arc<Cell>]> {
     let mut distinct: Vec<Arc<Cell>> = Vec::new();
     for cell in cells {
         if !distinct.iter().any(|known| Arc::ptr_eq(known, cell)) {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::cycle::Node;
+use super::writers::Writers;
 use crate::key::KeyRef;
 use crate::reentry::Entered;
 use crate::runtime::Runtime;
@@ -166,10 +167,16 @@ impl<K, V> Flight<K, V> {
 
 type Flights<K, V> = HashTable<Arc<Flight<K, V>>>;
 
+/// What one lock keeps together: the flights that stand and the keys that writers hold.
+struct Sliced<K, V> {
+    flights: Flights<K, V>,
+    writers: Writers<K>,
+}
+
 /// The flights of one cache.
 pub(crate) struct Table<K, V> {
     /// Those that stand.
-    slices: [Mutex<Flights<K, V>>; SLICES],
+    slices: [Mutex<Sliced<K, V>>; SLICES],
     /// Those whose load has begun and not ended, standing or not, by ticket: in the order of their beginning. Who takes
     /// one out ends it, and nobody else.
     loading: Mutex<BTreeMap<u64, Arc<Flight<K, V>>>>,
@@ -178,7 +185,7 @@ pub(crate) struct Table<K, V> {
 
 /// One locked slice. The fields leave in this order.
 pub(crate) struct Slice<'a, K, V> {
-    flights: MutexGuard<'a, Flights<K, V>>,
+    of: MutexGuard<'a, Sliced<K, V>>,
     hash: u64,
     _entered: Entered,
 }
@@ -186,7 +193,7 @@ pub(crate) struct Slice<'a, K, V> {
 impl<K, V> Table<K, V> {
     pub(crate) fn new() -> Self {
         Table {
-            slices: std::array::from_fn(|_| Mutex::new(HashTable::new())),
+            slices: std::array::from_fn(|_| Mutex::new(Sliced { flights: HashTable::new(), writers: Writers::new() })),
             loading: Mutex::new(BTreeMap::new()),
             tickets: AtomicU64::new(0),
         }
@@ -195,8 +202,8 @@ impl<K, V> Table<K, V> {
     /// Locks the slice of this hash.
     pub(crate) fn lock(&self, hash: u64) -> Slice<'_, K, V> {
         let entered = Entered::new(std::ptr::from_ref(self).addr());
-        let flights = lock(&self.slices[(hash >> 32) as usize % SLICES]);
-        Slice { flights, hash, _entered: entered }
+        let of = lock(&self.slices[(hash >> 32) as usize % SLICES]);
+        Slice { of, hash, _entered: entered }
     }
 
     /// What every flight that begins from now on is above.
@@ -252,17 +259,22 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Slice<'_, K, V> {
+    /// The keys that writers hold.
+    pub(crate) fn writers(&mut self) -> &mut Writers<K> {
+        &mut self.of.writers
+    }
+
     /// The flight that stands for a key.
     pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Arc<Flight<K, V>>>
     where
         Q: KeyRef<K> + ?Sized,
     {
-        self.flights.find(self.hash, |flight| flight.hash == self.hash && key.is(&flight.key))
+        self.of.flights.find(self.hash, |flight| flight.hash == self.hash && key.is(&flight.key))
     }
 
     /// Puts a flight in; nobody may stand for its key.
     pub(crate) fn insert(&mut self, flight: Arc<Flight<K, V>>) {
-        self.flights.insert_unique(self.hash, flight, |flight| flight.hash);
+        self.of.flights.insert_unique(self.hash, flight, |flight| flight.hash);
     }
 
     /// Takes out the flight that stands for a key, for the caller to drop when the lock is free.
@@ -271,7 +283,7 @@ impl<K, V> Slice<'_, K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash;
-        let found = self.flights.find_entry(hash, |flight| flight.hash == hash && key.is(&flight.key)).ok()?;
+        let found = self.of.flights.find_entry(hash, |flight| flight.hash == hash && key.is(&flight.key)).ok()?;
         let flight = found.remove().0;
         self.give_room_back();
         Some(flight)
@@ -280,15 +292,15 @@ impl<K, V> Slice<'_, K, V> {
     /// Takes out this very flight; whether it stood. Its caller holds another reference to it, so nothing is dropped
     /// here.
     pub(crate) fn remove(&mut self, flight: &Arc<Flight<K, V>>) -> bool {
-        let Ok(found) = self.flights.find_entry(self.hash, |other| Arc::ptr_eq(other, flight)) else { return false };
+        let Ok(found) = self.of.flights.find_entry(self.hash, |other| Arc::ptr_eq(other, flight)) else { return false };
         found.remove();
         self.give_room_back();
         true
     }
 
     fn give_room_back(&mut self) {
-        if self.flights.is_empty() && self.flights.capacity() > ROOM_KEPT {
-            self.flights.shrink_to(0, |flight| flight.hash);
+        if self.of.flights.is_empty() && self.of.flights.capacity() > ROOM_KEPT {
+            self.of.flights.shrink_to(0, |flight| flight.hash);
         }
     }
 }

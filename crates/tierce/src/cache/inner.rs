@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::flight::{Slice, Table};
+use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::held::{Held, Rest};
 use super::permits::Permits;
@@ -237,8 +237,10 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let mut out = Fallout::new();
-        let mut slice = self.flights.lock(self.memory.hash(key));
+        let hash = self.memory.hash(key);
+        let mut slice = self.flights.lock(hash);
         let detached = if mutant::on(mutant) { None } else { slice.detach(key) };
+        slice.writers().disturb(hash, key);
         change(&mut out);
         drop(slice);
         drop(detached);
@@ -337,13 +339,6 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     pub(crate) fn purged_since(&self, began: u64) -> bool {
         self.hub.tags.purged_since(began) || self.purged_at.load(Relaxed) > began
-    }
-
-    pub(crate) fn slice<Q>(&self, key: &Q) -> Slice<'_, K, V>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        self.flights.lock(self.memory.hash(key))
     }
 }
 

@@ -10,12 +10,14 @@ mod fill;
 mod flight;
 mod gone;
 mod held;
+mod hold;
 mod inner;
 mod load;
 mod lookup;
 mod permits;
 mod run;
 mod wait;
+mod writers;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -26,9 +28,10 @@ pub use builder::Builder;
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
+pub use hold::Hold;
 pub use load::{Load, Loaded, Stale};
 
-use crate::error::{Error, LoadError};
+use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
@@ -148,13 +151,55 @@ impl<K: Key, V: Value> Cache<K, V> {
 
     /// Puts a value in that the caller knows to be current. A load of the key that runs now is not kept.
     ///
-    /// After a write to the source rather [`invalidate`](Cache::invalidate): two writers who `set` can leave the older
-    /// value.
+    /// After a write to the source rather [`invalidate`](Cache::invalidate), or write by
+    /// [`set_through`](Cache::set_through): two writers who `set` can leave the older value.
     ///
     /// # Errors
     /// None without a store.
     pub async fn set(&self, key: K, value: V) -> Result<(), Error> {
         self.entry(&key).set(value).await
+    }
+
+    /// Writes to the source, then keeps what the write gave: two writers cannot leave the older value, and no reader
+    /// fills in between.
+    ///
+    /// The value is kept if nobody else wrote, changed or loaded the key while the write ran; otherwise the key is
+    /// invalidated, and the next caller loads. The write runs in the caller's own task. If it fails, panics or is
+    /// cancelled nobody knows what became of it, and the key is invalidated as well. For a transaction of several keys see
+    /// [`hold`](Cache::hold); for a value with tags or a ttl of its own
+    /// [`Entry::set_through_with`](crate::Entry::set_through_with).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let products = tierce::Hub::embedded().local_cache::<u64, String>("product").build();
+    /// # async fn update(_: u64, name: &str) -> Result<String, std::io::Error> { Ok(name.to_string()) }
+    /// let lamp = products.set_through(&7, || update(7, "a lamp")).await?;
+    /// assert_eq!(products.get(&7).await, Some(lamp));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`WriteError::Source`]: the write's own error.
+    pub async fn set_through<Q, W, F, E>(&self, key: &Q, write: W) -> Result<V, WriteError<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        W: FnOnce() -> F,
+        F: Future<Output = Result<V, E>>,
+    {
+        self.entry(key).set_through(write).await
+    }
+
+    /// Says that the caller is about to change a key in the source: until the [`Hold`] ends no load of it is kept.
+    ///
+    /// Take it before the change can be seen by others, and end it after the commit.
+    ///
+    /// # Errors
+    /// None without a store.
+    pub async fn hold<Q>(&self, key: &Q) -> Result<Hold<K, V>, Error>
+    where
+        Q: ToKey<K> + ?Sized,
+    {
+        self.entry(key).hold().await
     }
 
     /// Ends a key: no lookup that begins after this has returned gets what was loaded before.

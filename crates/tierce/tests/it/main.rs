@@ -7,6 +7,7 @@
 
 mod fixture;
 mod toy;
+mod writes;
 
 mod memory_basics;
 mod memory_model;

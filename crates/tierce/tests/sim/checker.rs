@@ -5,7 +5,7 @@
 //! was read before *b*: what was read between *b* and the return is allowed, since the write it tells of may already
 //! have been seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) tags: Vec<u32>,
     /// The last write of the row that its reader saw: the number of an invalidation or `set`, as it began.
     version: u64,
+    /// The holds inside which its reader may have seen what was not committed.
+    inside: Vec<u64>,
     stamp: Arc<Stamp>,
 }
 
@@ -63,6 +65,8 @@ pub(crate) struct Asked {
     pub(crate) at: u64,
     at_ms: u64,
     barriers: BTreeMap<Scope, u64>,
+    /// The holds that had been rolled back.
+    rolled_back: BTreeSet<u64>,
     seen: u64,
     stale_barrier: u64,
     /// A load that this lookup waited for failed: it must not call its own loader any more.
@@ -99,6 +103,10 @@ pub(crate) struct Checker<'a> {
     newest_fresh: BTreeMap<u32, u64>,
     asked: BTreeMap<u64, Asked>,
     running: BTreeMap<u64, Running>,
+    /// The holds by number: their keys, and their ends.
+    holds: BTreeMap<u64, (u32, Option<u64>)>,
+    /// The holds that were rolled back.
+    rolled_back: BTreeSet<u64>,
     /// Until when no load of a key may start behind a caller, since one has failed.
     held_back_ms: BTreeMap<u32, u64>,
     /// When a load of a key last ran into its deadline.
@@ -121,6 +129,8 @@ impl<'a> Checker<'a> {
             newest_fresh: BTreeMap::new(),
             asked: BTreeMap::new(),
             running: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            rolled_back: BTreeSet::new(),
             held_back_ms: BTreeMap::new(),
             timed_out_ms: BTreeMap::new(),
             ops: 0,
@@ -173,6 +183,44 @@ impl<'a> Checker<'a> {
         *barrier = (*barrier).max(began);
     }
 
+    /// A writer takes hold of a key. Gives the hold's number.
+    pub(crate) fn holding(&mut self, key: u32) -> u64 {
+        self.ops += 1;
+        if self.is_held(key) {
+            self.met.count(Race::WritersOverlapped);
+        }
+        let hold = self.next();
+        self.holds.insert(hold, (key, None));
+        hold
+    }
+
+    /// A hold has ended: loads from before it may not be joined any more. What was rolled back must not be seen again.
+    pub(crate) fn released(&mut self, hold: u64, rolled_back: bool) {
+        let now = self.next();
+        let (key, end) = self.holds.get_mut(&hold).expect("it was noted when it began");
+        let key = *key;
+        *end = Some(now);
+        if rolled_back {
+            self.rolled_back.insert(hold);
+        }
+        for load in self.running.values_mut().filter(|load| load.key == key) {
+            load.excused = true;
+        }
+        for asked in self.asked.values_mut().filter(|asked| asked.key == key) {
+            asked.excused = true;
+        }
+    }
+
+    pub(crate) fn is_held(&self, key: u32) -> bool {
+        self.holds.values().any(|(held, end)| *held == key && end.is_none())
+    }
+
+    /// Whether a tag was invalidated since this number.
+    pub(crate) fn tag_changed_since(&self, tags: &[u32], at: u64) -> bool {
+        let last = |tag: &u32| self.writes.get(&Scope::Tag(*tag)).and_then(|at| at.last()).copied();
+        tags.iter().filter_map(last).any(|last| last > at)
+    }
+
     /// Tags that nothing names were made to be forgotten.
     pub(crate) fn churned(&mut self) {
         self.ops += 1;
@@ -184,7 +232,16 @@ impl<'a> Checker<'a> {
         let scopes = [Scope::Key(key), Scope::All].into_iter().chain(tags.iter().map(|tag| Scope::Tag(*tag)));
         let version = scopes.filter_map(|scope| self.writes.get(&scope)?.iter().rfind(|at| **at <= read_at)).max();
         let stamp = Stamp { read_at: AtomicU64::new(read_at), confirmed_ms: AtomicU64::new(confirmed_ms) };
-        Row { key, version: version.copied().unwrap_or(0), tags, stamp: Arc::new(stamp) }
+        let inside = |(at, (held, end)): (&u64, &(u32, Option<u64>))| {
+            (*held == key && *at <= read_at && end.is_none_or(|end| read_at <= end)).then_some(*at)
+        };
+        let inside = self.holds.iter().filter_map(inside).collect();
+        Row { key, version: version.copied().unwrap_or(0), tags, inside, stamp: Arc::new(stamp) }
+    }
+
+    /// A row as its writer knows it.
+    pub(crate) fn written_row(&self, key: u32, tags: Vec<u32>, written_at: u64, confirmed_ms: u64) -> Row {
+        Row { inside: Vec::new(), ..self.row(key, tags, written_at, confirmed_ms) }
     }
 
     /// Whether the database still holds what a row says.
@@ -217,6 +274,7 @@ impl<'a> Checker<'a> {
             at,
             at_ms,
             barriers: self.barriers.clone(),
+            rolled_back: self.rolled_back.clone(),
             seen: self.newest_fresh.get(&key).copied().unwrap_or(0),
             stale_barrier: self.stale_barriers.get(&key).copied().unwrap_or(0),
             failed: false,
@@ -257,6 +315,9 @@ impl<'a> Checker<'a> {
             if row.read_at() < barrier {
                 self.violate(format!("I1/I10: {row:?} served after {scope:?} was invalidated at {barrier}: {asked:?}"));
             }
+        }
+        if row.inside.iter().any(|hold| asked.rolled_back.contains(hold)) {
+            self.violate(format!("I1: {row:?} served, read inside a hold that was rolled back: {asked:?}"));
         }
         if row.key != asked.key {
             self.violate(format!("I13: asked {asked:?}, got {row:?}"));

@@ -82,8 +82,9 @@ async fn operate(world: &World, kind: u64, key: u32) {
         }
         650..700 => spawn(boxed(async move { w.refresh(key, place).await })),
         700..780 => world.invalidate(key).await,
-        780..830 => world.set(key).await,
-        830..880 => world.mark_stale(key).await,
+        780..810 => world.set(key).await,
+        810..850 => world.write(key).await,
+        850..880 => world.mark_stale(key).await,
         880..970 => world.invalidate_tag(world.some_tag(key)).await,
         970..980 => world.purge().await,
         980..988 => world.forget_tags().await,

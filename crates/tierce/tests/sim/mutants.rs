@@ -27,6 +27,11 @@ const FAULTS: &[Mutant] = &[
     Mutant::RefreshJoinsOlder,
     Mutant::RetriedAtOnce,
     Mutant::GivenUpInPart,
+    Mutant::HeldKeyFilled,
+    Mutant::WritersNotCompared,
+    Mutant::HoldNotDetaching,
+    Mutant::HoldStampedLate,
+    Mutant::DroppedHoldKeeps,
 ];
 
 /// Seeds after which a fault counts as not caught.

@@ -16,6 +16,11 @@ macro_rules! races {
 races! {
     InvalidateDuringLoad: "key invalidated during a load of it",
     SetDuringLoad: "key set during a load of it",
+    WriteDuringLoad: "key written through the cache during a load of it",
+    WritersOverlapped: "writers held one key at once",
+    WriterVanished: "writer vanished between commit and set",
+    LoadInsideHold: "load read a key that a writer held",
+    TagDuringHold: "tag invalidated between a commit and the set of a value that has it",
     MarkStaleDuringLoad: "key marked stale during a load of it",
     PurgeDuringLoad: "everything purged during a load",
     ArgumentTagDuringLoad: "argument tag invalidated during a load that named it",

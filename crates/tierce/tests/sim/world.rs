@@ -139,6 +139,9 @@ impl World {
     async fn load(self, (key, place): (u32, usize), load: Load<Row>, mut over: Over) -> LoadResult {
         self.pause(40).await;
         let read_at = self.checker().next();
+        if self.checker().is_held(key) {
+            self.checker().met(Race::LoadInsideHold);
+        }
         let tag = self.row_tag(key);
         self.pause(40).await;
         match self.sim.below(100) {
@@ -281,10 +284,49 @@ impl World {
         let tag = self.row_tag(key);
         let mut tags = Self::argument_tags(key);
         tags.push(tag);
-        let row = self.checker().row(key, tags.clone(), began, self.now_ms());
+        let row = self.checker().written_row(key, tags.clone(), began, self.now_ms());
         let names = tags.into_iter().map(|tag| format!("t{tag}"));
         self.cache.entry(&key).tags(names).set(row).await.expect("there is no store to fail");
         self.checker().invalidated(Scope::Key(key), began);
+    }
+
+    /// A write through the cache, by a closure or under a hold, that may vanish or be rolled back.
+    pub(crate) async fn write(&self, key: u32) {
+        let mut tags = Self::argument_tags(key);
+        let names = tags.clone().into_iter().map(|tag| format!("t{tag}"));
+        let entry = self.cache.entry(&key).tags(names);
+        let number = self.checker().holding(key);
+        let hold = entry.hold().await.expect("there is no store to fail");
+        self.pause(30).await;
+        let how = self.sim.below(10);
+        if how < 2 {
+            hold.unchanged();
+            self.checker().released(number, true);
+            return;
+        }
+        let tag = u32::try_from(self.sim.below(TAGS)).expect("few tags");
+        let committed = self.checker().invalidating(Scope::Key(key), Race::WriteDuringLoad);
+        self.shared().tags.insert(key, tag);
+        tags.push(tag);
+        self.pause(30).await;
+        if self.checker().tag_changed_since(&tags, committed) {
+            self.checker().met(Race::TagDuringHold);
+        }
+        let row = self.checker().written_row(key, tags, committed, self.now_ms());
+        match how {
+            2 => {
+                self.checker().met(Race::WriterVanished);
+                drop(hold);
+            }
+            3 => hold.invalidate().await.expect("there is no store to fail"),
+            _ => {
+                let loaded = Loaded::new(row).tag(format!("t{tag}"));
+                hold.set_with(loaded).await.expect("there is no store to fail");
+            }
+        }
+        let mut checker = self.checker();
+        checker.released(number, false);
+        checker.invalidated(Scope::Key(key), committed);
     }
 
     pub(crate) async fn mark_stale(&self, key: u32) {

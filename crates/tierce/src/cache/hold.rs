@@ -1,0 +1,204 @@
+//! Holds: a writer tells the cache of a change in the source, from before the change until after it.
+//!
+//! **Problem.** To write to the source and `set` afterwards leaves the older value when two writers overtake each other
+//! between the two; and a reader who loads in between may fill what is about to be rolled back.
+//!
+//! **Idea.** A hold notes its beginning under the lock under which loads fill. While it lasts no load of the key is kept,
+//! and what was kept before is served: the change has not been told yet. At its end, in one step under that lock, the load
+//! that runs is detached, and the new value is kept only if nothing else happened to the key since the hold began: no other
+//! writer, no change, no load that brought a value. Otherwise the entry goes, and the next caller asks the source, which
+//! alone knows who came last. A hold that is dropped (a cancelled caller, a panic, an early `?`) may have changed the
+//! source or not, so the entry goes as well.
+//!
+//! **Cost.** Two locks of a slice of the flight table, and an entry there; a hit pays nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::gone::Reason;
+use super::inner::{Fallout, Inner};
+use super::load::{Keep, Loaded};
+use super::lookup::Call;
+use crate::error::{Error, WriteError};
+use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
+use crate::tag::Cell;
+
+/// A key that its holder is about to change in the source: no load of it is kept until this ends.
+///
+/// Made by [`Cache::hold`](crate::Cache::hold) or [`Entry::hold`](crate::Entry::hold) *before* the change becomes visible
+/// to readers, and ended after the commit:
+///
+/// | how the change ended | end the hold with |
+/// |---|---|
+/// | committed, and the new value is known | [`set`](Hold::set) |
+/// | committed | [`invalidate`](Hold::invalidate) |
+/// | rolled back, nothing was changed | [`unchanged`](Hold::unchanged) |
+/// | nobody knows: an error, a panic, a cancelled task | drop it: the entry goes |
+///
+/// What was cached before is served until then. Holds never wait for each other, so one transaction may have many.
+///
+/// ```
+/// # use tierce::Hub;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), tierce::Error> {
+/// # let accounts = Hub::embedded().local_cache::<u64, i64>("account").build();
+/// # struct Transaction; impl Transaction { async fn commit(self) {} }
+/// # let transaction = Transaction;
+/// let from = accounts.hold(&1).await?;
+/// let to = accounts.hold(&2).await?;
+/// // ... move the money ...
+/// transaction.commit().await;
+/// from.invalidate().await?;
+/// to.invalidate().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "a hold that is dropped invalidates its key at once"]
+pub struct Hold<K: Key, V: Value> {
+    cache: Arc<Inner<K, V>>,
+    key: K,
+    hash: u64,
+    call: Call,
+    tags: Box<[Arc<Cell>]>,
+    /// The hub's epoch before the change: a tag that is invalidated meanwhile ends the new value as well.
+    began: u64,
+    ended: bool,
+}
+
+/// How a hold ends.
+enum End<V> {
+    Set(Loaded<V>),
+    Invalidate,
+    Unchanged,
+}
+
+impl<K: Key, V: Value> Hold<K, V> {
+    pub(super) fn new<Q>(cache: &Arc<Inner<K, V>>, key: &Q, call: Call) -> Self
+    where
+        Q: ToKey<K> + ?Sized,
+    {
+        let hash = cache.memory.hash(key);
+        let (owned, held) = (key.to_key(), key.to_key());
+        let tags = cache.hub.tags.cells(&call.tags);
+        let began = cache.hub.tags.epoch();
+        let known = cache.flights.lock(hash).writers().enter(hash, key, held);
+        drop(known);
+        Hold { cache: Arc::clone(cache), key: owned, hash, call, tags, began, ended: false }
+    }
+
+    /// The change is committed, and this is the value now. It is kept if nobody else wrote, changed or loaded the key
+    /// meanwhile; otherwise the key is invalidated. Whether it was kept.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn set(mut self, value: V) -> Result<bool, Error> {
+        Ok(self.end(End::Set(Loaded::new(value))))
+    }
+
+    /// As [`set`](Hold::set), for a value with tags and a ttl of its own, or the absence of one.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn set_with(mut self, loaded: Loaded<V>) -> Result<bool, Error> {
+        Ok(self.end(End::Set(loaded)))
+    }
+
+    /// The change is committed: no lookup that begins after this has returned gets what was loaded before.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn invalidate(mut self) -> Result<(), Error> {
+        self.end(End::Invalidate);
+        Ok(())
+    }
+
+    /// Nothing was changed: what is cached stays. What was loaded meanwhile is not kept.
+    pub fn unchanged(mut self) {
+        self.end(End::Unchanged);
+    }
+
+    /// Whether the value was kept.
+    fn end(&mut self, end: End<V>) -> bool {
+        if std::mem::replace(&mut self.ended, true) {
+            return false;
+        }
+        let takes = !matches!(end, End::Unchanged);
+        let mut fresh = match end {
+            End::Set(loaded) if loaded.keep == Keep::Yes => Some(self.fresh(loaded)),
+            _ => None,
+        };
+        let mut out = Fallout::new();
+        let mut slice = self.cache.flights.lock(self.hash);
+        let detached = if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&self.key) };
+        let left = slice.writers().leave(self.hash, &self.key);
+        let alone = left.undisturbed || mutant::on(Mutant::WritersNotCompared);
+        let mut kept = false;
+        match fresh.take() {
+            Some(new) if alone => {
+                self.cache.memory.put(new, &mut out);
+                kept = true;
+            }
+            refused => {
+                fresh = refused;
+                if takes {
+                    self.cache.memory.take(&self.key, &mut out);
+                }
+            }
+        }
+        drop(slice);
+        drop((detached, left, fresh));
+        self.cache.memory.settle(out);
+        if takes && !kept {
+            self.cache.gone.note(self.hash, Reason::Invalidated);
+        }
+        kept
+    }
+
+    fn fresh(&self, loaded: Loaded<V>) -> super::inner::Fresh<K, V> {
+        let Loaded { value, tags, cells, ttl, weight, .. } = loaded;
+        let ttl = ttl.or(self.call.ttl.filter(|_| value.is_some()));
+        let named = self.cache.hub.tags.cells(&tags);
+        let all = super::fill::distinct(self.tags.iter().chain(&named).chain(&cells));
+        // Stamped with the epoch before the change: an invalidation since then is found at the next lookup.
+        let late = mutant::on(Mutant::HoldStampedLate);
+        let began = if late { self.cache.hub.tags.epoch() } else { self.began };
+        self.cache.fresh(self.key.clone(), value, (ttl, weight), all, began, 0)
+    }
+}
+
+/// Writes to the source under a hold; on success keeps what it gives.
+pub(super) async fn write_through<K, V, Q, W, F, E>(
+    cache: &Arc<Inner<K, V>>,
+    key: &Q,
+    call: Call,
+    write: W,
+) -> Result<Option<V>, WriteError<E>>
+where
+    K: Key,
+    V: Value,
+    Q: ToKey<K> + ?Sized,
+    W: FnOnce() -> F,
+    F: Future<Output = Result<Loaded<V>, E>>,
+{
+    let hold = Hold::new(cache, key, call);
+    // On an error nobody knows whether it was written: the hold is dropped, and the entry goes.
+    let written = write().await.map_err(WriteError::Source)?;
+    let value = written.value.clone();
+    hold.set_with(written).await.map_err(WriteError::Cache)?;
+    Ok(value)
+}
+
+impl<K: Key, V: Value> Drop for Hold<K, V> {
+    fn drop(&mut self) {
+        let end = if mutant::on(Mutant::DroppedHoldKeeps) { End::Unchanged } else { End::Invalidate };
+        self.end(end);
+    }
+}
+
+impl<K: Key + fmt::Debug, V: Value> fmt::Debug for Hold<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold").field("cache", &self.cache.name).field("key", &self.key).finish_non_exhaustive()
+    }
+}
