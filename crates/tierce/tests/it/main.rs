@@ -26,6 +26,7 @@ mod stale;
 mod stats;
 mod tags;
 mod telemetry;
+mod testing_kit;
 mod timeouts;
 
 mod guide;

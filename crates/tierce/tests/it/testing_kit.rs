@@ -1,0 +1,67 @@
+//! The testing kit tells the truth: a test that stands on it must be able to fail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tierce::Hub;
+use tierce::testing::{Failure, Source, Watch};
+
+use crate::fixture::{panic_text, settle};
+
+#[tokio::test]
+async fn a_source_fails_as_often_as_told_and_counts_each_load() {
+    let source = Source::from([(1, 10)]);
+    source.fail_next(2);
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(source.load(&1).await);
+    }
+    assert_eq!(answers, [Err(Failure::Down), Err(Failure::Down), Ok(10)]);
+    source.fail();
+    assert_eq!((source.find(&1).await, source.find_now(&1)), (Err(Failure::Down), Err(Failure::Down)));
+    source.recover();
+    assert_eq!((source.find(&1).await, source.find(&2).await), (Ok(Some(10)), Ok(None)));
+    assert_eq!(source.load(&2).await, Err(Failure::NoRow));
+    assert_eq!((source.loads(), source.loads_of(&1), source.loads_of(&2)), (8, 6, 2));
+}
+
+#[tokio::test]
+async fn a_batch_is_one_load_and_leaves_out_what_is_not_there() {
+    let source = Source::from([(1, 10), (2, 20)]);
+    let mut rows: Vec<_> = source.load_many(vec![2, 3, 1]).await.unwrap().into_iter().collect();
+    rows.sort_unstable();
+    assert_eq!(rows, [(1, 10), (2, 20)]);
+    assert_eq!((source.loads(), source.loads_of(&3)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_frozen_source_answers_when_released_with_what_is_there_then() {
+    let source = Source::from([(1, 10)]);
+    source.freeze();
+    let waiting = [tokio::spawn(source.load(&1)), tokio::spawn(source.load(&1))];
+    settle().await;
+    assert!(waiting.iter().all(|load| !load.is_finished()));
+    source.set(1, 11);
+    source.release();
+    for load in waiting {
+        assert_eq!(load.await.unwrap(), Ok(11));
+    }
+    assert!(source.remove(&1) && !source.remove(&1));
+}
+
+#[tokio::test]
+async fn a_watch_counts_from_when_it_began_and_says_all_when_a_count_is_another() {
+    let source = Source::from([(1, 10)]);
+    let cache = Hub::embedded().local_cache::<u64, u64>("number").build();
+    let load = || cache.get_or_load(&1, || source.load(&1));
+    load().await.unwrap();
+    let watch = Watch::new(&cache);
+    load().await.unwrap();
+    watch.hits(1).misses(0).loads(0).stale_hits(0).negative_hits(0).coalesced(0).load_errors(0).refused(0);
+    watch.busy(0).evicted(0);
+    let expect = || {
+        watch.hits(2);
+    };
+    let wrong = catch_unwind(AssertUnwindSafe(expect)).unwrap_err();
+    let text = panic_text(&*wrong);
+    assert!(text.starts_with("cache \"number\": expected hits 2, found 1\ncounted: hits 1,"), "{text}");
+}
