@@ -17,6 +17,25 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+/// The pages of `docs/`, so that their examples are compiled and run.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/expiry.md")]
+    mod expiry {}
+    #[doc = include_str!("../../../docs/stampede.md")]
+    mod stampede {}
+    #[doc = include_str!("../../../docs/invalidation.md")]
+    mod invalidation {}
+    #[doc = include_str!("../../../docs/operate.md")]
+    mod operate {}
+    #[doc = include_str!("../../../docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../../docs/moving/from-moka.md")]
+    mod from_moka {}
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+}
+
 #[cfg(feature = "cache")]
 mod hub;
 
