@@ -63,7 +63,11 @@ mod sync;
 mod trace;
 
 #[cfg(feature = "cache")]
-pub use cache::{Builder as CacheBuilder, Cache, Entry, Explanation, Freshness, Load, Loaded, Lookup, Reason, Stale};
+pub use cache::{
+    Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Load, Loaded, Lookup, Partial,
+};
+#[cfg(feature = "cache")]
+pub use cache::{Reason, Stale};
 pub use clock::{Clock, ManualClock};
 #[cfg(feature = "cache")]
 pub use error::{Error, Kind, LoadError, Result};
