@@ -83,8 +83,10 @@ mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{
-    Builder as CacheBuilder, Cache, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup, Reason, Stale,
+    Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup, Partial,
 };
+#[cfg(feature = "cache")]
+pub use cache::{Reason, Stale};
 pub use clock::{Clock, ManualClock};
 #[cfg(feature = "cache")]
 pub use error::{Error, Kind, LoadError, Result, WriteError};

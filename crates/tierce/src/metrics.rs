@@ -13,8 +13,8 @@ impl Hub {
     ///
     /// Counters: `tierce_hits_total`, `tierce_misses_total`, `tierce_stale_hits_total`, `tierce_negative_hits_total`,
     /// `tierce_coalesced_total`, `tierce_loads_total`, `tierce_busy_total`, `tierce_load_errors_total`,
-    /// `tierce_refused_total`, `tierce_evicted_total`, `tierce_expired_total`, `tierce_replaced_total`, `tierce_invalidated_total`,
-    /// `tierce_purged_total`, `tierce_load_microseconds_total`, and `tierce_load_time_total`: the loads that took at
+    /// `tierce_refused_total`, `tierce_unasked_total`, `tierce_evicted_total`, `tierce_expired_total`,
+    /// `tierce_replaced_total`, `tierce_invalidated_total`, `tierce_purged_total`, `tierce_load_microseconds_total`, and `tierce_load_time_total`: the loads that took at
     /// most the label `le`, in seconds.
     ///
     /// Gauges: `tierce_loading`, `tierce_entries`, `tierce_weight`, `tierce_time_saved_seconds`, and `tierce_capacity`
@@ -40,6 +40,7 @@ fn publish_counts(cache: &str, stats: &Stats) {
         ("tierce_busy_total", stats.busy),
         ("tierce_load_errors_total", stats.load_errors),
         ("tierce_refused_total", stats.refused),
+        ("tierce_unasked_total", stats.unasked),
         ("tierce_evicted_total", stats.removals.evicted),
         ("tierce_expired_total", stats.removals.expired),
         ("tierce_replaced_total", stats.removals.replaced),

@@ -61,6 +61,12 @@ pub enum Mutant {
     HoldStampedLate,
     /// A hold that is dropped leaves the entry.
     DroppedHoldKeeps,
+    /// A batch fills ids whose flight was detached while it was loaded.
+    DetachedFilledByBatch,
+    /// How a batch's load ended is told to those who wait for its first id.
+    OutcomeForFirstAlone,
+    /// The flights that wait for a window are not given up with the runtime that was to end it.
+    WindowLostWithItsRuntime,
     /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
     BiasNotAwaited,
     /// A reader does not look again whether the lock is biased.

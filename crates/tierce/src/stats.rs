@@ -35,15 +35,17 @@ pub struct Stats {
     pub negative_hits: u64,
     /// Lookups that waited for somebody else's load.
     pub coalesced: u64,
-    /// Loads started.
+    /// Loads started. One of a batch is one, however many ids it is for.
     pub loads: u64,
     /// Loads that were not started, or left the queue at their deadline, since as many ran and queued as allowed: those
     /// who asked were told `Busy`. Neither among `loads` nor among `load_errors`.
     pub busy: u64,
     /// Loads that ended in an error, a panic or at their deadline.
     pub load_errors: u64,
-    /// Loads whose value was not kept, since the key or a tag was invalidated meanwhile.
+    /// Loaded values that were not kept, since their key or a tag was invalidated meanwhile.
     pub refused: u64,
+    /// What loaders of batches brought for ids that nobody had asked for: it is not kept.
+    pub unasked: u64,
     /// Loads running now, and those that queue to run.
     pub loading: u64,
     /// Entries that left, by cause.
@@ -138,6 +140,7 @@ pub(crate) struct Counters {
     pub(crate) busy: AtomicU64,
     pub(crate) load_errors: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) unasked: AtomicU64,
     pub(crate) loading: AtomicU64,
     load_us: [AtomicU64; BUCKETS],
     load_sum_us: AtomicU64,
@@ -166,6 +169,7 @@ impl Counters {
             busy: self.busy.load(Relaxed),
             load_errors: self.load_errors.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            unasked: self.unasked.load(Relaxed),
             loading: self.loading.load(Relaxed),
             load_time: Histogram {
                 counts: std::array::from_fn(|i| self.load_us[i].load(Relaxed)),

@@ -133,6 +133,19 @@ fn a_hit_in_a_cache_allocates_nothing() {
 }
 
 #[test]
+fn a_batch_of_hits_allocates_its_answer_alone() {
+    let hub = Hub::embedded();
+    let cache: Cache<u64, u64> = hub.local_cache("number").build();
+    let ids: Vec<u64> = (0..100).collect();
+    now(cache.set_many(ids.iter().map(|id| (*id, *id)))).unwrap();
+    let not_asked = |_: Vec<u64>| async { Err::<Vec<(u64, u64)>, _>(io::Error::other("not asked")) };
+    let mut found = Vec::new();
+    assert_eq!(calls(|| found = now(cache.get_many_or_load(&ids, not_asked)).unwrap()), 1);
+    assert_eq!(found, ids.iter().copied().map(Some).collect::<Vec<_>>());
+    assert_eq!(calls(|| found = now(cache.get_many(&ids))), 1);
+}
+
+#[test]
 fn an_entry_of_two_numbers_takes_at_most_64_bytes() {
     for policy in POLICIES {
         let builder = Memory::<u64, u64>::builder().capacity(200_000).policy(policy).ttl(Duration::from_secs(60));

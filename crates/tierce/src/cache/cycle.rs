@@ -54,9 +54,23 @@ impl Node {
     }
 
     /// The load is counted, and stands here.
-    pub(crate) fn stand(&self, place: Arc<Place>) {
-        // Each flight takes off once.
-        let _ = self.place.set(place);
+    ///
+    /// Who came to wait for it before found no place to exempt: a batch's flights stand in the table before their load
+    /// begins.
+    pub(crate) fn stand(self: &Arc<Node>, place: Arc<Place>) {
+        // Each load begins once.
+        let place = self.place.get_or_init(|| place);
+        if !place.waits() {
+            return;
+        }
+        let waiting;
+        {
+            let _one_at_a_time = lock(&GRAPH);
+            waiting = all_from(std::slice::from_ref(self), |edges| &edges.waited_for_by);
+        }
+        if waiting.iter().any(|node| node.cache == self.cache && !Arc::ptr_eq(node, self)) {
+            place.exempt();
+        }
     }
 
     pub(crate) fn place(&self) -> Option<&Arc<Place>> {

@@ -164,7 +164,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         E: Send + Sync + 'static,
     {
         self.call.on_failure = OnFailure::Error;
-        let path = Path { cache: self.cache, key: self.key, call: self.call };
+        let path = Path { cache: self.cache, key: self.key, call: &self.call };
         Box::pin(path.refresh(load)).await
     }
 
@@ -262,7 +262,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
             }
             other => other,
         };
-        let path = Path { cache: self.cache, key: self.key, call: self.call };
+        let path = Path { cache: self.cache, key: self.key, call: &self.call };
         Box::pin(path.get_or_load(sight, load)).await
     }
 }

@@ -8,6 +8,7 @@ use super::flight::{Flight, Ground, Landed, Outcome};
 use super::gone::Reason;
 use super::inner::{Fallout, Inner};
 use super::load::{Keep, Loaded};
+use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
@@ -15,18 +16,29 @@ use crate::tag::Cell;
 use crate::trace;
 
 impl<K: Key, V: Value> Inner<K, V> {
-    /// Keeps what a load brought, if its flight still stands and none of its tags was invalidated since it began.
-    ///
-    /// Under the lock of the flight's slice: look whether it stands and no writer holds the key, fill, take it out. An invalidation of the key
-    /// comes before all three or after all three.
-    pub(super) fn land(
+    /// As [`land`](Inner::land). Weighers, clones and `Eq` are foreign code: what panics there is the load's panic.
+    pub(super) fn land_or_panic(
         &self,
         flight: &Arc<Flight<K, V>>,
         loaded: Loaded<V>,
         took: Duration,
         out: &mut Fallout<K, V>,
     ) -> Outcome<V> {
-        self.counters.loaded_in(took);
+        let landed = catch_unwind(AssertUnwindSafe(|| self.land(flight, loaded, took, out)));
+        landed.unwrap_or_else(|payload| Outcome::Panicked(panic_message(&*payload)))
+    }
+
+    /// Keeps what a load brought, if its flight still stands and none of its tags was invalidated since it began.
+    ///
+    /// Under the lock of the flight's slice: look whether it stands and no writer holds the key, fill, take it
+    /// out. An invalidation of the key comes before all three or after all three.
+    fn land(
+        &self,
+        flight: &Arc<Flight<K, V>>,
+        loaded: Loaded<V>,
+        took: Duration,
+        out: &mut Fallout<K, V>,
+    ) -> Outcome<V> {
         let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
         let named = self.hub.tags.cells(&tags);
         let stands_by_tags = self.stands_by_tags(flight, &named, &cells);
@@ -84,10 +96,19 @@ impl<K: Key, V: Value> Inner<K, V> {
         if late { self.hub.tags.epoch() } else { began }
     }
 
-    /// A load that brought nothing: its flight goes, and a stale value is left alone for a while.
+    /// Counts a load that brought nothing, or not all.
+    pub(super) fn count_failure(&self, outcome: &Outcome<V>) {
+        match outcome {
+            Outcome::Landed(_) | Outcome::Abandoned => {}
+            Outcome::Busy => Counters::bump(&self.counters.busy),
+            Outcome::Failed(_) | Outcome::Panicked(_) | Outcome::Timeout => {
+                Counters::bump(&self.counters.load_errors);
+            }
+        }
+    }
+
+    /// A load that brought nothing for its key: the flight goes, and a stale value is left alone for a while.
     pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome<V>) {
-        let busy = matches!(outcome, Outcome::Busy);
-        Counters::bump(if busy { &self.counters.busy } else { &self.counters.load_errors });
         self.gone.note(flight.hash, Reason::LoadFailed);
         if let (Some(backoff), Ground::Back) = (&self.backoff, flight.ground) {
             backoff.note(flight.hash, self.hub.clock.now_ms().saturating_add(self.ages.throttle_ms));

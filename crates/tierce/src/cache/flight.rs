@@ -1,4 +1,4 @@
-//! Flights: one load of a key in this process, and those who wait for it.
+//! Flights: one load of a key in this process, and those who wait for it. A load of a batch brings many at once.
 //!
 //! A flight *stands* while it is in the table. Only a standing flight may fill; whoever changes the key (an
 //! invalidation, a `set`, a purge noticed by a caller) takes it out, under the same lock under which a fill looks: so
@@ -52,6 +52,34 @@ pub(crate) struct Landed<V> {
     pub(crate) tags: Box<[Arc<Cell>]>,
 }
 
+/// How the flights of one load ended.
+pub(crate) enum Outcomes<V> {
+    /// All alike.
+    Same(Outcome<V>),
+    /// Each in its own way, in the order of the fleet.
+    Each(Vec<Outcome<V>>),
+}
+
+impl<V> Outcomes<V> {
+    /// How the flight at this place ended.
+    pub(crate) fn of(&self, place: usize) -> &Outcome<V> {
+        match self {
+            Outcomes::Same(outcome) => outcome,
+            Outcomes::Each(each) => &each[place],
+        }
+    }
+
+    /// The one to tell of where only one is told of: the first that is no value, or else the first.
+    pub(crate) fn gist(&self) -> &Outcome<V> {
+        match self {
+            Outcomes::Same(outcome) => outcome,
+            Outcomes::Each(each) => {
+                each.iter().find(|outcome| !matches!(outcome, Outcome::Landed(_))).unwrap_or(&each[0])
+            }
+        }
+    }
+}
+
 impl<V> Outcome<V> {
     /// The outcome in a word, for events.
     pub(crate) fn as_str(&self) -> &'static str {
@@ -88,14 +116,24 @@ pub(crate) enum Ground {
     Back,
 }
 
+/// What the flights of one load have in common.
+#[derive(Clone)]
+pub(crate) struct Departure {
+    /// The table's count of loads when this one began: what came before is below it.
+    pub(crate) ticket: u64,
+    /// The hub's clock when this one began, or will.
+    pub(crate) took_off: Duration,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) node: Arc<Node>,
+}
+
 pub(crate) struct Flight<K, V> {
     pub(crate) key: K,
     pub(crate) hash: u64,
     /// The hub's epoch before the loader was called.
     pub(crate) began: u64,
-    /// The table's count of flights when this one began: what came before is below it.
+    /// Its load's, as [`Departure`] says.
     pub(crate) ticket: u64,
-    /// The hub's clock when this one began.
     pub(crate) took_off: Duration,
     pub(crate) ground: Ground,
     /// The tags known from the arguments.
@@ -151,16 +189,58 @@ impl<K, V> Flight<K, V> {
 
     /// Ends the flight for all who wait. The first outcome counts.
     pub(crate) fn publish(&self, outcome: Outcome<V>) {
+        self.conclude(outcome).wake();
+    }
+
+    /// Ends the flight, and gives those who wait for the caller to wake.
+    pub(crate) fn conclude(&self, outcome: Outcome<V>) -> Sleepers {
         let mut state = lock(&self.state);
         if state.outcome.is_some() {
             drop(state);
-            return;
+            return Sleepers(Vec::new());
         }
         state.outcome = Some(outcome);
-        let waiters = std::mem::take(&mut state.waiters);
-        drop(state);
-        for waker in waiters.into_iter().flatten() {
+        Sleepers(std::mem::take(&mut state.waiters))
+    }
+}
+
+/// Those who are to be woken, without any lock.
+#[must_use = "they wait"]
+pub(crate) struct Sleepers(Vec<Option<Waker>>);
+
+impl Sleepers {
+    pub(crate) fn wake(self) {
+        for waker in self.0.into_iter().flatten() {
             waker.wake();
+        }
+    }
+}
+
+/// The flights that one load brings: one, or those of a batch. There is at least one.
+pub(crate) enum Fleet<K, V> {
+    One(Arc<Flight<K, V>>),
+    Many(Arc<[Arc<Flight<K, V>>]>),
+}
+
+impl<K, V> Fleet<K, V> {
+    pub(crate) fn flights(&self) -> &[Arc<Flight<K, V>>] {
+        match self {
+            Fleet::One(flight) => std::slice::from_ref(flight),
+            Fleet::Many(flights) => flights,
+        }
+    }
+
+    /// The one that stands for all where their load is concerned.
+    pub(crate) fn first(&self) -> &Arc<Flight<K, V>> {
+        &self.flights()[0]
+    }
+}
+
+impl<K, V> Clone for Fleet<K, V> {
+    fn clone(&self) -> Self {
+        match self {
+            Fleet::One(flight) => Fleet::One(Arc::clone(flight)),
+            Fleet::Many(flights) => Fleet::Many(Arc::clone(flights)),
         }
     }
 }
@@ -179,7 +259,7 @@ pub(crate) struct Table<K, V> {
     slices: [Mutex<Sliced<K, V>>; SLICES],
     /// Those whose load has begun and not ended, standing or not, by ticket: in the order of their beginning. Who takes
     /// one out ends it, and nobody else.
-    loading: Mutex<BTreeMap<u64, Arc<Flight<K, V>>>>,
+    loading: Mutex<BTreeMap<u64, Fleet<K, V>>>,
     tickets: AtomicU64,
 }
 
@@ -206,50 +286,55 @@ impl<K, V> Table<K, V> {
         Slice { of, hash, _entered: entered }
     }
 
-    /// What every flight that begins from now on is above.
+    /// What every load that begins from now on is above.
     pub(crate) fn ticket(&self) -> u64 {
         self.tickets.fetch_add(1, Relaxed)
+    }
+
+    /// A load that begins now.
+    pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>) -> Departure {
+        Departure { ticket: self.ticket(), took_off, runtime, node: Node::new(std::ptr::from_ref(self).addr()) }
     }
 
     /// A flight, not yet in the table.
     pub(crate) fn flight(
         &self,
         (key, hash): (K, u64),
-        (began, took_off): (u64, Duration),
+        began: u64,
         ground: Ground,
         tags: Box<[Arc<Cell>]>,
-        runtime: Arc<dyn Runtime>,
+        departure: &Departure,
     ) -> Arc<Flight<K, V>> {
+        let Departure { ticket, took_off, runtime, node } = departure.clone();
         let state = Mutex::new(State { outcome: None, waiters: Vec::new() });
-        Arc::new(Flight {
-            key,
-            hash,
-            began,
-            ticket: self.ticket(),
-            took_off,
-            ground,
-            tags,
-            runtime,
-            node: Node::new(std::ptr::from_ref(self).addr()),
-            state,
-        })
+        Arc::new(Flight { key, hash, began, ticket, took_off, ground, tags, runtime, node, state })
     }
 
-    /// The load of a flight begins.
-    pub(crate) fn load_begins(&self, flight: &Arc<Flight<K, V>>) {
-        let old = lock(&self.loading).insert(flight.ticket, Arc::clone(flight));
+    /// A load begins.
+    pub(crate) fn load_begins(&self, fleet: &Fleet<K, V>) {
+        let old = lock(&self.loading).insert(fleet.first().ticket, fleet.clone());
         drop(old);
     }
 
-    /// The load of a flight ends: whether it is for the caller to end it, and for nobody else.
-    pub(crate) fn load_ends(&self, flight: &Flight<K, V>) -> bool {
-        let ended = lock(&self.loading).remove(&flight.ticket);
-        ended.is_some()
+    /// A load ends: all its flights, if it is for the caller to end them, and for nobody else.
+    pub(crate) fn load_ends(&self, ticket: u64) -> Option<Fleet<K, V>> {
+        lock(&self.loading).remove(&ticket)
     }
 
-    /// The loads that have not ended, the oldest first, as long as they are such as the closure says.
+    /// The loads that have not ended, the oldest first, as long as they are such as the closure says of a flight of each.
     pub(crate) fn loads_while(&self, such: impl Fn(&Flight<K, V>) -> bool) -> Vec<Arc<Flight<K, V>>> {
-        lock(&self.loading).values().take_while(|flight| such(flight)).cloned().collect()
+        let loading = lock(&self.loading);
+        loading.values().map(Fleet::first).take_while(|flight| such(flight)).cloned().collect()
+    }
+
+    /// The flights that stand now, a slice after the other.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = Vec<Arc<Flight<K, V>>>> + '_ {
+        self.slices.iter().map(|slice| lock(slice).flights.iter().cloned().collect())
+    }
+
+    /// The keys that writers hold now, a slice after the other.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Vec<Arc<K>>> + '_ {
+        self.slices.iter().map(|slice| lock(slice).writers.keys())
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.

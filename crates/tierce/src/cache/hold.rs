@@ -55,7 +55,7 @@ use crate::tag::Cell;
 #[must_use = "a hold that is dropped invalidates its key at once"]
 pub struct Hold<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
-    key: K,
+    key: Arc<K>,
     hash: u64,
     call: Call,
     tags: Box<[Arc<Cell>]>,
@@ -77,10 +77,10 @@ impl<K: Key, V: Value> Hold<K, V> {
         Q: ToKey<K> + ?Sized,
     {
         let hash = cache.memory.hash(key);
-        let (owned, held) = (key.to_key(), key.to_key());
+        let owned = Arc::new(key.to_key());
         let tags = cache.hub.tags.cells(&call.tags);
         let began = cache.hub.tags.epoch();
-        let known = cache.flights.lock(hash).writers().enter(hash, key, held);
+        let known = cache.flights.lock(hash).writers().enter(hash, key, Arc::clone(&owned));
         drop(known);
         Hold { cache: Arc::clone(cache), key: owned, hash, call, tags, began, ended: false }
     }
@@ -131,8 +131,8 @@ impl<K: Key, V: Value> Hold<K, V> {
         };
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(self.hash);
-        let detached = if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&self.key) };
-        let left = slice.writers().leave(self.hash, &self.key);
+        let detached = if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&*self.key) };
+        let left = slice.writers().leave(self.hash, &*self.key);
         let alone = left.undisturbed || mutant::on(Mutant::WritersNotCompared);
         let mut kept = false;
         match fresh.take() {
@@ -143,7 +143,7 @@ impl<K: Key, V: Value> Hold<K, V> {
             refused => {
                 fresh = refused;
                 if takes {
-                    self.cache.memory.take(&self.key, &mut out);
+                    self.cache.memory.take(&*self.key, &mut out);
                 }
             }
         }
@@ -164,7 +164,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         // Stamped with the epoch before the change: an invalidation since then is found at the next lookup.
         let late = mutant::on(Mutant::HoldStampedLate);
         let began = if late { self.cache.hub.tags.epoch() } else { self.began };
-        self.cache.fresh(self.key.clone(), value, (ttl, weight), all, began, 0)
+        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), all, began, 0)
     }
 }
 

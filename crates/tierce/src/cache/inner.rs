@@ -117,6 +117,16 @@ impl<K: Key, V: Value> Inner<K, V> {
         Some(sight)
     }
 
+    /// A fresh value, counted.
+    pub(crate) fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let is_fresh = |sight: &Sight<V>| matches!(sight.age, Age::Fresh | Age::Early);
+        let sight = self.sight(key, is_fresh)?;
+        is_fresh(&sight).then_some(sight.value).flatten()
+    }
+
     /// A plainly fresh value, counted; `None` counts nothing, and is for [`sight`](Inner::sight) to go into. Inlined, since
     /// a call that saves and restores all registers is an eighth of a hit (`bench engine`).
     #[inline(always)]
@@ -254,8 +264,21 @@ impl<K: Key, V: Value> Inner<K, V> {
         if mutant::on(Mutant::InvalidateMarksStale) {
             return self.mark_stale(key);
         }
-        self.change(key, Mutant::FlightNotDetached, |out| self.memory.take(key, out));
+        self.end_key(key);
+    }
+
+    /// Ends a key; whether there was an entry of it.
+    pub(crate) fn end_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let mut was_here = false;
+        self.change(key, Mutant::FlightNotDetached, |out| {
+            self.memory.take(key, out);
+            was_here = out.len() > 0;
+        });
         self.gone.note(self.memory.hash(key), Reason::Invalidated);
+        was_here
     }
 
     pub(crate) fn mark_stale<Q>(&self, key: &Q)

@@ -45,6 +45,7 @@ impl<V> Stale<V> {
 /// let page = Loaded::new("<html>".to_string()).ttl(Duration::from_secs(60)).tag("page:7");
 /// let nobody = Loaded::<String>::absent();
 /// ```
+#[derive(Clone)]
 #[must_use = "the loader has to return it"]
 pub struct Loaded<V> {
     pub(crate) value: Option<V>,
@@ -64,6 +65,13 @@ pub(crate) enum Keep {
 impl<V> Loaded<V> {
     fn of(value: Option<V>) -> Self {
         Loaded { value, tags: Vec::new(), cells: Box::default(), ttl: None, weight: None, keep: Keep::Yes }
+    }
+
+    /// The same, with a call's ttl where it has none of its own. That is for values: an absence is believed for the
+    /// cache's time.
+    pub(crate) fn or_for(mut self, ttl: Option<Duration>) -> Self {
+        self.ttl = self.ttl.or(ttl.filter(|_| self.value.is_some()));
+        self
     }
 
     /// A value.

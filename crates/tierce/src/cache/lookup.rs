@@ -20,11 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
-use super::flight::{AnyError, Flight, Ground, Outcome};
+use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
-use super::permits::{Full, Place};
-use super::run::{GRACE, Guard, LoadFuture, run};
+use super::run::{GRACE, Guard, LoadFuture, land_one, run};
 use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
@@ -61,7 +60,7 @@ pub(crate) enum OnFailure {
 }
 
 /// Where a lookup that has to load stands.
-enum Boarded<K, V> {
+pub(super) enum Boarded<K, V> {
     /// Memory was filled in between.
     Filled,
     /// This flight will bring the value.
@@ -70,22 +69,42 @@ enum Boarded<K, V> {
 
 /// What to make sure of before a new flight takes off.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
+pub(super) enum Before {
     LookAtMemory,
     Nothing,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Leads,
     Follows,
+}
+
+/// What to do with what memory had.
+pub(super) enum Step {
+    Serve(Freshness),
+    /// … and load behind the caller.
+    ServeAndRefresh(Freshness, Before),
+    Load,
+}
+
+impl Step {
+    pub(super) fn of(age: Option<Age>) -> Self {
+        match age {
+            Some(Age::Fresh) => Step::Serve(Freshness::Fresh),
+            Some(Age::Throttled) => Step::Serve(Freshness::Stale),
+            Some(Age::Early) => Step::ServeAndRefresh(Freshness::Fresh, Before::Nothing),
+            Some(Age::Revalidate) => Step::ServeAndRefresh(Freshness::Stale, Before::LookAtMemory),
+            Some(Age::OnError) | None => Step::Load,
+        }
+    }
 }
 
 /// One lookup on its way.
 pub(super) struct Path<'a, K: Key, V: Value, Q: ?Sized> {
     pub(super) cache: &'a Arc<Inner<K, V>>,
     pub(super) key: &'a Q,
-    pub(super) call: Call,
+    pub(super) call: &'a Call,
 }
 
 impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
@@ -105,22 +124,19 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let mut next = first;
         loop {
             let sight = next.take().filter(|sight| self.accepts(sight.value.as_ref()));
-            match sight.as_ref().map(|sight| sight.age) {
-                Some(Age::Fresh) => return Ok(served(sight, Freshness::Fresh)),
-                Some(Age::Throttled) => return Ok(served(sight, Freshness::Stale)),
-                Some(age @ (Age::Early | Age::Revalidate)) => {
-                    let (freshness, before) = match age {
-                        Age::Early => (Freshness::Fresh, Before::Nothing),
-                        _ => (Freshness::Stale, Before::LookAtMemory),
-                    };
+            match Step::of(sight.as_ref().map(|sight| sight.age)) {
+                Step::Serve(freshness) => return Ok(served(sight, freshness)),
+                Step::ServeAndRefresh(freshness, before) => {
                     self.refresh_behind(&runtime, &cells, before, load.take());
                     return Ok(served(sight, freshness));
                 }
-                Some(Age::OnError) | None => {}
+                Step::Load => {}
             }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) = self.board(&runtime, &cells, Before::LookAtMemory, Ground::Fore) else {
+            let Boarded::Flight(flight, role) =
+                self.board(&self.departure(&runtime), &cells, Before::LookAtMemory, Ground::Fore)
+            else {
                 next = self.look_again();
                 continue;
             };
@@ -131,7 +147,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Counters::bump(&self.cache.counters.coalesced);
             }
             let _owned = (role == Role::Leads && mutant::on(Mutant::GuardOwnedByCaller))
-                .then(|| Guard::new(self.cache, &flight));
+                .then(|| Guard::new(self.cache, Fleet::One(Arc::clone(&flight))));
             let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
                 Next::Return(result) => return result,
@@ -156,7 +172,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let mut load = Some(load);
         loop {
             let arrived = self.cache.hub.tags.epoch();
-            let boarded = self.board(&runtime, &cells, Before::Nothing, Ground::Fore);
+            let boarded = self.board(&self.departure(&runtime), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
             let ours = flight.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
@@ -175,17 +191,17 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         }
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         let limits = self.cache.limits;
         Limits { hard: self.call.timeout.or(limits.hard), ..limits }
     }
 
-    fn accepts(&self, value: Option<&V>) -> bool {
+    pub(super) fn accepts(&self, value: Option<&V>) -> bool {
         value.is_some() || self.call.accepts == Accepts::Absence
     }
 
     /// Another look at memory, by a lookup that has been counted as a miss; a stale value that it finds is counted.
-    fn look_again(&self) -> Option<Sight<V>> {
+    pub(super) fn look_again(&self) -> Option<Sight<V>> {
         let sight = self.cache.glance(self.key).filter(|sight| self.accepts(sight.value.as_ref()))?;
         if matches!(sight.age, Age::Revalidate | Age::Throttled) {
             Counters::bump(&self.cache.counters.stale_served);
@@ -193,18 +209,28 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         Some(sight)
     }
 
+    /// A load of this key alone, should it have to begin.
+    fn departure(&self, runtime: &Arc<dyn Runtime>) -> Departure {
+        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime))
+    }
+
     /// Joins the flight of this key, or puts a new one in the table.
     ///
     /// A load that ended between our look at memory and our lock on the table has filled by now, for its fill and its
     /// leaving the table are one step: hence the second look, under the lock, before a second load.
-    fn board(&self, runtime: &Arc<dyn Runtime>, cells: &[Arc<Cell>], before: Before, ground: Ground) -> Boarded<K, V> {
+    pub(super) fn board(
+        &self,
+        departure: &Departure,
+        cells: &[Arc<Cell>],
+        before: Before,
+        ground: Ground,
+    ) -> Boarded<K, V> {
         // Made before the lock, and thrown away if there is somebody to join: the key's clone is foreign code, and the
         // epoch must be older than the loader's call.
         let began = self.cache.hub.tags.epoch();
         let hash = self.cache.memory.hash(self.key);
-        let began = (began, self.cache.hub.clock.precise());
         let new = (self.key.to_key(), hash);
-        let new = self.cache.flights.flight(new, began, ground, cells.into(), Arc::clone(runtime));
+        let new = self.cache.flights.flight(new, began, ground, cells.into(), departure);
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(hash);
         let mut passed_by = None;
@@ -246,33 +272,21 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let Ok(place) = self.place(flight) else { return self.cache.turn_away(flight) };
-        let guard = Guard::take_off(self.cache, flight, place);
+        let fleet = Fleet::One(Arc::clone(flight));
+        let Ok(place) = self.cache.place(flight) else { return self.cache.turn_away(&fleet) };
+        let guard = Guard::take_off(self.cache, fleet, place);
         let stale = self.cache.look(self.key, |held, rest, _| {
             held.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
         });
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
-        let future: Result<LoadFuture<V>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<V> {
+        let future: Result<LoadFuture<_>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<_> {
             Box::pin(async move {
                 let loaded = future.await.map_err(|error| -> AnyError { Arc::new(error) })?;
-                // The call's ttl is its value's; an absence is believed for the cache's time.
-                let ttl = loaded.ttl.or(ttl.filter(|_| loaded.value.is_some()));
-                Ok(Loaded { ttl, ..loaded })
+                Ok(loaded.or_for(ttl))
             })
         });
-        flight.runtime.spawn(Box::pin(run(guard, future)));
-    }
-
-    /// A place in the line for a permit, where loads are limited.
-    fn place(&self, flight: &Flight<K, V>) -> Result<Option<Arc<Place>>, Full> {
-        // What a load of the same cache waits for runs on that one's permit: it would wait for itself.
-        let counted = |_: &_| flight.ground == Ground::Back || !flight.node.is_inside_its_cache();
-        let Some(permits) = self.cache.permits.as_ref().filter(counted) else { return Ok(None) };
-        if permits.are_taken() {
-            self.cache.give_up_overdue();
-        }
-        permits.queue().map(Some)
+        flight.runtime.spawn(Box::pin(run(guard, future, land_one)));
     }
 
     /// Starts a load that nobody waits for, unless one runs or has just failed, or the hub is draining.
@@ -282,17 +296,19 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let Some(load) = load else { return };
-        if self.cache.hub.running.draining() || self.cache.holds_back(self.key) {
-            return;
-        }
-        if let Boarded::Flight(flight, Role::Leads) = self.board(runtime, cells, before, Ground::Back) {
+        let Some(load) = load.filter(|_| self.may_refresh_behind()) else { return };
+        let departure = self.departure(runtime);
+        if let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) {
             self.take_off(&flight, load);
         }
     }
 
+    pub(super) fn may_refresh_behind(&self) -> bool {
+        !self.cache.hub.running.draining() && !self.cache.holds_back(self.key)
+    }
+
     /// A seat among those who wait for a flight.
-    fn sit<E>(
+    pub(super) fn sit<E>(
         &self,
         flight: Arc<Flight<K, V>>,
         role: Role,
@@ -321,15 +337,23 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                         return Next::Return(Ok(stale));
                     }
                 }
-                Waited::Hard => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
+                Waited::Hard => return Next::Return(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
                 Waited::Overdue => self.cache.give_up(waiter.flight(), Outcome::Timeout),
                 Waited::Dead => self.cache.give_up(waiter.flight(), Outcome::Abandoned),
             }
         };
+        self.next(waiter.flight(), outcome, arrived)
+    }
+
+    /// What follows for this caller from how a flight ended.
+    pub(super) fn next<E>(&self, flight: &Flight<K, V>, outcome: Outcome<V>, arrived: u64) -> Next<V, E>
+    where
+        E: Send + Sync + 'static,
+    {
         match outcome {
             Outcome::Landed(landed) => {
-                let overtaken = self.cache.overtaken(waiter.flight().began, &landed.tags);
-                let came_later = arrived > waiter.flight().began;
+                let overtaken = self.cache.overtaken(flight.began, &landed.tags);
+                let came_later = arrived > flight.began;
                 if overtaken && came_later && !mutant::on(Mutant::NotLookedAgain) {
                     return Next::LookAgain;
                 }
@@ -340,28 +364,26 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             Outcome::Failed(_) if mutant::on(Mutant::ErrorRetriedByWaiters) => Next::LookAgain,
             Outcome::Failed(error) => match Arc::clone(&error).downcast::<E>() {
-                Ok(known) => self.stale_or(Outcome::Failed(error), LoadError::Load(known)),
+                Ok(known) => Next::Return(self.stale_or(Outcome::Failed(error), LoadError::Load(known))),
                 Err(_of_another_type) => Next::LookAgain,
             },
             Outcome::Panicked(message) => {
-                self.stale_or(Outcome::Panicked(Arc::clone(&message)), LoadError::Panicked(message))
+                let error = LoadError::Panicked(Arc::clone(&message));
+                Next::Return(self.stale_or(Outcome::Panicked(message), error))
             }
-            Outcome::Timeout => self.stale_or(Outcome::Timeout, LoadError::Timeout),
-            Outcome::Busy => self.stale_or(Outcome::Busy, LoadError::Busy),
+            Outcome::Timeout => Next::Return(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
+            Outcome::Busy => Next::Return(self.stale_or(Outcome::Busy, LoadError::Busy)),
             Outcome::Abandoned => Next::LookAgain,
         }
     }
 
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.
-    fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Next<V, E> {
+    pub(super) fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Result<Served<V>, LoadError<E>> {
         let covered = self.call.on_failure == OnFailure::Stale && self.cache.tolerated(&outcome);
-        match covered.then(|| self.stale(Because::Failed)).flatten() {
-            Some(stale) => Next::Return(Ok(stale)),
-            None => Next::Return(Err(error)),
-        }
+        covered.then(|| self.stale(Because::Failed)).flatten().ok_or(error)
     }
 
-    fn stale(&self, because: Because) -> Option<Served<V>> {
+    pub(super) fn stale(&self, because: Because) -> Option<Served<V>> {
         let value = self.cache.stale(self.key, because).filter(|value| self.accepts(value.as_ref()))?;
         Counters::bump(&self.cache.counters.stale_served);
         Some(Served { value, freshness: Freshness::Stale })
@@ -369,11 +391,11 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
 }
 
 /// What follows from a wait.
-enum Next<V, E> {
+pub(super) enum Next<V, E> {
     Return(Result<Served<V>, LoadError<E>>),
     LookAgain,
 }
 
-fn served<V>(sight: Option<Sight<V>>, freshness: Freshness) -> Served<V> {
+pub(super) fn served<V>(sight: Option<Sight<V>>, freshness: Freshness) -> Served<V> {
     Served { value: sight.and_then(|sight| sight.value), freshness }
 }

@@ -2,11 +2,13 @@
 
 mod answer;
 mod backoff;
+mod batch;
 mod builder;
 mod cycle;
 mod entry;
 mod explain;
 mod fill;
+mod fleet;
 mod flight;
 mod gone;
 mod held;
@@ -14,7 +16,9 @@ mod hold;
 mod inner;
 mod load;
 mod lookup;
+mod partial;
 mod permits;
+mod rounds;
 mod run;
 mod wait;
 mod writers;
@@ -24,19 +28,21 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 pub use answer::{Freshness, Lookup};
+pub use batch::Entries;
 pub use builder::Builder;
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
 pub use hold::Hold;
 pub use load::{Load, Loaded, Stale};
+pub use partial::Partial;
 
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
-use inner::{Inner, Sight};
+use inner::Inner;
 use lookup::Call;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
@@ -119,9 +125,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let is_fresh = |sight: &Sight<V>| matches!(sight.age, Age::Fresh | Age::Early);
-        let sight = self.inner.sight(key, is_fresh)?;
-        is_fresh(&sight).then_some(sight.value).flatten()
+        self.inner.get(key)
     }
 
     /// What is here, how fresh, or why not. Loads nothing.

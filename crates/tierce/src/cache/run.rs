@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::flight::{AnyError, Flight, Outcome};
+use super::flight::{AnyError, Fleet, Flight, Ground, Outcome, Outcomes, Sleepers};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
-use super::permits::{Place, Turn};
+use super::permits::{Full, Place, Turn};
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
@@ -23,32 +23,37 @@ use crate::trace;
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// A loader's future, its error's type forgotten.
-pub(crate) type LoadFuture<V> = Pin<Box<dyn Future<Output = Result<Loaded<V>, AnyError>> + Send>>;
+pub(crate) type LoadFuture<T> = Pin<Box<dyn Future<Output = Result<T, AnyError>> + Send>>;
+
+/// Keeps what a load brought: how its flights end.
+pub(crate) type Land<K, V, T> = fn(&Inner<K, V>, &Fleet<K, V>, T, Duration, &mut Fallout<K, V>) -> Outcomes<V>;
 
 impl<K: Key, V: Value> Inner<K, V> {
-    /// Ends a load: its counting and its place, and the wait of those who wait for it.
+    /// Ends a load: its counting and its place, and the wait of those who wait for one of its flights.
     ///
     /// The load's own task does it, or one who finds that its runtime stands still, whoever comes first; the others do
-    /// nothing. A value has landed before.
-    pub(super) fn end(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
-        if !self.flights.load_ends(flight) {
-            return;
-        }
+    /// nothing. Values have landed before.
+    pub(super) fn end(&self, flight: &Flight<K, V>, outcomes: &Outcomes<V>) {
+        let Some(fleet) = self.flights.load_ends(flight.ticket) else { return };
+        let gist = outcomes.gist();
         let took = self.hub.clock.precise().saturating_sub(flight.took_off);
-        trace::load_ended(&self.name, flight.hash, outcome.as_str(), took);
-        match &outcome {
-            Outcome::Landed(_) => {}
-            Outcome::Abandoned => drop(self.flights.remove(flight)),
-            // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
-            bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
+        trace::load_ended(&self.name, fleet.first().hash, gist.as_str(), took);
+        self.count_failure(gist);
+        for (place, flight) in fleet.flights().iter().enumerate() {
+            match outcomes.of(place) {
+                Outcome::Landed(_) => {}
+                Outcome::Abandoned => drop(self.flights.remove(flight)),
+                // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
+                bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
+            }
         }
         if let Some(place) = flight.node.place() {
             place.leave();
         }
         // Counted before it is told: who was woken must not see his load running.
         self.counters.loading.fetch_sub(1, Relaxed);
-        if !(mutant::on(Mutant::PanicUnpublished) && matches!(outcome, Outcome::Panicked(_))) {
-            flight.publish(outcome);
+        if !(mutant::on(Mutant::PanicUnpublished) && matches!(gist, Outcome::Panicked(_))) {
+            publish(&fleet, outcomes);
         }
         self.hub.running.end();
     }
@@ -57,17 +62,31 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// still as well.
     pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
         if !mutant::on(Mutant::GivenUpInPart) {
-            self.end(flight, outcome.clone());
+            self.end(flight, &Outcomes::Same(outcome.clone()));
         }
         self.flights.remove(flight);
         flight.publish(outcome);
     }
 
-    /// Ends a flight that never took off: too many fly.
-    pub(super) fn turn_away(&self, flight: &Arc<Flight<K, V>>) {
-        trace::load_ended(&self.name, flight.hash, Outcome::<V>::Busy.as_str(), Duration::ZERO);
-        self.ended_badly(flight, &Outcome::Busy);
-        flight.publish(Outcome::Busy);
+    /// Ends the flights of a load that never began: too many run.
+    pub(super) fn turn_away(&self, fleet: &Fleet<K, V>) {
+        trace::load_ended(&self.name, fleet.first().hash, Outcome::<V>::Busy.as_str(), Duration::ZERO);
+        self.count_failure(&Outcome::Busy);
+        for flight in fleet.flights() {
+            self.ended_badly(flight, &Outcome::Busy);
+        }
+        publish(fleet, &Outcomes::Same(Outcome::Busy));
+    }
+
+    /// A place in the line for a permit, where loads are limited.
+    pub(super) fn place(&self, flight: &Flight<K, V>) -> Result<Option<Arc<Place>>, Full> {
+        // What a load of the same cache waits for runs on that one's permit: it would wait for itself.
+        let counted = |_: &_| flight.ground == Ground::Back || !flight.node.is_inside_its_cache();
+        let Some(permits) = self.permits.as_ref().filter(counted) else { return Ok(None) };
+        if permits.are_taken() {
+            self.give_up_overdue();
+        }
+        permits.queue().map(Some)
     }
 
     /// How a load is to be ended whose runtime does not: it is dead, or should have ended the load by now.
@@ -92,30 +111,42 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 }
 
-/// Ends a flight whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
+/// Tells those who wait, and wakes them once all of the load's flights have ended: who waits for several is polled once.
+fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes<V>) {
+    if let Fleet::One(flight) = fleet {
+        return flight.publish(outcomes.of(0).clone());
+    }
+    let flights = fleet.flights().iter().enumerate();
+    let told = if mutant::on(Mutant::OutcomeForFirstAlone) { 1 } else { usize::MAX };
+    let sleepers: Vec<_> =
+        flights.take(told).map(|(place, flight)| flight.conclude(outcomes.of(place).clone())).collect();
+    sleepers.into_iter().for_each(Sleepers::wake);
+}
+
+/// Ends a load's flights whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
 /// outside the loader, drops this too.
 pub(crate) struct Guard<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
-    flight: Arc<Flight<K, V>>,
+    fleet: Fleet<K, V>,
     started: bool,
 }
 
 impl<K: Key, V: Value> Guard<K, V> {
-    pub(crate) fn new(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>) -> Self {
-        Guard { cache: Arc::clone(cache), flight: Arc::clone(flight), started: false }
+    pub(crate) fn new(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>) -> Self {
+        Guard { cache: Arc::clone(cache), fleet, started: false }
     }
 
-    /// The flight takes off. Without a place in a queue its load starts at once.
-    pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, flight: &Arc<Flight<K, V>>, place: Option<Arc<Place>>) -> Self {
+    /// The load's flights take off. Without a place in a queue it starts at once.
+    pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>, place: Option<Arc<Place>>) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
         let queues = place.is_some();
         if let Some(place) = place {
-            flight.node.stand(place);
+            fleet.first().node.stand(place);
         }
         // Only now: whoever gives the load up must find its place.
-        cache.flights.load_begins(flight);
-        let mut guard = Guard::new(cache, flight);
+        cache.flights.load_begins(&fleet);
+        let mut guard = Guard::new(cache, fleet);
         if !queues {
             guard.start();
         }
@@ -126,35 +157,40 @@ impl<K: Key, V: Value> Guard<K, V> {
     fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
             Counters::bump(&self.cache.counters.loads);
-            trace::load_started(&self.cache.name, self.flight.hash);
+            trace::load_started(&self.cache.name, self.fleet.first().hash);
         }
     }
 }
 
 impl<K: Key, V: Value> Drop for Guard<K, V> {
     fn drop(&mut self) {
-        self.cache.end(&self.flight, Outcome::Abandoned);
+        self.cache.end(self.fleet.first(), &Outcomes::Same(Outcome::Abandoned));
     }
 }
 
 /// The task of one load. `load` is the loader's future, or how calling the loader panicked.
-pub(crate) async fn run<K: Key, V: Value>(mut guard: Guard<K, V>, load: Result<LoadFuture<V>, Box<dyn Any + Send>>) {
+pub(crate) async fn run<K: Key, V: Value, T>(
+    mut guard: Guard<K, V>,
+    load: Result<LoadFuture<T>, Box<dyn Any + Send>>,
+    land: Land<K, V, T>,
+) {
     let cache = Arc::clone(&guard.cache);
-    let flight = Arc::clone(&guard.flight);
+    let fleet = guard.fleet.clone();
+    let flight = fleet.first();
     let load = load.map_err(|payload| panic_message(&*payload));
     let ready = load.and_then(|load| Ok((load, runtime::sleep(&*flight.runtime, cache.limits.deadline)?)));
     let (mut load, mut deadline) = match ready {
         Ok(ready) => ready,
         Err(message) => {
             guard.start();
-            return cache.end(&flight, Outcome::Panicked(message));
+            return cache.end(flight, &Outcomes::Same(Outcome::Panicked(message)));
         }
     };
     let mut queued = flight.node.place();
     let mut started = cache.hub.clock.precise();
     let ended = std::future::poll_fn(|cx| {
         // Given up, since its runtime stood still: everybody was told, and its permit is another's.
-        if flight.is_over() {
+        if fleet.flights().iter().all(|flight| flight.is_over()) {
             return Poll::Ready(Ended::Over);
         }
         if let Some(place) = queued {
@@ -176,26 +212,36 @@ pub(crate) async fn run<K: Key, V: Value>(mut guard: Guard<K, V>, load: Result<L
     let ended = pin!(ended).await;
     let took = cache.hub.clock.precise().saturating_sub(started);
     let mut out = Fallout::new();
-    let outcome = match ended {
-        Ended::Result(Ok(loaded)) => {
-            // Weighers, clones and `Eq` are foreign code: what panics there is the load's panic.
-            let landed = catch_unwind(AssertUnwindSafe(|| cache.land(&flight, loaded, took, &mut out)));
-            landed.unwrap_or_else(|payload| Outcome::Panicked(panic_message(&*payload)))
+    let outcomes = match ended {
+        Ended::Result(Ok(brought)) => {
+            cache.counters.loaded_in(took);
+            land(&cache, &fleet, brought, took, &mut out)
         }
-        Ended::Result(Err(error)) => Outcome::Failed(error),
-        Ended::Panic(payload) => Outcome::Panicked(panic_message(&*payload)),
-        Ended::Timeout => Outcome::Timeout,
-        Ended::Busy => Outcome::Busy,
-        Ended::Over => Outcome::Abandoned,
+        Ended::Result(Err(error)) => Outcomes::Same(Outcome::Failed(error)),
+        Ended::Panic(payload) => Outcomes::Same(Outcome::Panicked(panic_message(&*payload))),
+        Ended::Timeout => Outcomes::Same(Outcome::Timeout),
+        Ended::Busy => Outcomes::Same(Outcome::Busy),
+        Ended::Over => Outcomes::Same(Outcome::Abandoned),
     };
-    cache.end(&flight, outcome);
+    cache.end(flight, &outcomes);
     // Only now, when everybody has been told: listeners and the drop of the loader's future are foreign code.
     cache.memory.settle(out);
     drop(load);
 }
 
-enum Ended<V> {
-    Result(Result<Loaded<V>, AnyError>),
+/// The end of a load of one key.
+pub(super) fn land_one<K: Key, V: Value>(
+    cache: &Inner<K, V>,
+    fleet: &Fleet<K, V>,
+    loaded: Loaded<V>,
+    took: Duration,
+    out: &mut Fallout<K, V>,
+) -> Outcomes<V> {
+    Outcomes::Same(cache.land_or_panic(fleet.first(), loaded, took, out))
+}
+
+enum Ended<T> {
+    Result(Result<T, AnyError>),
     Panic(Box<dyn Any + Send>),
     Timeout,
     Busy,

@@ -30,6 +30,15 @@ impl Patience {
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
+
+    /// How the caller's patience has an end, once it has one.
+    pub(crate) fn ends<V>(&mut self, cx: &mut Context<'_>) -> Option<Waited<V>> {
+        if rang(&mut self.hard, cx) {
+            self.over = true;
+            return Some(Waited::Hard);
+        }
+        rang(&mut self.soft, cx).then_some(Waited::Soft)
+    }
 }
 
 /// How a wait ended.
@@ -87,26 +96,39 @@ impl<K, V> Waiter<K, V> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<Waited<V>> {
-        if let Some(outcome) = self.flight.outcome(&self.seat, cx.waker()) {
+        if let Some(outcome) = self.outcome(cx) {
             return Poll::Ready(Waited::Outcome(outcome));
         }
-        if rang(&mut patience.hard, cx) {
-            patience.over = true;
-            return Poll::Ready(Waited::Hard);
+        match patience.ends(cx).or_else(|| self.alarm(cx)) {
+            Some(waited) => Poll::Ready(waited),
+            None => Poll::Pending,
         }
-        if rang(&mut patience.soft, cx) {
-            return Poll::Ready(Waited::Soft);
-        }
+    }
+
+    /// The flight's outcome, or else this task is woken when there is one.
+    pub(crate) fn outcome(&self, cx: &mut Context<'_>) -> Option<Outcome<V>> {
+        self.flight.outcome(&self.seat, cx.waker())
+    }
+
+    /// Goes on to wait for another flight of the same load, whose runtime and deadline it has.
+    pub(crate) fn change(&mut self, flight: Arc<Flight<K, V>>) {
+        self.flight.leave(&self.seat);
+        self.seat = flight.join();
+        self.flight = flight;
+    }
+
+    /// What is wrong with the load or its runtime, once it is.
+    pub(crate) fn alarm(&mut self, cx: &mut Context<'_>) -> Option<Waited<V>> {
         if rang(&mut self.deadline, cx) {
-            return Poll::Ready(Waited::Overdue);
+            return Some(Waited::Overdue);
         }
         while rang(&mut self.watch, cx) {
             if !self.flight.runtime.alive() && !mutant::on(Mutant::DeadRuntimeJoined) {
-                return Poll::Ready(Waited::Dead);
+                return Some(Waited::Dead);
             }
             self.watch = self.flight.runtime.watch().map(|every| self.runtime.sleep(every));
         }
-        Poll::Pending
+        None
     }
 }
 

@@ -3,6 +3,8 @@
 //! Kept in the slice of the flight table that the key's hash belongs to, and changed under its lock. Keys are dropped by the
 //! callers, when the lock is free.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
 
 use crate::key::KeyRef;
@@ -12,7 +14,7 @@ pub(crate) struct Writers<K> {
 }
 
 struct Written<K> {
-    key: K,
+    key: Arc<K>,
     hash: u64,
     holds: u32,
     disturbed: bool,
@@ -23,7 +25,7 @@ pub(crate) struct Left<K> {
     /// Nobody else wrote, changed or loaded the key while he held it.
     pub(crate) undisturbed: bool,
     /// To be dropped when the lock is free.
-    _key: Option<K>,
+    _key: Option<Arc<K>>,
 }
 
 impl<K> Writers<K> {
@@ -33,7 +35,7 @@ impl<K> Writers<K> {
 
     /// A writer begins. Two at once disturb each other: whose change came last only the source knows. Gives back the key
     /// where it was held already.
-    pub(crate) fn enter<Q>(&mut self, hash: u64, key: &Q, owned: K) -> Option<K>
+    pub(crate) fn enter<Q>(&mut self, hash: u64, key: &Q, owned: Arc<K>) -> Option<Arc<K>>
     where
         Q: KeyRef<K> + ?Sized,
     {
@@ -45,6 +47,11 @@ impl<K> Writers<K> {
         let written = Written { key: owned, hash, holds: 1, disturbed: false };
         self.keys.insert_unique(hash, written, |written| written.hash);
         None
+    }
+
+    /// The keys that writers hold.
+    pub(crate) fn keys(&self) -> Vec<Arc<K>> {
+        self.keys.iter().map(|written| Arc::clone(&written.key)).collect()
     }
 
     /// Whether a writer holds this key.

@@ -278,7 +278,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         self.alone(self.part(hash)).remove(hash as u32, key, &self.clock, Cause::Invalidated)
     }
 
-    pub(super) fn remove_where(&self, cause: Cause, mut name: impl FnMut(&K, &V, u64) -> bool) -> usize {
+    pub(crate) fn remove_where(&self, cause: Cause, mut name: impl FnMut(&K, &V, u64) -> bool) -> usize {
         let mut count = 0;
         for part in &self.shards {
             let mut next = Some(0);

@@ -14,6 +14,8 @@ mod memory_model;
 mod memory_panics;
 mod memory_reentry;
 
+mod batch;
+mod batch_model;
 mod cycles;
 mod explain;
 mod hubs;

@@ -1,0 +1,406 @@
+//! Many keys in one call: lookups with one load for what is missing, and changes.
+//!
+//! **Every id is a lookup of its own**, in the same table of flights as single lookups, so every promise holds for each.
+//! What is shared is the load. An id that is missing boards a flight that its call leads; when all have boarded, one load
+//! takes off with them (`fleet.rs`), and the call waits for its own flights and for those it found (`rounds.rs`).
+//!
+//! The races that are a batch's own, and what decides them:
+//!
+//! | Race | Decided by |
+//! |---|---|
+//! | one id is invalidated while the batch is loaded | its flight is detached, and `land` refuses it; the others land |
+//! | two batches overlap, each leading what the other waits for | nobody waits before what he leads has taken off |
+//! | a panic (a key's `Eq`, say) after some ids have boarded | `Crew::drop` gives up flights whose load never began |
+//! | the load's runtime dies, or stands still | one end for the whole load: `Inner::end` takes it out once, with all its flights |
+//! | one id boards, is invalidated, and boards again before the loader is called | `Roll`: asked once, told to both |
+//! | the loader brings what nobody asked for | it has no flight, hence no way into memory |
+//! | an id's wait says nothing of now (a tag, a foreign error) | that id looks again, by itself, in a further load |
+//! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::stand` |
+//! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cache;
+use super::answer::{Freshness, Lookup};
+use super::fleet::{Crew, Said};
+use super::flight::{Departure, Ground};
+use super::inner::{Accepts, Inner};
+use super::load::Loaded;
+use super::lookup::{Boarded, Call, Role, Served};
+use super::partial::Partial;
+use super::rounds::{Rounds, Start, Want};
+use crate::error::{Error, LoadError};
+use crate::expiry::Age;
+use crate::key::{Key, KeyRef, ToKey, Value};
+use crate::memory::Cause;
+use crate::runtime::{self, Runtime};
+use crate::tag;
+
+/// Ids in one load unless said: as many as databases take in one `IN (…)` without a second thought (Oracle's limit).
+const AT_MOST: usize = 1000;
+
+impl<K: Key, V: Value> Cache<K, V> {
+    /// The values that are here and fresh, in the order of the ids. Loads nothing.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn get_many<Q>(&self, ids: &[Q]) -> Vec<Option<V>>
+    where
+        Q: KeyRef<K>,
+    {
+        ids.iter().map(|id| self.inner.hit(id).or_else(|| self.inner.get(id))).collect()
+    }
+
+    /// The values or known absences, in the order of the ids; what is missing is brought by one load.
+    ///
+    /// The loader gets the ids that are neither here nor being loaded, each once, in their order, and gives pairs of an id
+    /// and its value: a `HashMap`, a `Vec` of pairs. An id that it gives nothing for has no value, and is kept as a
+    /// negative entry; what it gives beyond is ignored and counted ([`Stats::unasked`](crate::Stats::unasked)). It is
+    /// called again where one load is not enough: for more ids than [`at_most`](Entries::at_most), for stale values that
+    /// are refreshed behind, and for ids whose load was somebody else's and came to nothing for this call. So it is
+    /// `FnMut`, and what it moves into its future it has to clone.
+    ///
+    /// All that holds for one key's lookup holds for each id: others join the load of one of them, an invalidation of one
+    /// ends that one alone. Each id counts as one hit or miss, and the load as one.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use tierce::Hub;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn users_by_id(ids: Vec<u64>) -> Result<HashMap<u64, String>, std::io::Error> {
+    /// #     Ok(ids.into_iter().filter(|id| *id < 9).map(|id| (id, format!("user {id}"))).collect())
+    /// # }
+    /// let users = Hub::embedded().local_cache::<u64, String>("user").build();
+    /// let found = users.get_many_or_load(&[7, 9, 7], users_by_id).await?;
+    /// assert_eq!(found, [Some("user 7".to_string()), None, Some("user 7".to_string())]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Partial`], with what was found: when a load fails, panics, is too slow or turned away, and no stale value may
+    /// stand in for one of its ids.
+    ///
+    /// # Panics
+    /// Outside any runtime, when it has to load.
+    pub async fn get_many_or_load<Q, L, F, I, E>(&self, ids: &[Q], load: L) -> Result<Vec<Option<V>>, Partial<V, E>>
+    where
+        Q: ToKey<K>,
+        L: FnMut(Vec<K>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, V)>,
+        E: Send + Sync + 'static,
+    {
+        self.entries(ids).get_or_load(load).await
+    }
+
+    /// Many keys with options for one call: tags, ttl, timeout, ids in one load, a loader that says more.
+    pub fn entries<'a, Q>(&'a self, ids: &'a [Q]) -> Entries<'a, K, V, Q> {
+        let call = Call { accepts: Accepts::Absence, ..Call::default() };
+        Entries { cache: &self.inner, ids, call, at_most: AT_MOST }
+    }
+
+    /// Puts values in that the caller knows to be current, one after the other. See [`set`](Cache::set); with tags or a
+    /// ttl, [`Entry::set`](crate::Entry::set) for each.
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn set_many(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error> {
+        for (key, value) in pairs {
+            self.inner.set(key, Some(value), None, None, &[]);
+        }
+        Ok(())
+    }
+
+    /// Ends keys, one after the other. See [`invalidate`](Cache::invalidate).
+    ///
+    /// # Errors
+    /// None without a store.
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn invalidate_many<Q>(&self, ids: &[Q]) -> Result<(), Error>
+    where
+        Q: KeyRef<K>,
+    {
+        ids.iter().for_each(|id| self.inner.invalidate(id));
+        Ok(())
+    }
+
+    /// Ends the keys that the closure names, and gives the number of entries that went: no lookup that begins after this
+    /// has returned gets what was loaded for such a key before it was called.
+    ///
+    /// It looks at every key, a few hundred under each lock, and clones those that it ends: O(capacity). A tag ends as
+    /// many with one write. What begins to load meanwhile may stay.
+    ///
+    /// # Errors
+    /// None without a store.
+    ///
+    /// # Panics
+    /// When the closure calls this cache; see [`Memory`](crate::Memory).
+    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    pub async fn invalidate_matching(&self, mut matches: impl FnMut(&K) -> bool) -> Result<usize, Error> {
+        let inner = &self.inner;
+        let mut ended = 0;
+        let mut end = |key: &K| ended += usize::from(inner.end_key(key));
+        // Flights first: one that lands before it is looked at has filled before the entries are.
+        for flights in inner.flights.standing() {
+            flights.iter().filter(|flight| matches(&flight.key)).for_each(|flight| end(&flight.key));
+        }
+        // What a writer is about to set is older than this.
+        for keys in inner.flights.held() {
+            keys.iter().filter(|key| matches(key)).for_each(|key| end(key));
+        }
+        // Named under the lock and ended without it, so that a key's flight goes with its entry in one step.
+        let mut named = Vec::new();
+        inner.memory.remove_where(Cause::Invalidated, |key, _, _| {
+            if matches(key) {
+                named.push(key.clone());
+            }
+            false
+        });
+        named.iter().for_each(end);
+        Ok(ended)
+    }
+}
+
+/// Many keys of a [`Cache`](crate::Cache), with options for one call.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tierce::{Hub, Loaded, Lookup};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let products = Hub::embedded().local_cache::<u64, String>("product").build();
+/// let answers = products
+///     .entries(&[7, 8])
+///     .tags(["products"])
+///     .at_most(100)
+///     .load_with(|missing: Vec<u64>| async move {
+///         let lamp = |id| Ok(Loaded::new(format!("lamp {id}")).tag(format!("category:{}", id % 3)));
+///         Ok::<_, std::io::Error>(missing.into_iter().map(move |id| (id, lamp(id))))
+///     })
+///     .await;
+/// assert_eq!(answers[1].as_ref().ok().and_then(Lookup::value), Some(&"lamp 8".to_string()));
+/// # }
+/// ```
+#[must_use = "nothing happens until a method that looks up is called"]
+pub struct Entries<'a, K: Key, V: Value, Q> {
+    cache: &'a Arc<Inner<K, V>>,
+    ids: &'a [Q],
+    call: Call,
+    at_most: usize,
+}
+
+impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
+    /// Tags of all that this call loads; those that depend on the id come from [`load_with`](Entries::load_with).
+    ///
+    /// # Panics
+    /// On an empty tag, or one of more than 200 bytes.
+    pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        for name in tags {
+            let name = name.into();
+            tag::check(&name, "tags").unwrap_or_else(|error| panic!("{error}"));
+            self.call.tags.push(name);
+        }
+        self
+    }
+
+    /// Freshness of the values that this call loads, instead of the cache's.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.call.ttl = Some(ttl);
+        self
+    }
+
+    /// How long this call waits for loads altogether, instead of the cache's hard timeout. They go on without it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call.timeout = Some(timeout);
+        self
+    }
+
+    /// At most so many ids in one load; more are several loads beside each other. 1,000 unless said, and at least 1.
+    pub fn at_most(mut self, ids: usize) -> Self {
+        self.at_most = ids.max(1);
+        self
+    }
+
+    /// The values or known absences, in the order of the ids. See
+    /// [`Cache::get_many_or_load`](crate::Cache::get_many_or_load).
+    ///
+    /// # Errors
+    /// [`Partial`], with what was found.
+    pub async fn get_or_load<L, F, I, E>(self, load: L) -> Result<Vec<Option<V>>, Partial<V, E>>
+    where
+        L: FnMut(Vec<K>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, V)>,
+        E: Send + Sync + 'static,
+    {
+        let (found, wants) = look(self.cache, self.ids, value_of, || None);
+        if wants.is_empty() {
+            return Ok(found);
+        }
+        let wants = self.load(wants, value_loader(load)).await;
+        whole(found, wants)
+    }
+
+    /// As [`get_or_load`](Entries::get_or_load), with a loader that says for each id how to keep its value or why there is
+    /// none, and answers that say how fresh they are. An error of one id is that id's alone.
+    pub async fn load_with<L, F, I, E>(self, load: L) -> Vec<Result<Lookup<V>, LoadError<E>>>
+    where
+        L: FnMut(Vec<K>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, Result<Loaded<V>, E>)>,
+        E: Send + Sync + 'static,
+    {
+        let (mut answers, wants) = look(self.cache, self.ids, |served| Ok(lookup_of(served)), unanswered);
+        if !wants.is_empty() {
+            for want in self.load(wants, load).await {
+                answers[want.at] = want.answer.unwrap_or_else(unanswered).map(lookup_of);
+            }
+        }
+        answers
+    }
+
+    async fn load<L, F, I, E>(self, wants: Vec<Want<V, E>>, load: L) -> Vec<Want<V, E>>
+    where
+        L: FnMut(Vec<K>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, Said<V, E>)>,
+        E: Send + Sync + 'static,
+    {
+        let Entries { cache, ids, call, at_most } = self;
+        let runtime = runtime::current();
+        let crews = Vec::new();
+        let start = Own { cache, runtime: Arc::clone(&runtime), at_most, ttl: call.ttl, load, crews };
+        let rounds = Rounds { cache, ids, call: &call, runtime, start, wants };
+        // Boxed, so that the future of a batch that is all hits stays small.
+        Box::pin(rounds.run()).await
+    }
+}
+
+/// What memory has for each id, counted: answers for those that are fresh, holes for the others.
+pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
+    cache: &Inner<K, V>,
+    ids: &[Q],
+    answer: impl Fn(Served<V>) -> T,
+    hole: impl Fn() -> T,
+) -> (Vec<T>, Vec<Want<V, E>>) {
+    let mut answers = Vec::with_capacity(ids.len());
+    let mut wants = Vec::new();
+    for (at, id) in ids.iter().enumerate() {
+        let fresh = |value| answer(Served { value, freshness: Freshness::Fresh });
+        if let Some(value) = cache.hit(id) {
+            answers.push(fresh(Some(value)));
+            continue;
+        }
+        match cache.sight(id, |_| true) {
+            Some(sight) if sight.age == Age::Fresh => answers.push(fresh(sight.value)),
+            sight => {
+                answers.push(hole());
+                wants.push(Want::new(at, sight));
+            }
+        }
+    }
+    (answers, wants)
+}
+
+/// All values, or what there is of them.
+pub(super) fn whole<V, E>(mut found: Vec<Option<V>>, wants: Vec<Want<V, E>>) -> Result<Vec<Option<V>>, Partial<V, E>> {
+    let (mut failed, mut first) = (Vec::new(), None);
+    for want in wants {
+        match want.answer.unwrap_or_else(unanswered) {
+            Ok(served) => found[want.at] = served.value,
+            Err(error) => {
+                failed.push(want.at);
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        None => Ok(found),
+        Some(error) => Err(Partial { found, failed, error }),
+    }
+}
+
+/// Where an answer will be: every want gets one.
+fn unanswered<T, E>() -> Result<T, LoadError<E>> {
+    Err(LoadError::Abandoned)
+}
+
+pub(super) fn value_of<V>(served: Served<V>) -> Option<V> {
+    served.value
+}
+
+fn lookup_of<V>(Served { value, freshness }: Served<V>) -> Lookup<V> {
+    value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness))
+}
+
+/// A loader of plain pairs as a rich one.
+fn value_loader<K, V, L, F, I, E>(mut load: L) -> impl FnMut(Vec<K>) -> Loading<K, V, E>
+where
+    L: FnMut(Vec<K>) -> F,
+    F: Future<Output = Result<I, E>> + Send + 'static,
+    I: IntoIterator<Item = (K, V)>,
+{
+    move |ids| {
+        let load = load(ids);
+        Box::pin(async move { Ok(load.await?.into_iter().map(|(id, value)| (id, Ok(Loaded::new(value)))).collect()) })
+    }
+}
+
+/// What a rich loader gives.
+pub(super) type Loading<K, V, E> = BoxedLoad<Vec<(K, Said<V, E>)>, E>;
+type BoxedLoad<T, E> = std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+/// Loads of one call: one behind the caller for what it refreshes, one for what is missing, more where they are too many.
+struct Own<'a, K: Key, V: Value, L> {
+    cache: &'a Arc<Inner<K, V>>,
+    runtime: Arc<dyn Runtime>,
+    at_most: usize,
+    ttl: Option<Duration>,
+    load: L,
+    crews: Vec<(Ground, Crew<K, V>)>,
+}
+
+impl<K: Key, V: Value, L> Own<'_, K, V, L> {
+    /// The crew that still has room.
+    fn crew(&mut self, ground: Ground) -> &mut Crew<K, V> {
+        let known = self.crews.iter().rposition(|(of, _)| *of == ground);
+        let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
+            let departure = self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime));
+            self.crews.push((ground, Crew::new(self.cache, departure)));
+            self.crews.len() - 1
+        });
+        &mut self.crews[place].1
+    }
+}
+
+impl<K: Key, V: Value, L, F, I, E> Start<K, V> for Own<'_, K, V, L>
+where
+    L: FnMut(Vec<K>) -> F,
+    F: Future<Output = Result<I, E>> + Send + 'static,
+    I: IntoIterator<Item = (K, Said<V, E>)>,
+    E: Send + Sync + 'static,
+{
+    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
+        let crew = self.crew(ground);
+        match board(&crew.departure) {
+            Boarded::Flight(flight, Role::Leads) => {
+                crew.push(Arc::clone(&flight));
+                Boarded::Flight(flight, Role::Leads)
+            }
+            // An id that is there twice waits for nobody else's load.
+            Boarded::Flight(flight, Role::Follows) => {
+                let ours = self.crews.iter().any(|(_, crew)| crew.departure.ticket == flight.ticket);
+                Boarded::Flight(flight, if ours { Role::Leads } else { Role::Follows })
+            }
+            Boarded::Filled => Boarded::Filled,
+        }
+    }
+
+    fn take_off(&mut self) {
+        for (_, crew) in std::mem::take(&mut self.crews) {
+            if let Some(task) = crew.take_off(self.ttl, &mut self.load) {
+                self.runtime.spawn(task);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One load for many keys: who boards it, what its loader is asked, and where each part of its answer goes.
+//!
+//! Ids are told apart once, when the loader is called: a key that was invalidated after it had boarded may have boarded
+//! again, and then two flights wait for one id. The loader is asked for it once, and since it is asked after both have
+//! begun, its answer is new enough for both; only the one that stands is filled.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hashbrown::HashTable;
+
+use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
+use super::inner::{Fallout, Inner};
+use super::load::Loaded;
+use super::run::{Guard, LoadFuture, run};
+use crate::key::{Key, Value};
+use crate::mutant::{self, Mutant};
+use crate::runtime::BoxFuture;
+use crate::stats::Counters;
+
+/// What a batch's loader says of each id.
+pub(super) type Said<V, E> = Result<Loaded<V>, E>;
+
+/// What it said, a flight after the other.
+type Brought<V> = Vec<Result<Loaded<V>, AnyError>>;
+
+/// Flights that stand in the table and whose load has not begun. Dropped, it gives them up: nobody else would.
+pub(super) struct Crew<K: Key, V: Value> {
+    cache: Arc<Inner<K, V>>,
+    pub(super) departure: Departure,
+    flights: Vec<Arc<Flight<K, V>>>,
+}
+
+impl<K: Key, V: Value> Crew<K, V> {
+    pub(super) fn new(cache: &Arc<Inner<K, V>>, departure: Departure) -> Self {
+        Crew { cache: Arc::clone(cache), departure, flights: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, flight: Arc<Flight<K, V>>) {
+        self.flights.push(flight);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Calls the loader; gives the task of its load, unless there is nothing to load or too many loads run. No lock is
+    /// held.
+    pub(super) fn take_off<L, F, I, E>(mut self, ttl: Option<Duration>, load: L) -> Option<BoxFuture>
+    where
+        L: FnOnce(Vec<K>) -> F,
+        F: Future<Output = Result<I, E>> + Send + 'static,
+        I: IntoIterator<Item = (K, Said<V, E>)>,
+        E: Send + Sync + 'static,
+    {
+        let place = self.cache.place(self.flights.first()?);
+        let fleet = Fleet::Many(std::mem::take(&mut self.flights).into());
+        let Ok(place) = place else {
+            self.cache.turn_away(&fleet);
+            return None;
+        };
+        let guard = Guard::take_off(&self.cache, fleet.clone(), place);
+        // Keys' `Hash`, `Eq` and `Clone` are foreign code like the loader, and their panic is the load's.
+        let called = fleet.first().node.polled(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                let roll = Roll::new(&self.cache, &fleet);
+                let ids = roll.ids();
+                (roll, load(ids))
+            }))
+        });
+        let future: Result<LoadFuture<_>, Box<dyn Any + Send>> = called.map(|(roll, future)| -> LoadFuture<_> {
+            Box::pin(async move {
+                let said = future.await.map_err(any)?;
+                Ok(roll.sort(said, ttl))
+            })
+        });
+        Some(Box::pin(run(guard, future, land_all)))
+    }
+}
+
+impl<K: Key, V: Value> Drop for Crew<K, V> {
+    fn drop(&mut self) {
+        for flight in &self.flights {
+            self.cache.give_up(flight, Outcome::Abandoned);
+        }
+    }
+}
+
+/// Which flights wait for which id.
+struct Roll<K: Key, V: Value> {
+    cache: Arc<Inner<K, V>>,
+    fleet: Fleet<K, V>,
+    /// The first flight of each id, by hash.
+    index: HashTable<usize>,
+    /// For each flight the first of the same id.
+    firsts: Vec<usize>,
+}
+
+impl<K: Key, V: Value> Roll<K, V> {
+    fn new(cache: &Arc<Inner<K, V>>, fleet: &Fleet<K, V>) -> Self {
+        let flights = fleet.flights();
+        let mut index = HashTable::with_capacity(flights.len());
+        let mut firsts = Vec::with_capacity(flights.len());
+        for (place, flight) in flights.iter().enumerate() {
+            let known = find(&index, flights, flight.hash, &flight.key);
+            if known.is_none() {
+                index.insert_unique(flight.hash, place, |place: &usize| flights[*place].hash);
+            }
+            firsts.push(known.unwrap_or(place));
+        }
+        Roll { cache: Arc::clone(cache), fleet: fleet.clone(), index, firsts }
+    }
+
+    /// What the loader is asked: each id once.
+    fn ids(&self) -> Vec<K> {
+        let flights = self.fleet.flights().iter().zip(&self.firsts).enumerate();
+        flights.filter(|(place, (_, first))| place == *first).map(|(_, (flight, _))| flight.key.clone()).collect()
+    }
+
+    /// What the loader said, for each flight. What it said nothing of has no value; what nobody asked for is counted.
+    fn sort<E: Send + Sync + 'static>(
+        self,
+        said: impl IntoIterator<Item = (K, Said<V, E>)>,
+        ttl: Option<Duration>,
+    ) -> Brought<V> {
+        let flights = self.fleet.flights();
+        let mut told: Vec<Option<Said<V, E>>> = flights.iter().map(|_| None).collect();
+        for (id, loaded) in said {
+            match find(&self.index, flights, self.cache.memory.hash(&id), &id) {
+                Some(place) => told[place] = Some(loaded),
+                None => Counters::bump(&self.cache.counters.unasked),
+            }
+        }
+        let mut brought = Brought::<V>::with_capacity(flights.len());
+        for (told, first) in told.into_iter().zip(&self.firsts) {
+            let result = match told {
+                Some(said) => said.map_err(any),
+                None => brought.get(*first).map_or_else(|| Ok(Loaded::absent()), Clone::clone),
+            };
+            brought.push(result.map(|loaded| loaded.or_for(ttl)));
+        }
+        brought
+    }
+}
+
+fn find<K: Key, V>(index: &HashTable<usize>, flights: &[Arc<Flight<K, V>>], hash: u64, id: &K) -> Option<usize> {
+    index.find(hash, |place| flights[*place].hash == hash && flights[*place].key == *id).copied()
+}
+
+fn any<E: Send + Sync + 'static>(error: E) -> AnyError {
+    Arc::new(error)
+}
+
+/// The end of a batch's load: each key is kept or refused for itself.
+fn land_all<K: Key, V: Value>(
+    cache: &Inner<K, V>,
+    fleet: &Fleet<K, V>,
+    brought: Brought<V>,
+    took: Duration,
+    out: &mut Fallout<K, V>,
+) -> Outcomes<V> {
+    let each = fleet.flights().iter().zip(brought).map(|(flight, result)| match result {
+        Ok(loaded) => {
+            if mutant::on(Mutant::DetachedFilledByBatch) {
+                reattach(cache, flight);
+            }
+            cache.land_or_panic(flight, loaded, took, out)
+        }
+        Err(error) => Outcome::Failed(error),
+    });
+    Outcomes::Each(each.collect())
+}
+
+/// A planted fault: the flight stands again.
+fn reattach<K: Key, V: Value>(cache: &Inner<K, V>, flight: &Arc<Flight<K, V>>) {
+    let mut slice = cache.flights.lock(flight.hash);
+    if slice.find(&flight.key).is_none() {
+        slice.insert(Arc::clone(flight));
+    }
+}

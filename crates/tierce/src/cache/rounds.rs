@@ -1,0 +1,282 @@
+//! The path of a batch's ids that memory did not answer at once: `lookup.rs` for many at a time.
+//!
+//! Each id goes the way of a single lookup, with the same steps, and ends for itself. What is done for all together: the
+//! ids that this call leads are brought by one load; there is one wait with one patience; and of the flights that one
+//! load brings only one at a time is waited for, since they all end at once.
+//!
+//! An id whose wait says nothing about this caller's moment is looked up again at once, while the others are still
+//! waited for. It may then be led by another load of this call; an id is led at most once, so that a runtime which drops
+//! whatever is spawned on it ends the call.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::flight::{Departure, Flight, Ground, Outcome};
+use super::inner::{Because, Inner, Sight};
+use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step, served};
+use super::wait::{Patience, Waited, Waiter};
+use crate::error::LoadError;
+use crate::key::{Key, ToKey, Value};
+use crate::runtime::Runtime;
+use crate::stats::Counters;
+use crate::tag::Cell;
+
+/// Where the flights of ids go that nobody loads.
+pub(super) trait Start<K: Key, V: Value> {
+    /// Lets a key board: with others of this call, or of other calls. A role that leads is for a load of this call.
+    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V>;
+
+    /// All that are here have boarded.
+    fn take_off(&mut self);
+}
+
+/// An id that is looked up.
+pub(super) struct Want<V, E> {
+    /// Its place in the batch.
+    pub(super) at: usize,
+    /// What memory had, counted already.
+    sight: Option<Sight<V>>,
+    led: bool,
+    pub(super) answer: Option<Result<Served<V>, LoadError<E>>>,
+}
+
+impl<V, E> Want<V, E> {
+    pub(super) fn new(at: usize, sight: Option<Sight<V>>) -> Self {
+        Want { at, sight, led: false, answer: None }
+    }
+}
+
+/// A batch on its way.
+pub(super) struct Rounds<'a, K: Key, V: Value, Q, S, E> {
+    pub(super) cache: &'a Arc<Inner<K, V>>,
+    pub(super) ids: &'a [Q],
+    pub(super) call: &'a Call,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) start: S,
+    pub(super) wants: Vec<Want<V, E>>,
+}
+
+/// One id's wait for its flight.
+struct Wait<K, V> {
+    want: usize,
+    flight: Arc<Flight<K, V>>,
+    role: Role,
+    /// The epoch when it began to wait.
+    arrived: u64,
+}
+
+/// The waits for flights of one load; the last is the one being waited for.
+struct Group<K, V> {
+    waiter: Waiter<K, V>,
+    waits: Vec<Wait<K, V>>,
+}
+
+/// What a batch that waits is woken for.
+enum Event<K, V> {
+    Ended(Vec<(Wait<K, V>, Outcome<V>)>),
+    Soft,
+    Hard,
+    /// The load of this group is to be given up.
+    GiveUp(usize, Outcome<V>),
+}
+
+impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'_, K, V, Q, S, E> {
+    /// Gives each id its answer.
+    pub(super) async fn run(mut self) -> Vec<Want<V, E>> {
+        let Some(first) = self.wants.first() else { return self.wants };
+        let limits = self.path(first.at).limits();
+        let mut patience = match Patience::new(&*self.runtime, limits) {
+            Ok(patience) => patience,
+            Err(message) => {
+                let error = || Some(Err(LoadError::Panicked(Arc::clone(&message))));
+                self.wants.iter_mut().for_each(|want| want.answer = error());
+                return self.wants;
+            }
+        };
+        let cells = self.cache.hub.tags.cells(&self.call.tags);
+        let mut due: Vec<usize> = (0..self.wants.len()).collect();
+        let mut groups = Vec::new();
+        loop {
+            if !due.is_empty() {
+                let waits = self.board(&mut due, &cells);
+                self.sit(waits, &mut groups);
+            }
+            if groups.is_empty() {
+                return self.wants;
+            }
+            match poll_fn(|cx| poll(&mut groups, cx, &mut patience)).await {
+                Event::Ended(ended) => self.end(ended, &mut due),
+                Event::Soft => self.end_softly(&mut groups),
+                Event::Hard => self.end_hard(std::mem::take(&mut groups)),
+                Event::GiveUp(group, outcome) => {
+                    // Those that share the load have its end as well, unless it has not even begun.
+                    for wait in &groups[group].waits {
+                        self.cache.give_up(&wait.flight, outcome.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    fn path(&self, at: usize) -> Path<'_, K, V, Q> {
+        Path { cache: self.cache, key: &self.ids[at], call: self.call }
+    }
+
+    /// Serves from memory what can be, and finds a flight for each of the others.
+    fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait<K, V>> {
+        // What was invalidated before this must not be served.
+        let arrived = self.cache.hub.tags.epoch();
+        let mut waits = Vec::with_capacity(due.len());
+        for want in due.drain(..) {
+            if let Some((flight, role)) = self.serve_or_board(want, cells) {
+                waits.push(Wait { want, flight, role, arrived });
+            }
+        }
+        self.start.take_off();
+        waits
+    }
+
+    fn serve_or_board(&mut self, want: usize, cells: &[Arc<Cell>]) -> Option<(Arc<Flight<K, V>>, Role)> {
+        let Rounds { cache, ids, call, start, wants, .. } = self;
+        let want = &mut wants[want];
+        let path = Path { cache, key: &ids[want.at], call };
+        loop {
+            let sight = want.sight.take().filter(|sight| path.accepts(sight.value.as_ref()));
+            match Step::of(sight.as_ref().map(|sight| sight.age)) {
+                Step::Serve(freshness) => {
+                    want.answer = Some(Ok(served(sight, freshness)));
+                    return None;
+                }
+                Step::ServeAndRefresh(freshness, before) => {
+                    if path.may_refresh_behind() {
+                        start.board(Ground::Back, |departure| path.board(departure, cells, before, Ground::Back));
+                    }
+                    want.answer = Some(Ok(served(sight, freshness)));
+                    return None;
+                }
+                Step::Load => {}
+            }
+            let board = |departure: &_| path.board(departure, cells, Before::LookAtMemory, Ground::Fore);
+            match start.board(Ground::Fore, board) {
+                Boarded::Filled => want.sight = path.look_again(),
+                Boarded::Flight(flight, role) => {
+                    if role == Role::Follows {
+                        Counters::bump(&cache.counters.coalesced);
+                    }
+                    want.led |= role == Role::Leads;
+                    return Some((flight, role));
+                }
+            }
+        }
+    }
+
+    /// Takes a seat for each load that is waited for.
+    fn sit(&mut self, mut waits: Vec<Wait<K, V>>, groups: &mut Vec<Group<K, V>>) {
+        waits.sort_by_key(|wait| wait.flight.ticket);
+        let mut waits = waits.into_iter().peekable();
+        while let Some(first) = waits.next() {
+            let ticket = first.flight.ticket;
+            let mut of_load = vec![first];
+            while let Some(next) = waits.next_if(|wait| wait.flight.ticket == ticket) {
+                of_load.push(next);
+            }
+            let Some(last) = of_load.last() else { continue };
+            let path = self.path(self.wants[last.want].at);
+            match path.sit(Arc::clone(&last.flight), last.role, &self.runtime) {
+                Ok(waiter) => groups.push(Group { waiter, waits: of_load }),
+                Err(error) => {
+                    for wait in of_load {
+                        self.wants[wait.want].answer = Some(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome<V>)>, due: &mut Vec<usize>) {
+        for (wait, outcome) in ended {
+            let want = &self.wants[wait.want];
+            let path = self.path(want.at);
+            let answer = match path.next(&wait.flight, outcome, wait.arrived) {
+                Next::Return(result) => result,
+                Next::LookAgain if want.led => Err(LoadError::Abandoned),
+                Next::LookAgain => {
+                    let sight = path.look_again();
+                    self.wants[wait.want].sight = sight;
+                    due.push(wait.want);
+                    continue;
+                }
+            };
+            self.wants[wait.want].answer = Some(answer);
+        }
+    }
+
+    /// Time for stale values, where there are any.
+    fn end_softly(&mut self, groups: &mut Vec<Group<K, V>>) {
+        for group in groups.iter_mut() {
+            group.waits.retain(|wait| {
+                let stale = self.path(self.wants[wait.want].at).stale(Because::Slow);
+                let answered = stale.is_some();
+                if answered {
+                    self.wants[wait.want].answer = stale.map(Ok);
+                }
+                !answered
+            });
+            group.wait_for_last();
+        }
+        groups.retain(|group| !group.waits.is_empty());
+    }
+
+    /// The caller's time is over.
+    fn end_hard(&mut self, groups: Vec<Group<K, V>>) {
+        for wait in groups.iter().flat_map(|group| &group.waits) {
+            let path = self.path(self.wants[wait.want].at);
+            let answer = path.stale_or(Outcome::Timeout, LoadError::Timeout);
+            self.wants[wait.want].answer = Some(answer);
+        }
+    }
+}
+
+impl<K: Key, V: Value> Group<K, V> {
+    /// What has ended by now.
+    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
+        while !self.waits.is_empty() {
+            let Some(outcome) = self.waiter.outcome(cx) else { return };
+            ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
+            self.wait_for_last();
+        }
+    }
+
+    fn wait_for_last(&mut self) {
+        if let Some(last) = self.waits.last() {
+            self.waiter.change(Arc::clone(&last.flight));
+        }
+    }
+}
+
+fn poll<K: Key, V: Value>(
+    groups: &mut Vec<Group<K, V>>,
+    cx: &mut Context<'_>,
+    patience: &mut Patience,
+) -> Poll<Event<K, V>> {
+    let mut ended = Vec::new();
+    groups.iter_mut().for_each(|group| group.collect(cx, &mut ended));
+    groups.retain(|group| !group.waits.is_empty());
+    if !ended.is_empty() {
+        return Poll::Ready(Event::Ended(ended));
+    }
+    match patience.ends::<V>(cx) {
+        Some(Waited::Hard) => return Poll::Ready(Event::Hard),
+        Some(_) => return Poll::Ready(Event::Soft),
+        None => {}
+    }
+    for (place, group) in groups.iter_mut().enumerate() {
+        match group.waiter.alarm(cx) {
+            Some(Waited::Dead) => return Poll::Ready(Event::GiveUp(place, Outcome::Abandoned)),
+            Some(_) => return Poll::Ready(Event::GiveUp(place, Outcome::Timeout)),
+            None => {}
+        }
+    }
+    Poll::Pending
+}
