@@ -16,6 +16,7 @@ use crate::load::{Load, Trace};
 use crate::output::print;
 use crate::progress::Progress;
 use crate::race::{Race, Report};
+use crate::service::Setting;
 use crate::signal::Signals;
 use crate::table;
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Error> {
     progress.done(&format!("{rows} places of GeoNames loaded into embedded SQLite in {took}"));
 
     let (length, callers) = (demo.seconds, demo.callers);
-    let race = Race { load, places: places.len(), template: &template, length, callers };
+    let race = Race { load: Arc::clone(&load), places: places.len(), template: &template, length, callers };
     let report = tokio::select! {
         report = race.run(&mut progress) => report?,
         () = signals.next() => {
@@ -49,7 +50,10 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Error> {
     };
     print(&shown(&report, demo.json))?;
     match listener {
-        Some(listener) => crate::service::run(listener, &template, signals).await,
+        Some(listener) => {
+            let setting = Setting { template: &template, load, report: &report };
+            crate::service::run(listener, setting, signals).await
+        }
         None => Ok(()),
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 
+use serde::Serialize;
+
 use crate::figures::{bytes, count, decimal, drop_percent, duration};
 use crate::race::{Column, Report};
 use crate::remarks;
@@ -50,14 +52,17 @@ pub(crate) fn render(report: &Report) -> String {
     text
 }
 
-struct Row {
+/// One line of the table.
+#[derive(Serialize)]
+pub(crate) struct Row {
     label: String,
     figures: Vec<String>,
     /// A row of its own, or a detail of the row above.
     detail: bool,
 }
 
-fn rows(report: &Report) -> Vec<Row> {
+/// The lines of the table: a figure for each contender.
+pub(crate) fn rows(report: &Report) -> Vec<Row> {
     let row = |label: &str, figure: &dyn Fn(&Column) -> String| Row {
         label: label.to_owned(),
         figures: report.columns.iter().map(figure).collect(),

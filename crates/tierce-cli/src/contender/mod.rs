@@ -9,7 +9,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub(crate) use self::tierce::Tierce;
+pub(crate) use self::tierce::{Tierce, served, tags_of};
 pub(crate) use bare::Bare;
 pub(crate) use guide::Guide;
 

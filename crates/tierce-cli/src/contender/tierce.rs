@@ -4,9 +4,10 @@
 //! against an invalidation, remembers an absence or keeps callers from loading twice: the caches do.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tierce::{Cache, Hub, LoadError, Loaded, Stats};
+use tierce::{Cache, CacheBuilder, Explanation, Hub, LoadError, Loaded, Lookup, Stats};
 
 use super::{Contender, Kept};
 use crate::database::{self, Database};
@@ -18,6 +19,45 @@ const TTL: Duration = Duration::from_secs(300);
 /// Room for every place of the data set and every absent id of the load: the guide's column has no bound at all.
 const PLACES: usize = 30_000;
 
+/// What the service's caches are told beyond the race's: short ages, so that one who looks on for a minute sees them at
+/// work, and what to serve while the database is in trouble.
+pub(crate) mod served {
+    use std::time::Duration;
+
+    pub(crate) const TTL: Duration = Duration::from_secs(15);
+    pub(crate) const STALE_WHILE_REVALIDATE: Duration = Duration::from_secs(30);
+    pub(crate) const STALE_IF_ERROR: Duration = Duration::from_secs(120);
+    pub(crate) const SOFT_TIMEOUT: Duration = Duration::from_millis(250);
+    pub(crate) const HARD_TIMEOUT: Duration = Duration::from_secs(2);
+    /// Longer than a freeze lasts, so that it ends in answers for those who are still there.
+    pub(crate) const LOAD_DEADLINE: Duration = Duration::from_secs(20);
+    /// Loads at once, of each cache; many times the connections of the database.
+    pub(crate) const LOADS: usize = 64;
+}
+
+/// What the caches are told.
+#[derive(Clone, Copy)]
+enum Settings {
+    Race,
+    Service,
+}
+
+impl Settings {
+    fn apply<K: tierce::Key, V: tierce::Value>(self, cache: CacheBuilder<K, V>) -> CacheBuilder<K, V> {
+        match self {
+            Self::Race => cache.ttl(TTL),
+            Self::Service => cache
+                .ttl(served::TTL)
+                .stale_while_revalidate(served::STALE_WHILE_REVALIDATE)
+                .stale_if_error(served::STALE_IF_ERROR)
+                .soft_timeout(served::SOFT_TIMEOUT)
+                .hard_timeout(served::HARD_TIMEOUT)
+                .load_deadline(served::LOAD_DEADLINE)
+                .max_concurrent_loads(served::LOADS),
+        }
+    }
+}
+
 /// A hub, its caches, and the database behind them.
 pub(crate) struct Tierce {
     database: Arc<Database>,
@@ -28,6 +68,84 @@ pub(crate) struct Tierce {
 }
 
 impl Tierce {
+    /// The caches as the service has them.
+    pub(crate) fn serving(database: Arc<Database>) -> Self {
+        Self::with(Settings::Service, database)
+    }
+
+    fn with(settings: Settings, database: Arc<Database>) -> Self {
+        let hub = Hub::embedded();
+        Self {
+            places: settings.apply(hub.local_cache("places").capacity(PLACES)).build(),
+            countries: settings.apply(hub.local_cache("countries")).build(),
+            searches: settings.apply(hub.local_cache("searches")).build(),
+            hub,
+            database,
+        }
+    }
+
+    /// One place, and how fresh it is.
+    pub(crate) async fn look_up_place(&self, id: u32) -> Result<Lookup<Arc<Place>>, Error> {
+        let load = |_| {
+            let database = Arc::clone(&self.database);
+            async move { Ok::<_, database::Error>(Loaded::from(database.place(id).await?.map(Arc::new))) }
+        };
+        Ok(self.places.entry(&id).load_with(load).await?)
+    }
+
+    /// A country's list, and how fresh it is.
+    pub(crate) async fn look_up_country(&self, code: &str) -> Result<Lookup<Arc<[Place]>>, Error> {
+        let load = |_| {
+            let (database, code) = (Arc::clone(&self.database), code.to_owned());
+            async move {
+                let tag = format!("country:{code}");
+                Ok::<_, database::Error>(Loaded::new(database.country(code).await?.into()).tag(tag))
+            }
+        };
+        Ok(self.countries.entry(code).load_with(load).await?)
+    }
+
+    /// A search, and how fresh it is. Adds one to `queries` for each query that it sends to the database.
+    pub(crate) async fn look_up_search(
+        &self,
+        text: &str,
+        queries: Option<Arc<AtomicU64>>,
+    ) -> Result<Lookup<Arc<[Place]>>, Error> {
+        let load = |_| {
+            let (database, text) = (Arc::clone(&self.database), text.to_owned());
+            async move {
+                if let Some(queries) = queries {
+                    queries.fetch_add(1, Ordering::Relaxed);
+                }
+                let places: Arc<[Place]> = database.search(text).await?.into();
+                // Which places are in the answer is known only now.
+                let loaded = Loaded::new(Arc::clone(&places)).tag("searches");
+                Ok::<_, database::Error>(places.iter().fold(loaded, |loaded, p| loaded.tag(format!("place:{}", p.id))))
+            }
+        };
+        Ok(self.searches.entry(text).load_with(load).await?)
+    }
+
+    /// Ends one search.
+    pub(crate) async fn invalidate_search(&self, text: &str) -> Result<(), Error> {
+        Ok(self.searches.invalidate(text).await?)
+    }
+
+    /// Ends whatever has this tag.
+    pub(crate) async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
+        Ok(self.hub.invalidate_tag(tag).await?)
+    }
+
+    /// All that is known of a key of the named cache; `None` if there is no such cache, or the key is none of its kind.
+    pub(crate) async fn explain(&self, cache: &str, key: &str) -> Option<Explanation> {
+        match cache {
+            "places" => Some(self.places.explain(&key.parse::<u32>().ok()?).await),
+            "countries" => Some(self.countries.explain(key).await),
+            "searches" => Some(self.searches.explain(key).await),
+            _ => None,
+        }
+    }
+
     /// What each cache counts, by name.
     pub(crate) fn stats(&self) -> Vec<(String, Stats)> {
         self.hub.stats()
@@ -44,59 +162,26 @@ impl Contender for Tierce {
     type Many = Arc<[Place]>;
 
     fn new(database: Arc<Database>) -> Self {
-        let hub = Hub::embedded();
-        Self {
-            places: hub.local_cache("places").capacity(PLACES).ttl(TTL).build(),
-            countries: hub.local_cache("countries").ttl(TTL).build(),
-            searches: hub.local_cache("searches").ttl(TTL).build(),
-            hub,
-            database,
-        }
+        Self::with(Settings::Race, database)
     }
 
     async fn place(&self, id: u32) -> Result<Option<Arc<Place>>, Error> {
-        let load = || {
-            let database = Arc::clone(&self.database);
-            async move { Ok(database.place(id).await?.map(Arc::new)) }
-        };
-        Ok(self.places.find_or_load(&id, load).await?)
+        Ok(self.look_up_place(id).await?.into_value())
     }
 
     async fn country(&self, code: &str) -> Result<Arc<[Place]>, Error> {
-        let load = |_| {
-            let (database, code) = (Arc::clone(&self.database), code.to_owned());
-            async move {
-                let tag = format!("country:{code}");
-                Ok::<_, database::Error>(Loaded::new(database.country(code).await?.into()).tag(tag))
-            }
-        };
-        let found = self.countries.entry(code).load_with(load).await?;
-        Ok(found.into_value().unwrap_or_default())
+        Ok(self.look_up_country(code).await?.into_value().unwrap_or_default())
     }
 
     async fn search(&self, text: &str) -> Result<Arc<[Place]>, Error> {
-        let load = |_| {
-            let (database, text) = (Arc::clone(&self.database), text.to_owned());
-            async move {
-                let places: Arc<[Place]> = database.search(text).await?.into();
-                // Which places are in the answer is known only now.
-                let loaded = Loaded::new(Arc::clone(&places)).tag("searches");
-                Ok::<_, database::Error>(places.iter().fold(loaded, |loaded, p| loaded.tag(format!("place:{}", p.id))))
-            }
-        };
-        let found = self.searches.entry(text).load_with(load).await?;
-        Ok(found.into_value().unwrap_or_default())
+        Ok(self.look_up_search(text, None).await?.into_value().unwrap_or_default())
     }
 
     async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
-        let renamed = change.name.is_some();
-        let Some(place) = self.database.update(id, change).await? else { return Ok(None) };
+        let Some(place) = self.database.update(id, change.clone()).await? else { return Ok(None) };
         self.places.invalidate(&id).await?;
-        self.hub.invalidate_tag(&format!("place:{id}")).await?;
-        self.hub.invalidate_tag(&format!("country:{}", place.country)).await?;
-        if renamed {
-            // A new name may belong into any search.
-            self.hub.invalidate_tag("searches").await?;
+        for tag in tags_of(&place, &change) {
+            self.hub.invalidate_tag(&tag).await?;
         }
         Ok(Some(place))
     }
@@ -104,6 +189,16 @@ impl Contender for Tierce {
     fn kept(&self) -> Kept {
         Kept { entries: self.stats().iter().map(|(_, stats)| stats.len).sum(), ..Kept::default() }
     }
+}
+
+/// The tags that end when a place has changed.
+pub(crate) fn tags_of(place: &Place, change: &Change) -> Vec<String> {
+    let mut tags = vec![format!("place:{}", place.id), format!("country:{}", place.country)];
+    if change.name.is_some() {
+        // A new name may belong into any search.
+        tags.push("searches".to_owned());
+    }
+    tags
 }
 
 impl From<LoadError<database::Error>> for Error {

@@ -13,6 +13,8 @@ pub(crate) enum Error {
     },
     /// The pool was closed, or its thread ended, before the answer came.
     Closed,
+    /// It was told to fail.
+    Failing,
 }
 
 impl fmt::Display for Error {
@@ -21,6 +23,7 @@ impl fmt::Display for Error {
             Self::Sqlite(source) => source.fmt(f),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),
             Self::Closed => write!(f, "the pool is closed"),
+            Self::Failing => write!(f, "the database was told to fail"),
         }
     }
 }

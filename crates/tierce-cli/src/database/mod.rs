@@ -6,20 +6,25 @@
 
 mod count;
 mod error;
+mod gate;
 mod schema;
 mod session;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 pub(crate) use count::Queries;
 pub(crate) use error::Error;
+pub(crate) use gate::Health;
 
 use crate::place::{Change, Place};
 use count::{Counts, Kind};
+use gate::Gate;
 use session::Session;
 
 /// Connections for reading. A web service keeps a handful of them for each process; more than the machine has
@@ -64,6 +69,9 @@ pub(crate) struct Database {
     writer: Option<mpsc::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
     counts: Vec<Arc<Counts>>,
+    gate: Arc<Gate>,
+    /// Queries that no connection runs yet.
+    queued: Arc<AtomicU64>,
 }
 
 impl Database {
@@ -71,8 +79,14 @@ impl Database {
         let (readers, jobs) = mpsc::channel();
         let jobs = Arc::new(Mutex::new(jobs));
         let (writer, updates) = mpsc::channel();
-        let mut database =
-            Self { readers: Some(readers), writer: Some(writer), threads: Vec::new(), counts: Vec::new() };
+        let mut database = Self {
+            readers: Some(readers),
+            writer: Some(writer),
+            threads: Vec::new(),
+            counts: Vec::new(),
+            gate: Arc::default(),
+            queued: Arc::default(),
+        };
         database.start(path, Arc::new(Mutex::new(updates)))?;
         for _ in 0..READERS {
             database.start(path, Arc::clone(&jobs))?;
@@ -99,22 +113,59 @@ impl Database {
 
     /// One place by its id.
     pub(crate) async fn place(&self, id: u32) -> Result<Option<Place>, Error> {
-        ask(self.readers.as_ref(), move |session| session.place(id)).await
+        self.ask(self.readers.as_ref(), move |session| session.place(id)).await
     }
 
     /// The most populous places of a country; none if the country has none.
     pub(crate) async fn country(&self, code: String) -> Result<Vec<Place>, Error> {
-        ask(self.readers.as_ref(), move |session| session.country(&code)).await
+        self.ask(self.readers.as_ref(), move |session| session.country(&code)).await
     }
 
     /// The places whose names are most like `text`, by trigrams over all names.
     pub(crate) async fn search(&self, text: String) -> Result<Vec<Place>, Error> {
-        ask(self.readers.as_ref(), move |session| session.search(&text)).await
+        self.ask(self.readers.as_ref(), move |session| session.search(&text)).await
     }
 
     /// Changes one place and returns it as it is now; `None` if there is none of that id.
     pub(crate) async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
-        ask(self.writer.as_ref(), move |session| session.update(id, &change)).await
+        self.ask(self.writer.as_ref(), move |session| session.update(id, &change)).await
+    }
+
+    /// Lets the database stand still or fail for so long, or run again at once.
+    pub(crate) fn set_health(&self, health: Health, length: Duration) {
+        self.gate.set(health, length);
+    }
+
+    /// What it is doing, and for how long yet; zero while it runs.
+    pub(crate) fn health(&self) -> (Health, Duration) {
+        self.gate.health()
+    }
+
+    /// Queries that wait for a connection, or for the end of a freeze.
+    pub(crate) fn queued(&self) -> u64 {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        queue: Option<&mpsc::Sender<Job>>,
+        question: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (answer, answered) = oneshot::channel();
+        let (gate, queued) = (Arc::clone(&self.gate), Queued::new(&self.queued));
+        let job: Job = Box::new(move |session| {
+            // Nobody waits for the answer any more: a long queue is not worked off in vain, nor after a freeze.
+            if answer.is_closed() {
+                return;
+            }
+            let passed = gate.pass();
+            drop(queued);
+            if !answer.is_closed() {
+                let _ = answer.send(passed.and_then(|()| question(session)));
+            }
+        });
+        queue.ok_or(Error::Closed)?.send(job).map_err(|_| Error::Closed)?;
+        answered.await.map_err(|_| Error::Closed)?
     }
 
     /// How many queries the database has run so far, as SQLite counts them.
@@ -132,6 +183,7 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
+        self.gate.set(Health::Running, Duration::ZERO);
         // Without senders the threads' loops end; joining them closes the files before the folder goes.
         self.readers = None;
         self.writer = None;
@@ -142,17 +194,18 @@ impl Drop for Database {
     }
 }
 
-async fn ask<T: Send + 'static>(
-    queue: Option<&mpsc::Sender<Job>>,
-    question: impl FnOnce(&Session) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let (answer, answered) = oneshot::channel();
-    let job: Job = Box::new(move |session| {
-        // Nobody waits for the answer any more: a long queue is not worked off in vain.
-        if !answer.is_closed() {
-            let _ = answer.send(question(session));
-        }
-    });
-    queue.ok_or(Error::Closed)?.send(job).map_err(|_| Error::Closed)?;
-    answered.await.map_err(|_| Error::Closed)?
+/// One query on its way to a connection.
+struct Queued(Arc<AtomicU64>);
+
+impl Queued {
+    fn new(queued: &Arc<AtomicU64>) -> Self {
+        queued.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(queued))
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -1,53 +1,67 @@
-//! The same data over HTTP, with tierce in front of the database.
+//! The same data over HTTP, with tierce in front of the database, and a live page of what the caches do.
 
-mod page;
+mod answer;
+mod assets;
+mod buttons;
+mod door;
+mod feed;
+mod front;
+mod guard;
+mod live;
+mod meter;
+mod places;
+mod sample;
+mod stampede;
+mod state;
+mod traffic;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Path, Query, Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Form, Json, Router};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
-use crate::contender::{Contender, Tierce};
-use crate::database::{Database, Template};
+use crate::database::{Health, Template};
 use crate::error::Error;
 use crate::figures::count;
+use crate::load::Load;
 use crate::output::print;
-use crate::place::Change;
+use crate::race::Report;
 use crate::signal::Signals;
+use answer::refusal;
+use door::Door;
+use state::Service;
 
 /// How long connections may take to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
-/// No place has a longer name, and no search text needs one.
-const LONGEST_TEXT: usize = 200;
+/// Bytes of a request's body: several times the longest that any route takes.
+const BODY: usize = 4_096;
 
-/// What the routes share.
-struct Service {
-    tierce: Tierce,
-    database: Arc<Database>,
-    address: SocketAddr,
+/// What the service shows and sends besides the data.
+pub(crate) struct Setting<'a> {
+    pub(crate) template: &'a Template,
+    /// What the synthetic traffic asks for.
+    pub(crate) load: Arc<Load>,
+    /// The race that was run before.
+    pub(crate) report: &'a Report,
 }
 
 /// Serves until a signal comes.
-pub(crate) async fn run(listener: TcpListener, template: &Template, mut signals: Signals) -> Result<(), Error> {
+pub(crate) async fn run(listener: TcpListener, setting: Setting<'_>, mut signals: Signals) -> Result<(), Error> {
     let address = listener.local_addr().map_err(|source| Error::System { doing: "find out the port", source })?;
-    // Untouched data: the race has changed populations in its own copies.
-    let database = Arc::new(template.copy("service")?);
-    let service = Arc::new(Service { tierce: Tierce::new(Arc::clone(&database)), database, address });
+    let service = Arc::new(Service::new(address, setting.template, setting.report)?);
     print(&format!(
-        "\n Serving on http://{address}/ (Ctrl-C ends it)\n\n   curl '{address}/search?q=san+fransico'\n   curl \
+        "\n Live page: http://{address}/ (Ctrl-C ends it)\n\n   curl '{address}/search?q=san+fransico'\n   curl \
          {address}/places/2988507\n   curl -d population=2200000 {address}/places/2988507\n   curl {address}/stats\n"
     ))?;
 
+    let behind = behind(&service, setting.load);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, routes(Arc::clone(&service)))
+    let serving = axum::serve(Door::new(listener), routes(Arc::clone(&service)))
         .with_graceful_shutdown(async {
             // A dropped sender means the same as a sent word.
             let _ = stopped.await;
@@ -56,18 +70,32 @@ pub(crate) async fn run(listener: TcpListener, template: &Template, mut signals:
     let serving = tokio::spawn(serving);
     signals.next().await;
     drop(stop);
+    for task in behind {
+        task.abort();
+    }
+    // Whoever still waits for a frozen database is answered.
+    service.database.set_health(Health::Running, Duration::ZERO);
     tokio::select! {
         // Requests under way are answered; a connection that stays open without one is not waited for.
         _ = serving => {}
         () = tokio::time::sleep(GRACE) => {}
         () = signals.next() => {}
     }
-    service.tierce.drain(GRACE).await;
+    service.front.tierce.drain(GRACE).await;
     print(&format!("\n Stopped. {}\n", summary(&service)))
 }
 
+/// The sampling and the traffic, which rest while nobody looks.
+fn behind(service: &Arc<Service>, load: Arc<Load>) -> [JoinHandle<()>; 2] {
+    let (sampled, driven) = (Arc::clone(service), Arc::clone(service));
+    [
+        tokio::spawn(async move { sampled.feed.sample(&sampled.front, &sampled.database).await }),
+        tokio::spawn(async move { driven.traffic.run(&driven.feed, Arc::clone(&driven.front), load).await }),
+    ]
+}
+
 fn summary(service: &Service) -> String {
-    let lookups: u64 = service.tierce.stats().iter().map(|(_, stats)| stats.hits + stats.misses).sum();
+    let lookups: u64 = service.front.tierce.stats().iter().map(|(_, stats)| stats.hits + stats.misses).sum();
     let queries = service.database.queries();
     format!(
         "Lookups: {}; database queries: {}; updates: {}.",
@@ -78,97 +106,23 @@ fn summary(service: &Service) -> String {
 }
 
 fn routes(service: Arc<Service>) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/search", get(search))
-        .route("/places/{id}", get(place).post(update))
-        .route("/countries/{code}", get(country))
-        .route("/stats", get(stats))
+    assets::routes()
+        .route("/search", get(places::search))
+        .route("/places/{id}", get(places::place).post(places::update))
+        .route("/countries/{code}", get(places::country))
+        .route("/stats", get(places::stats))
+        .route("/live", get(live::live))
+        .route("/race", get(live::race))
+        .route("/explain", get(live::explain))
+        .route("/do/search", post(buttons::search))
+        .route("/do/update", post(buttons::update))
+        .route("/do/invalidate", post(buttons::invalidate))
+        .route("/do/stampede", post(buttons::stampede))
+        .route("/do/database", post(buttons::database))
+        .route("/do/traffic", post(buttons::traffic))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such route; / lists them") })
+        .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "not with this method") })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(axum::middleware::from_fn(guard::stand))
         .with_state(service)
-}
-
-async fn index(State(service): State<Arc<Service>>) -> Html<String> {
-    Html(page::index(service.address))
-}
-
-#[derive(Deserialize)]
-struct Wanted {
-    q: Option<String>,
-}
-
-async fn search(State(service): State<Arc<Service>>, Query(wanted): Query<Wanted>) -> Response {
-    let text = wanted.q.unwrap_or_default().trim().to_lowercase();
-    if text.is_empty() || text.len() > LONGEST_TEXT {
-        return refusal(StatusCode::BAD_REQUEST, "say what to search for: /search?q=san+fransico");
-    }
-    match service.tierce.search(&text).await {
-        Ok(places) => Json(places).into_response(),
-        Err(error) => failure(&error),
-    }
-}
-
-async fn place(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response {
-    let Ok(id) = id.parse() else { return refusal(StatusCode::BAD_REQUEST, "a place's id is a number") };
-    match service.tierce.place(id).await {
-        Ok(Some(place)) => Json(place).into_response(),
-        Ok(None) => refusal(StatusCode::NOT_FOUND, "no place has this id"),
-        Err(error) => failure(&error),
-    }
-}
-
-async fn country(State(service): State<Arc<Service>>, Path(code): Path<String>) -> Response {
-    if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return refusal(StatusCode::BAD_REQUEST, "a country is two letters, as in /countries/fr");
-    }
-    match service.tierce.country(&code.to_ascii_uppercase()).await {
-        Ok(places) => Json(places).into_response(),
-        Err(error) => failure(&error),
-    }
-}
-
-async fn update(State(service): State<Arc<Service>>, Path(id): Path<String>, Body(change): Body) -> Response {
-    let Ok(id) = id.parse() else { return refusal(StatusCode::BAD_REQUEST, "a place's id is a number") };
-    if change.name.is_none() && change.population.is_none() {
-        return refusal(StatusCode::BAD_REQUEST, "an update sets name, population or both");
-    }
-    if change.name.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_TEXT) {
-        return refusal(StatusCode::BAD_REQUEST, "a name has 1 to 200 bytes");
-    }
-    match service.tierce.update(id, change).await {
-        Ok(Some(place)) => Json(place).into_response(),
-        Ok(None) => refusal(StatusCode::NOT_FOUND, "no place has this id"),
-        Err(error) => failure(&error),
-    }
-}
-
-async fn stats(State(service): State<Arc<Service>>) -> Json<Value> {
-    let caches: serde_json::Map<String, Value> =
-        service.tierce.stats().into_iter().map(|(name, stats)| (name, page::stats(&stats))).collect();
-    Json(json!({ "caches": caches, "database": { "queries": service.database.queries() } }))
-}
-
-/// An update as JSON or as a form.
-struct Body(Change);
-
-impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let change = if kind.starts_with("application/json") {
-            Json::from_request(request, state).await.map(|Json(change)| change).map_err(|error| error.body_text())
-        } else {
-            Form::from_request(request, state).await.map(|Form(change)| change).map_err(|error| error.body_text())
-        };
-        change.map(Body).map_err(|problem| refusal(StatusCode::BAD_REQUEST, &problem))
-    }
-}
-
-fn refusal(status: StatusCode, problem: &str) -> Response {
-    (status, Json(json!({ "error": problem }))).into_response()
-}
-
-fn failure(error: &Error) -> Response {
-    refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
 }

@@ -1,13 +1,21 @@
-//! What the service shows that is no place.
+//! What the service answers that is no place: refusals, failures, counts.
 
-use std::net::SocketAddr;
-
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tierce::Stats;
 
-/// The list of routes, with an example of each.
-pub(super) fn index(address: SocketAddr) -> String {
-    include_str!("index.html").replace("{address}", &address.to_string())
+use crate::error::Error;
+
+/// The asker is wrong, in one sentence.
+pub(super) fn refusal(status: StatusCode, problem: &str) -> Response {
+    (status, Json(json!({ "error": problem }))).into_response()
+}
+
+/// The cache or the database is wrong.
+pub(super) fn failure(error: &Error) -> Response {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
 }
 
 /// A cache's counts, in words and units that JSON can carry.
