@@ -28,6 +28,8 @@ mod pages {
     mod invalidation {}
     #[doc = include_str!("../../../docs/operate.md")]
     mod operate {}
+    #[doc = include_str!("../../../docs/batches.md")]
+    mod batches {}
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/moving/from-moka.md")]
