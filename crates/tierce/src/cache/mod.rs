@@ -2,6 +2,7 @@
 
 mod answer;
 mod backoff;
+mod blocking;
 mod builder;
 mod cycle;
 mod entry;
@@ -23,9 +24,11 @@ use std::sync::Arc;
 
 pub use answer::{Freshness, Lookup};
 pub use builder::Builder;
+pub(crate) use builder::LONGEST_NAME;
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
+pub(crate) use inner::{Accepts, Sight};
 pub use load::{Load, Loaded, Stale};
 
 use crate::error::{Error, LoadError};
@@ -33,7 +36,7 @@ use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
-use inner::{Inner, Sight};
+use inner::Inner;
 use lookup::Call;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.

@@ -29,3 +29,7 @@ mod timeouts;
 
 mod guide;
 mod runtimes;
+
+mod blocking;
+mod current;
+mod macros;
