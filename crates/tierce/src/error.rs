@@ -39,6 +39,18 @@ impl<E> LoadError<E> {
         }
     }
 
+    /// The loader's own error, or else the same with a loader's error of any type.
+    pub(crate) fn apart<F>(self) -> std::result::Result<Arc<E>, LoadError<F>> {
+        Err(match self {
+            LoadError::Load(own) => return Ok(own),
+            LoadError::Timeout => LoadError::Timeout,
+            LoadError::Panicked(message) => LoadError::Panicked(message),
+            LoadError::Abandoned => LoadError::Abandoned,
+            LoadError::Cycle => LoadError::Cycle,
+            LoadError::Busy => LoadError::Busy,
+        })
+    }
+
     /// An [`Error`](std::error::Error) of what is none: a load's whose loader fails with a boxed error.
     ///
     /// For `E` = `Box<dyn Error + Send + Sync>`, `anyhow::Error` and whatever else lends its error by `AsRef`.

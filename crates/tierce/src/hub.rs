@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::key::{Key, Value};
 use crate::random::Random;
 use crate::runtime;
-use crate::shared::Shared;
+use crate::shared::{Shared, Sites};
 use crate::stats::Stats;
 use crate::tag;
 use crate::trace;
@@ -39,6 +39,7 @@ use crate::trace;
 #[derive(Clone)]
 pub struct Hub {
     shared: Arc<Shared>,
+    sites: Arc<Sites>,
 }
 
 /// Says what a [`Hub`] is to be like.
@@ -132,6 +133,11 @@ impl Hub {
         }
     }
 
+    /// The caches that functions have in it.
+    pub(crate) fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
     /// The counts of each cache in use, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
         self.shared.caches().into_iter().map(|(name, cache)| (name, cache.stats())).collect()
@@ -155,7 +161,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Hub {
         let random = self.seed.map_or_else(Random::from_process, Random::seeded);
-        Hub { shared: Arc::new(Shared::new(self.clock, random)) }
+        Hub { shared: Arc::new(Shared::new(self.clock, random)), sites: Arc::default() }
     }
 }
 

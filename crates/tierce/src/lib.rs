@@ -42,6 +42,12 @@ mod pages {
 mod hub;
 
 #[cfg(feature = "cache")]
+mod current;
+
+#[cfg(feature = "cache")]
+mod site;
+
+#[cfg(feature = "cache")]
 mod cache;
 
 #[cfg_attr(not(feature = "cache"), allow(dead_code, unused_imports, reason = "its crate-private face is the cache's"))]
@@ -91,6 +97,8 @@ pub use cache::{
 pub use cache::{Reason, Stale};
 pub use clock::{Clock, ManualClock};
 #[cfg(feature = "cache")]
+pub use current::{hub, init};
+#[cfg(feature = "cache")]
 pub use error::{Error, Kind, LoadError, Result, WriteError};
 #[cfg(feature = "cache")]
 pub use expiry::Early;
@@ -100,6 +108,20 @@ pub use key::KeyRef;
 #[cfg(feature = "cache")]
 pub use key::{Key, ToKey, Value};
 pub use memory::{Builder as MemoryBuilder, Cause, Iter as MemoryIter, Memory, Policy, Stats as MemoryStats};
+#[cfg(feature = "cache")]
+pub use runtime::blocking::block_on;
 pub use stats::Removals;
 #[cfg(feature = "cache")]
 pub use stats::{Histogram, Stats};
+#[cfg(feature = "macros")]
+pub use tierce_macros::{cached, memo};
+
+/// What the code that the macros write calls. Not for anybody else: it changes without notice.
+#[cfg(feature = "cache")]
+#[doc(hidden)]
+pub mod __macros {
+    pub use crate::site::{
+        Args, Ask, ByClone, ByFrom, ByLoadError, ByNobody, Content, Escaped, Failing, Maybe, Never, NotAResult, Probe,
+        Site, Sure, Tags, aside, ask, ask_blocking, deadline, keep, own, untagged,
+    };
+}

@@ -37,6 +37,15 @@ struct Registered {
     cache: Weak<dyn Family>,
     of: TypeId,
     version: u32,
+    owner: Owner,
+}
+
+/// Who builds a cache: whoever knows its name, or one function alone, told apart by the address of its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Owner {
+    #[default]
+    Anybody,
+    Function(usize),
 }
 
 impl Shared {
@@ -45,11 +54,11 @@ impl Shared {
         Shared { tags: Tags::new(), clock, random, running, caches: Mutex::new(HashMap::new()) }
     }
 
-    /// The cache of this name, made if there is none. One of another type or version under the name is an error.
+    /// The cache of this name, made if there is none. One of another type, version or owner under the name is an error.
     pub(crate) fn register<C: Family>(
         &self,
         name: &str,
-        version: u32,
+        (version, owner): (u32, Owner),
         make: impl FnOnce() -> Arc<C>,
     ) -> Result<Arc<C>, Error> {
         let mut caches = lock(&self.caches);
@@ -61,6 +70,10 @@ impl Shared {
                 let detail = format!("the hub has a cache named {name:?} with other types or another version");
                 return Err(Error::new(Kind::Conflict, "build", detail));
             }
+            if known.owner != owner {
+                drop(caches);
+                return Err(Error::new(Kind::Conflict, "build", taken(name)));
+            }
             let cache: Arc<dyn Any + Send + Sync> = cache;
             return Ok(cache.downcast().unwrap_or_else(|_| unreachable!("its type was compared")));
         }
@@ -71,7 +84,7 @@ impl Shared {
         }
         let cache = make();
         let weak: Weak<C> = Arc::downgrade(&cache);
-        caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version });
+        caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version, owner });
         Ok(cache)
     }
 
@@ -84,6 +97,13 @@ impl Shared {
         live.sort_by(|(a, _), (b, _)| a.cmp(b));
         live
     }
+}
+
+fn taken(name: &str) -> String {
+    format!(
+        "the hub has a cache named {name:?} that is another's, and two functions never share one: write `name = \"…\"` \
+         on one of them, or ask the function for its own with `cache()`"
+    )
 }
 
 /// The loads of a hub that have not ended, for `drain`.
@@ -139,5 +159,23 @@ impl Running {
         }
         loads.waiting.push(waker);
         Poll::Pending
+    }
+}
+
+/// The caches that functions have in a hub, each by the address of the function's place.
+///
+/// They live beside what caches share and not in it, or they would hold each other.
+#[derive(Default)]
+pub(crate) struct Sites(Mutex<HashMap<usize, Arc<dyn Any + Send + Sync>>>);
+
+impl Sites {
+    pub(crate) fn get<C: Any + Clone>(&self, at: usize) -> Option<C> {
+        let site = lock(&self.0).get(&at).cloned();
+        site.and_then(|site| site.downcast_ref::<C>().cloned())
+    }
+
+    pub(crate) fn keep<C: Any + Send + Sync>(&self, at: usize, cache: C) {
+        let old = lock(&self.0).insert(at, Arc::new(cache));
+        drop(old);
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind};
 use crate::expiry::{Ages, Early};
 use crate::key::{Key, Value};
 use crate::memory::{self, Cause, Memory, Policy};
-use crate::shared::Shared;
+use crate::shared::{Owner, Shared};
 use crate::stats::Counters;
 use crate::sync::atomic::AtomicU64;
 
@@ -31,7 +31,7 @@ const JITTER: f64 = 0.1;
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a stale value is served after a failed load before the next is tried, unless said.
 const THROTTLE: Duration = Duration::from_secs(1);
-const LONGEST_NAME: usize = 64;
+pub(crate) const LONGEST_NAME: usize = 64;
 
 type Weigh<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
@@ -54,6 +54,7 @@ pub struct Builder<K: Key, V: Value> {
     tolerates: Option<ErrorFilter>,
     most_loads: Option<usize>,
     tell: Option<Tell<K, V>>,
+    owner: Owner,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -81,7 +82,14 @@ impl<K: Key, V: Value> Builder<K, V> {
             tolerates: None,
             most_loads: None,
             tell: None,
+            owner: Owner::default(),
         }
+    }
+
+    /// Says who alone may build this cache again.
+    pub(crate) fn owner(mut self, owner: Owner) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// The version of the values' shape: raise it when they change, so that old ones are not read.
@@ -232,13 +240,13 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// The cache, or what is wrong with it.
     ///
     /// # Errors
-    /// [`Kind::Conflict`]: the hub has a cache of this name with other types or another version.
+    /// [`Kind::Conflict`]: the hub has a cache of this name with other types or another version, or a function's.
     /// [`Kind::Invalid`]: an option is out of range or contradicts another.
     pub fn try_build(self) -> Result<Cache<K, V>, Error> {
         self.check()?;
         let hub = Arc::clone(&self.hub);
-        let (name, version) = (self.name.clone(), self.version);
-        let inner = hub.register(&name, version, || Arc::new(self.inner()))?;
+        let (name, shape) = (self.name.clone(), (self.version, self.owner));
+        let inner = hub.register(&name, shape, || Arc::new(self.inner()))?;
         Ok(Cache { inner })
     }
 

@@ -157,7 +157,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         Ok(value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness)))
     }
 
-    async fn reload<L, F, E>(mut self, load: L) -> Result<Served<V>, LoadError<E>>
+    pub(crate) async fn reload<L, F, E>(mut self, load: L) -> Result<Served<V>, LoadError<E>>
     where
         L: FnOnce(Load<V>) -> F,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -255,15 +255,39 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
+        match self.look() {
+            Ok(served) => Ok(served),
+            Err(sight) => self.load_past(sight, load).await,
+        }
+    }
+
+    /// A counted look at memory: a fresh answer, or else what there is.
+    #[inline]
+    pub(crate) fn look(&self) -> Result<Served<V>, Option<Sight<V>>> {
         let accepted = |sight: &Sight<V>| sight.value.is_some() || self.call.accepts == Accepts::Absence;
-        let sight = match self.cache.sight(self.key, accepted) {
+        match self.cache.sight(self.key, accepted) {
             Some(sight) if sight.age == Age::Fresh && accepted(&sight) => {
-                return Ok(Served { value: sight.value, freshness: Freshness::Fresh });
+                Ok(Served { value: sight.value, freshness: Freshness::Fresh })
             }
-            other => other,
-        };
+            other => Err(other),
+        }
+    }
+
+    /// The path of a load, boxed, after a look that found this.
+    pub(crate) async fn load_past<L, F, E>(self, sight: Option<Sight<V>>, load: L) -> Result<Served<V>, LoadError<E>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
         let path = Path { cache: self.cache, key: self.key, call: &self.call };
         Box::pin(path.get_or_load(sight, load)).await
+    }
+
+    /// Whether a known absence is an answer.
+    pub(crate) fn accepts(mut self, accepts: Accepts) -> Self {
+        self.call.accepts = accepts;
+        self
     }
 }
 
@@ -271,7 +295,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
 type Loading<V, E> = Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>;
 
 /// A plain loader as a rich one.
-fn value_loader<V, L, F, E>(load: L) -> impl FnOnce(Load<V>) -> Loading<V, E>
+pub(super) fn value_loader<V, L, F, E>(load: L) -> impl FnOnce(Load<V>) -> Loading<V, E>
 where
     L: FnOnce() -> F,
     F: Future<Output = Result<V, E>> + Send + 'static,

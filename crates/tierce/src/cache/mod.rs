@@ -3,6 +3,7 @@
 mod answer;
 mod backoff;
 mod batch;
+mod blocking;
 mod builder;
 mod cycle;
 mod entry;
@@ -30,10 +31,12 @@ use std::sync::Arc;
 pub use answer::{Freshness, Lookup};
 pub use batch::Entries;
 pub use builder::Builder;
+pub(crate) use builder::LONGEST_NAME;
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
 pub use hold::Hold;
+pub(crate) use inner::{Accepts, Sight};
 pub use load::{Load, Loaded, Stale};
 pub use partial::Partial;
 

@@ -9,7 +9,7 @@
 mod mutex;
 
 #[cfg(feature = "cache")]
-pub(crate) use mutex::{Mutex, MutexGuard, lock};
+pub(crate) use mutex::{Condvar, Mutex, MutexGuard, lock, wait};
 
 #[cfg(not(tierce_shuttle))]
 pub(crate) use std::{

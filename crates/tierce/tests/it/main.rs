@@ -33,3 +33,7 @@ mod timeouts;
 
 mod guide;
 mod runtimes;
+
+mod blocking;
+mod current;
+mod macros;

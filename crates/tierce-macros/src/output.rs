@@ -1,0 +1,411 @@
+//! The code that a macro writes: the function, and a type of its name with what can be done to its cache.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, Ident, Pat, Type};
+
+use crate::argument::Argument;
+use crate::fit::RESULT;
+use crate::function::{Function, Item};
+use crate::options::{Kind, Options};
+use crate::returns::Failing;
+use crate::template::Template;
+
+/// Everything that the parts of the code are made of.
+pub(crate) struct Output<'a> {
+    kind: Kind,
+    item: &'a Item,
+    function: &'a Function,
+    options: &'a Options,
+    name: &'a Ident,
+    /// The arguments of the key.
+    keys: Vec<&'a Argument>,
+    key_type: TokenStream,
+}
+
+/// How what waits is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Face {
+    Async,
+    Blocking,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(kind: Kind, item: &'a Item, function: &'a Function, options: &'a Options) -> Self {
+        let keys: Vec<_> = function.arguments.iter().filter(|argument| !argument.skipped).collect();
+        let types = keys.iter().map(|argument| argument.owned_type());
+        let key_type = match (&options.key, keys.len()) {
+            (Some(_), _) => quote!(::std::string::String),
+            (None, 1) => quote!(#(#types)*),
+            (None, _) => quote!((#(#types),*)),
+        };
+        Output { kind, item, function, options, name: &item.signature.ident, keys, key_type }
+    }
+
+    pub(crate) fn tokens(&self) -> TokenStream {
+        let (name, vis) = (self.name, &self.item.visibility);
+        let outer = self.outer();
+        let (site, run, uncached) = (self.site(), self.run(), self.uncached());
+        let (tags, keyed, whole) = (self.tag_functions(), self.keyed(), self.whole());
+        let check = self.check();
+        let doc = format!("The cache of [`{name}`](fn@{name}).");
+        let allow = quote!(#[allow(
+            non_camel_case_types, dead_code, unused_qualifications, clippy::too_many_arguments, clippy::needless_pass_by_value,
+            clippy::trivially_copy_pass_by_ref, clippy::ptr_arg, clippy::unused_async, clippy::missing_errors_doc,
+            clippy::missing_panics_doc, reason = "written by a macro"
+        )]);
+        quote! {
+            #outer
+            #[doc = #doc]
+            #allow
+            #vis struct #name {}
+            #allow
+            impl #name {
+                #site #run #uncached #tags #keyed #whole
+            }
+            #check
+        }
+    }
+
+    fn face(&self) -> Face {
+        if self.item.signature.asyncness.is_some() { Face::Async } else { Face::Blocking }
+    }
+
+    /// The function itself, which asks its cache.
+    fn outer(&self) -> TokenStream {
+        let (name, vis) = (self.name, &self.item.visibility);
+        let attributes = self.item.attributes.iter().filter(|attribute| !is_lint(attribute, "expect"));
+        let mut signature = self.item.signature.clone();
+        for argument in &mut signature.inputs {
+            if let FnArg::Typed(typed) = argument
+                && let Pat::Ident(pattern) = &mut *typed.pat
+            {
+                pattern.mutability = None;
+            }
+        }
+        let names = self.function.arguments.iter().map(|argument| &argument.name);
+        let call = quote!(#name::__run(::tierce::__macros::Ask::Lookup #(, #names)*));
+        let call = if self.face() == Face::Async { quote!(#call.await) } else { call };
+        let doc = format!(
+            "\n\nCached by `{}`; [its cache](struct@{name}) has `{name}::invalidate` and the like.",
+            self.kind.name()
+        );
+        quote! {
+            #(#attributes)*
+            #[doc = #doc]
+            #vis #signature { #call }
+        }
+    }
+
+    fn site(&self) -> TokenStream {
+        let (key, value) = (&self.key_type, &self.function.returns.value);
+        let own_name = self.name.to_string();
+        let own_name = own_name.trim_start_matches("r#");
+        let cache_name = match (&self.options.name, self.kind) {
+            (Some(said), _) => quote!(#said),
+            (None, Kind::Cached) => quote!(#own_name),
+            (None, Kind::Memo) => quote!(::core::concat!(::core::module_path!(), "::", #own_name)),
+        };
+        let hub = match &self.options.hub {
+            None => quote!(::core::option::Option::None),
+            Some(hub) => quote_spanned!(hub.span()=> ::core::option::Option::Some(|| {
+                let hub: &::tierce::Hub = &#hub;
+                ::core::clone::Clone::clone(hub)
+            })),
+        };
+        let build = self.build();
+        quote! {
+            #[inline]
+            fn __site() -> &'static ::tierce::__macros::Site<#key, #value> {
+                static SITE: ::tierce::__macros::Site<#key, #value> =
+                    ::tierce::__macros::Site::new(#cache_name, #hub, |hub, name| #build);
+                &SITE
+            }
+        }
+    }
+
+    /// How the cache is built in a hub.
+    fn build(&self) -> TokenStream {
+        let (key, value, settings) = (&self.key_type, &self.function.returns.value, &self.options.settings);
+        let forever = quote!(::core::time::Duration::MAX);
+        let mut build = match self.kind {
+            Kind::Cached => quote!(hub.cache::<#key, #value>(name)),
+            Kind::Memo if self.options.said("ttl").is_some() => quote!(hub.local_cache::<#key, #value>(name)),
+            Kind::Memo => quote!(hub.local_cache::<#key, #value>(name).ttl(#forever)),
+        };
+        if self.options.said("load_deadline").is_none() {
+            // Who cannot be told that a load is too slow waits for it, as a caller of the function itself does.
+            let whole = &self.function.returns.whole;
+            build = match self.function.returns.failing {
+                Failing::Never => quote!(#build.load_deadline(#forever)),
+                Failing::Result => quote!({
+                    #[allow(unused_imports, reason = "where the type says it itself")]
+                    use ::tierce::__macros::NotAResult as _;
+                    ::tierce::__macros::deadline(#build, ::tierce::__macros::Probe::<#whole>::TELLS)
+                }),
+            };
+        }
+        quote!(#build #(#settings)*)
+    }
+
+    /// A lookup or a refresh.
+    fn run(&self) -> TokenStream {
+        let signature = &self.item.signature;
+        let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
+        let (where_clause, name) = (&generics.where_clause, self.name);
+        let inputs = plain_inputs(&signature.inputs);
+        let key = self.key();
+        let (shape, tags) = (self.shape(), self.argument_tags());
+        let own = self.function.arguments.iter().map(|argument| (&argument.name, argument.own()));
+        let own = own.map(|(name, own)| quote!(let #name = #own;));
+        let lend = self.function.arguments.iter().map(Argument::lend);
+        let call = quote!(#name::uncached(#(#lend),*));
+        let (ask, call, wait) = match self.face() {
+            Face::Async => (quote!(ask), quote!(#call.await), quote!(.await)),
+            Face::Blocking => {
+                (quote!(ask_blocking), quote!(::tierce::__macros::aside(move || #call)), TokenStream::new())
+            }
+        };
+        let (tagger, before) = self.tagger();
+        quote! {
+            #[inline]
+            #asyncness fn __run #generics (__what: ::tierce::__macros::Ask, #inputs) #output #where_clause {
+                ::tierce::__macros::#ask(#name::__site(), (#key, __what), #shape, #tags, || {
+                    #before
+                    #(#own)*
+                    (async move { #call }, #tagger)
+                })#wait
+            }
+        }
+    }
+
+    /// The function as it was written, under another name.
+    fn uncached(&self) -> TokenStream {
+        let vis = &self.item.visibility;
+        let lints = ["allow", "expect", "warn", "deny", "forbid"];
+        let attributes = self.item.attributes.iter().filter(|a| lints.iter().any(|lint| is_lint(a, lint)));
+        let mut signature = self.item.signature.clone();
+        signature.ident = Ident::new("uncached", self.name.span());
+        let body = &self.item.body;
+        quote! {
+            /// The function itself: it neither looks into the cache nor keeps what it returns.
+            #(#attributes)*
+            #vis #signature #body
+        }
+    }
+
+    /// How the function's return type is taken apart.
+    fn shape(&self) -> TokenStream {
+        let returns = &self.function.returns;
+        let content = if returns.absence { quote!(Maybe) } else { quote!(Sure) };
+        let whole = &returns.whole;
+        let failing = match returns.failing {
+            Failing::Never => quote!(::tierce::__macros::Never),
+            Failing::Result => quote_spanned!(whole.span()=> {
+                #[allow(unused_imports, reason = "the first that fits is taken")]
+                use ::tierce::__macros::{ByClone as _, ByFrom as _, ByLoadError as _, ByNobody as _};
+                (&&&&::tierce::__macros::Probe::<#whole>::NEW).failing()
+            }),
+        };
+        quote!((::tierce::__macros::#content, #failing))
+    }
+
+    /// Refuses names that hide a `Result` or an `Option`.
+    fn check(&self) -> TokenStream {
+        let returns = &self.function.returns;
+        let value = &returns.value;
+        let (fact, why) = match (returns.failing, returns.absence) {
+            (_, true) => return TokenStream::new(),
+            (Failing::Never, false) => (
+                quote!(!__Probe::<#value>::IS_RESULT && !__Probe::<#value>::IS_OPTION),
+                "this name stands for a `Result` or an `Option`, which a cached function must write out",
+            ),
+            (Failing::Result, false) => (
+                quote!(!__Probe::<#value>::IS_OPTION),
+                "this name stands for an `Option`, which a cached function must write out",
+            ),
+        };
+        if is_written_out(value) {
+            return TokenStream::new();
+        }
+        quote_spanned! {value.span()=>
+            const _: () = {
+                #[allow(unused_imports, reason = "where the type says it itself")]
+                use ::tierce::__macros::{NotAResult as _, Probe as __Probe};
+                ::core::assert!(#fact, #why)
+            };
+        }
+    }
+
+    /// An expression of a reference to the borrowed key.
+    fn key(&self) -> TokenStream {
+        if let Some(key) = &self.options.key {
+            let text = key.text(Some(&quote!(::tierce::__macros::Escaped)));
+            return quote!(&::std::string::String::from(#text));
+        }
+        let borrowed: Vec<_> = self.keys.iter().map(|argument| argument.borrow()).collect();
+        match &*borrowed {
+            [] => quote!(&()),
+            [one] => quote!(#one),
+            _ => quote!(&::tierce::__macros::Args((#(#borrowed),*))),
+        }
+    }
+
+    /// The tags that name the result, and those that do not.
+    fn tags(&self) -> (Vec<&Template>, Vec<&Template>) {
+        self.options.tags.iter().partition(|tag| tag.uses(RESULT))
+    }
+
+    fn argument_tags(&self) -> TokenStream {
+        let name = self.name;
+        let borrowed = self.keys.iter().map(|argument| argument.borrow());
+        if self.tags().1.is_empty() {
+            return quote!(::tierce::__macros::Tags::new);
+        }
+        quote!(|| #name::__tags(#(#borrowed),*))
+    }
+
+    /// What names the tags of a result, and what is to be done for it before the arguments are made the load's own.
+    fn tagger(&self) -> (TokenStream, TokenStream) {
+        let (name, value) = (self.name, &self.function.returns.value);
+        if self.tags().0.is_empty() {
+            return (quote!(::tierce::__macros::untagged::<#value>), TokenStream::new());
+        }
+        let kept: Vec<_> = self.keys.iter().map(|argument| format_ident!("__{}", argument.name)).collect();
+        let own = self.keys.iter().map(|argument| argument.own());
+        let before = quote!(#(let #kept = #own;)*);
+        (quote!(move |__result: &#value| #name::__result_tags(#(&#kept,)* __result)), before)
+    }
+
+    /// What makes tags of arguments, and of results.
+    fn tag_functions(&self) -> TokenStream {
+        let (of_result, of_arguments) = self.tags();
+        let value = &self.function.returns.value;
+        let parameters: Vec<_> = self.keys.iter().map(|argument| argument.borrowed_parameter()).collect();
+        let list = |tags: &[&Template]| {
+            let tags = tags.iter().map(|tag| tag.text(None));
+            quote!(::std::vec![#(::std::sync::Arc::<str>::from(#tags)),*])
+        };
+        let mut functions = TokenStream::new();
+        let unused = quote!(#[allow(unused_variables, reason = "written by a macro")]);
+        if !of_arguments.is_empty() {
+            let list = list(&of_arguments);
+            functions.extend(quote!(#unused fn __tags(#(#parameters),*) -> ::tierce::__macros::Tags { #list }));
+        }
+        if !of_result.is_empty() {
+            let list = list(&of_result);
+            let result = Ident::new(RESULT, of_result[0].literal.span());
+            functions.extend(quote! {
+                #unused fn __result_tags(#(#parameters,)* #result: &#value) -> ::tierce::__macros::Tags { #list }
+            });
+        }
+        functions
+    }
+
+    /// What is done to one key.
+    fn keyed(&self) -> TokenStream {
+        let (vis, name, key_type, value) =
+            (&self.item.visibility, self.name, &self.key_type, &self.function.returns.value);
+        let key = self.key();
+        let parameters: Vec<_> = self.keys.iter().map(|argument| argument.parameter()).collect();
+        let (asyncness, done) =
+            (self.item.signature.asyncness.as_ref(), quote!(::core::result::Result<(), ::tierce::Error>));
+        let wait = |what: TokenStream| match self.face() {
+            Face::Async => quote!(#what.await),
+            Face::Blocking => quote!(::tierce::block_on(#what)),
+        };
+        let invalidate = wait(quote!(#name::cache().invalidate(#key)));
+        let mark_stale = wait(quote!(#name::cache().mark_stale(#key)));
+        let explain = wait(quote!(#name::cache().explain(#key)));
+        let borrowed: Vec<_> = self.keys.iter().map(|argument| argument.borrow()).collect();
+        let (of_result, of_arguments) = self.tags();
+        let tags = [
+            (!of_arguments.is_empty()).then(|| quote!(#name::__tags(#(#borrowed),*))),
+            (!of_result.is_empty()).then(|| quote!(#name::__result_tags(#(#borrowed,)* &value))),
+        ];
+        let tags: Vec<_> = tags.into_iter().flatten().map(|tags| quote!(.tags(#tags))).collect();
+        let set = wait(quote!(#name::cache().entry(#key)#(#tags)*.set(value)));
+        quote! {
+            /// The key of these arguments.
+            #[inline]
+            #vis fn key(#(#parameters),*) -> #key_type { ::tierce::ToKey::<#key_type>::to_key(#key) }
+            /// The value if it is here and fresh; not counted.
+            #[inline]
+            #vis fn peek(#(#parameters),*) -> ::core::option::Option<#value> { #name::cache().peek(#key) }
+            /// Puts a value in that the caller knows to be current.
+            #[inline]
+            #vis #asyncness fn set(#(#parameters,)* value: #value) -> #done { #set }
+            /// Ends what is kept for these arguments: no call that begins later gets what was loaded before.
+            #[inline]
+            #vis #asyncness fn invalidate(#(#parameters),*) -> #done { #invalidate }
+            /// Ends its freshness: it may still be served where stale values may, while it is loaded anew.
+            #[inline]
+            #vis #asyncness fn mark_stale(#(#parameters),*) -> #done { #mark_stale }
+            /// All that is known of it: where it is, how old, under which tags, or why it is missing.
+            #[inline]
+            #vis #asyncness fn explain(#(#parameters),*) -> ::tierce::Explanation { #explain }
+        }
+    }
+
+    /// What is done to the cache as a whole, and a load whatever is here.
+    fn whole(&self) -> TokenStream {
+        let (vis, name, key, value) = (&self.item.visibility, self.name, &self.key_type, &self.function.returns.value);
+        let signature = &self.item.signature;
+        let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
+        let (inputs, where_clause) = (plain_inputs(&signature.inputs), &generics.where_clause);
+        let names = self.function.arguments.iter().map(|argument| &argument.name);
+        let refresh = quote!(#name::__run(::tierce::__macros::Ask::Refresh #(, #names)*));
+        let (refresh, clear) = match self.face() {
+            Face::Async => (quote!(#refresh.await), quote!(#name::cache().purge().await)),
+            Face::Blocking => (refresh, quote!(::tierce::block_on(#name::cache().purge()))),
+        };
+        quote! {
+            /// Calls the function now, whatever is here, and keeps what it returns.
+            #[inline]
+            #vis #asyncness fn refresh #generics (#inputs) #output #where_clause { #refresh }
+            /// Ends all that is kept.
+            #[inline]
+            #vis #asyncness fn clear() -> ::core::result::Result<(), ::tierce::Error> { #clear }
+            /// What was counted since the cache was built.
+            #[inline]
+            #vis fn stats() -> ::tierce::Stats { #name::cache().stats() }
+            /// The cache itself, in the hub that is current here.
+            #[inline]
+            #vis fn cache() -> ::tierce::Cache<#key, #value> { #name::__site().cache() }
+        }
+    }
+}
+
+/// The arguments without `mut`, which is the body's.
+fn plain_inputs<'a>(inputs: impl IntoIterator<Item = &'a FnArg>) -> TokenStream {
+    let typed = inputs.into_iter().filter_map(|argument| match argument {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    });
+    let plain = typed.map(|typed| {
+        let mut typed = typed.clone();
+        if let Pat::Ident(pattern) = &mut *typed.pat {
+            pattern.mutability = None;
+        }
+        quote!(#typed)
+    });
+    quote!(#(#plain),*)
+}
+
+fn is_lint(attribute: &Attribute, level: &str) -> bool {
+    attribute.path().is_ident(level)
+}
+
+/// Whether a type is one of the language's own, so that its name hides nothing.
+fn is_written_out(ty: &Type) -> bool {
+    const PLAIN: [&str; 16] = [
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "String", "Vec",
+    ];
+    match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)),
+        Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => true,
+        _ => false,
+    }
+}
