@@ -34,6 +34,8 @@ mod pages {
     mod testing {}
     #[doc = include_str!("../../../docs/moving/from-moka.md")]
     mod from_moka {}
+    #[doc = include_str!("../../../docs/moving/from-cached.md")]
+    mod from_cached {}
     #[doc = include_str!("../../../README.md")]
     mod readme {}
 }
