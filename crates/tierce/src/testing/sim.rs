@@ -128,8 +128,9 @@ impl Sim {
         runtime.alive.store(death == Death::StandsStill, Relaxed);
         runtime.driven.store(false, Relaxed);
         let mut state = self.state();
-        state.ready.retain(|task| !Arc::ptr_eq(&task.runtime, runtime));
+        // First: a task may have nothing but its place in the queue, and must not be dropped under the lock.
         let all: Vec<_> = state.tasks.iter().filter_map(Weak::upgrade).collect();
+        state.ready.retain(|task| !Arc::ptr_eq(&task.runtime, runtime));
         drop(state);
         let dead = all.into_iter().filter(|task| Arc::ptr_eq(&task.runtime, runtime));
         match death {

@@ -1,9 +1,11 @@
 //! The testing kit tells the truth: a test that stands on it must be able to fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use tierce::Hub;
-use tierce::testing::{Failure, Source, Watch};
+use tierce::testing::{Death, Failure, Sim, Source, Watch};
 
 use crate::fixture::{panic_text, settle};
 
@@ -64,4 +66,40 @@ async fn a_watch_counts_from_when_it_began_and_says_all_when_a_count_is_another(
     let wrong = catch_unwind(AssertUnwindSafe(expect)).unwrap_err();
     let text = panic_text(&*wrong);
     assert!(text.starts_with("cache \"number\": expected hits 2, found 1\ncounted: hits 1,"), "{text}");
+}
+
+/// Notes the simulated time of its drop, as what a task holds may do.
+struct Noted {
+    sim: Sim,
+    dropped: Arc<AtomicBool>,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        assert!(!self.sim.now().is_zero());
+        self.dropped.store(true, SeqCst);
+    }
+}
+
+/// Kills a runtime with a task on it that has never been polled: whether that dropped the task.
+fn dropped_by(death: Death) -> bool {
+    let sim = Sim::new(7);
+    let runtime = sim.runtime();
+    let dropped = Arc::new(AtomicBool::new(false));
+    let noted = Noted { sim: sim.clone(), dropped: Arc::clone(&dropped) };
+    sim.spawn(&runtime, async move { drop(noted) });
+    sim.kill(&runtime, death);
+    let at_once = dropped.load(SeqCst);
+    sim.run();
+    assert_eq!(dropped.load(SeqCst), at_once, "a dead runtime polls nothing");
+    sim.bury();
+    assert!(dropped.load(SeqCst));
+    at_once
+}
+
+#[test]
+fn a_runtime_that_dies_drops_its_tasks_outside_the_simulations_lock_and_one_that_freezes_keeps_them() {
+    assert!(dropped_by(Death::DropsTasks));
+    assert!(!dropped_by(Death::Freezes));
+    assert!(!dropped_by(Death::StandsStill));
 }
