@@ -135,11 +135,17 @@ pub(crate) fn post(address: &str, path: &str, kind: &str, body: &str) -> (u16, S
 }
 
 fn ask(address: &str, request: &str) -> (u16, String) {
+    let (head, body) = exchange(address, request);
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+}
+
+/// Sends a request as it is; returns the answer's head and body.
+pub(crate) fn exchange(address: &str, request: &str) -> (String, String) {
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_read_timeout(Some(DEADLINE)).unwrap();
     connection.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    (head.to_owned(), body.to_owned())
 }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod demo;
+mod page;
 mod race;
 mod service;
 #[cfg(unix)]

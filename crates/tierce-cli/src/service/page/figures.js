@@ -23,6 +23,7 @@ export function time(us) {
 
 // The same for the marks of an axis, which are round.
 export function mark(us) {
+  if (us === 0) return "0";
   const [number, unit] = us < 1 ? [us * 1e3, "ns"] : us < 1e3 ? [us, "µs"] : us < 1e6 ? [us / 1e3, "ms"] : [us / 1e6, "s"];
   return `${+number.toPrecision(3)} ${unit}`;
 }

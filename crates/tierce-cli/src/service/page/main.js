@@ -66,17 +66,21 @@ function choose(rate) {
 }
 
 function tiles({ totals }, samples) {
-  const last = samples.at(-1);
   const lately = samples.slice(-20);
   const lookups = lately.reduce((sum, s) => sum + s.lookups, 0);
   set("tile-rate", lookups ? percent(lately.reduce((sum, s) => sum + s.hits + s.stale, 0) / lookups) : "–");
-  set("tile-hit", last?.hit_p50_us ? time(last.hit_p50_us) : "–");
-  set("tile-miss", last?.miss_p50_us ? time(last.miss_p50_us) : "–");
+  set("tile-hit", median(lately.map((s) => s.hit_p50_us)));
+  set("tile-miss", median(lately.map((s) => s.miss_p50_us)));
   const saved = Math.max(0, totals.lookups - totals.queries);
   set("tile-queries", totals.lookups ? count(saved) : "–");
   set("tile-queries-note", totals.lookups ? `of ${count(totals.lookups)} lookups` : "since the start");
   set("tile-shared", count(totals.coalesced));
   set("tile-saved", totals.saved_ms ? ms(totals.saved_ms) : "–");
+}
+
+function median(times) {
+  const known = times.filter((us) => us !== null).sort((a, b) => a - b);
+  return known.length ? time(known[known.length >> 1]) : "–";
 }
 
 function health({ health, left_ms, queued }, samples) {

@@ -44,7 +44,7 @@ const PLOTS = [
     ],
   },
   {
-    id: "time", title: "Loading time saved", axis: (n) => `${short(n)} ms`, figure: (n) => `${ms(n)}/s`, least: 10,
+    id: "time", title: "Loading time saved", axis: (n) => mark(n * 1e3), figure: (n) => `${ms(n)}/s`, least: 10,
     hint: "Each second: what the hits would have cost as loads (an estimate), and what loads did cost.",
     series: [
       { label: "saved", colour: "teal", fill: true, of: (s) => s.saved_ms },
