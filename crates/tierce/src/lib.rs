@@ -64,7 +64,7 @@ mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{
-    Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Load, Loaded, Lookup, Partial,
+    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Load, Loaded, Lookup, Partial,
 };
 #[cfg(feature = "cache")]
 pub use cache::{Reason, Stale};

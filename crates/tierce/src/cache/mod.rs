@@ -20,6 +20,7 @@ mod permits;
 mod rounds;
 mod run;
 mod wait;
+mod window;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -33,6 +34,7 @@ pub use explain::Explanation;
 pub use gone::Reason;
 pub use load::{Load, Loaded, Stale};
 pub use partial::Partial;
+pub use window::Batched;
 
 use crate::error::{Error, LoadError};
 use crate::expiry::Age;

@@ -28,6 +28,7 @@ mod stats;
 mod tags;
 mod telemetry;
 mod timeouts;
+mod window;
 
 mod guide;
 mod runtimes;

@@ -27,6 +27,9 @@ const FAULTS: &[Mutant] = &[
     Mutant::RefreshJoinsOlder,
     Mutant::RetriedAtOnce,
     Mutant::GivenUpInPart,
+    Mutant::DetachedFilledByBatch,
+    Mutant::OutcomeForFirstAlone,
+    Mutant::WindowLostWithItsRuntime,
 ];
 
 /// Seeds after which a fault counts as not caught.
