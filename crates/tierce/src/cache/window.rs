@@ -32,7 +32,6 @@ use super::rounds::{Rounds, Start, Want};
 use super::run::GRACE;
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
-use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
 use crate::sync::{Mutex, lock};
 
@@ -238,9 +237,6 @@ impl<K: Key, V: Value> Gate<K, V> {
         state.closed = true;
         let crew = state.crew.take();
         drop(state);
-        if mutant::on(Mutant::WindowLostWithItsRuntime) {
-            return std::mem::forget(crew);
-        }
         drop(crew);
     }
 }

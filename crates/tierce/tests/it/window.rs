@@ -63,10 +63,9 @@ async fn ids_that_go_missing_within_a_window_are_one_load() {
 #[tokio::test(start_paused = true)]
 async fn a_load_with_as_many_ids_as_it_takes_begins_at_once() {
     let (by_id, asked) = batched(&numbers(), LONG, 2);
-    let begun = tokio::time::Instant::now();
     let ids: Vec<u64> = (0..6).collect();
-    assert_eq!(by_id.get_many_or_load(&ids).await.unwrap().len(), 6);
-    assert_eq!((asked.all(), begun.elapsed()), (vec![vec![0, 1], vec![2, 3], vec![4, 5]], Duration::ZERO));
+    let found = timeout(ms(1), by_id.get_many_or_load(&ids)).await.expect("no window is waited for");
+    assert_eq!((found.unwrap().len(), asked.all()), (6, vec![vec![0, 1], vec![2, 3], vec![4, 5]]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,10 +73,9 @@ async fn who_hits_waits_for_no_window() {
     let cache = numbers();
     cache.set(1, 7).await.unwrap();
     let (by_id, asked) = batched(&cache, LONG, 9);
-    let begun = tokio::time::Instant::now();
-    assert_eq!(by_id.find_or_load(&1).await.unwrap(), Some(7));
-    assert_eq!(by_id.get_many_or_load(&[1, 1]).await.unwrap(), [Some(7), Some(7)]);
-    assert_eq!((asked.all().len(), begun.elapsed()), (0, Duration::ZERO));
+    let both = async { (by_id.find_or_load(&1).await.unwrap(), by_id.get_many_or_load(&[1, 1]).await.unwrap()) };
+    let found = timeout(ms(1), both).await.expect("no window is waited for");
+    assert_eq!((found, asked.all().len()), ((Some(7), vec![Some(7), Some(7)]), 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +102,7 @@ async fn an_id_that_is_invalidated_within_the_window_and_asked_for_again_is_load
     let single = cache.get_or_load(&1, || async { Ok::<_, Broken>(0) });
     assert_eq!(after.await.unwrap().unwrap(), Some(10));
     assert_eq!((before.await.unwrap().unwrap(), single.await.unwrap()), (Some(10), 10));
-    assert_eq!((asked.all(), cache.stats().refused), (vec![vec![1]], 1));
+    assert_eq!((asked.all(), cache.peek(&1)), (vec![vec![1]], Some(10)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +187,7 @@ fn those_who_board_are_not_lost_with_the_runtime_that_was_to_end_the_window() {
         while cache.stats().coalesced < 1 {
             tokio::task::yield_now().await;
         }
-        theirs.shutdown_background();
+        std::thread::spawn(move || drop(theirs)).join().unwrap();
         timeout(2 * LONG, other).await.expect("it is not lost").unwrap()
     });
     assert_eq!((got.unwrap(), asked.all()), (Some(20), vec![vec![2]]));

@@ -14,10 +14,12 @@ use super::world::{Asking, DEADLINE, KEYS, Over, World};
 
 /// The loader whose callers share their loads; it needs the world, and the world needs it.
 #[derive(Clone, Default)]
-pub(crate) struct Joint(Arc<Mutex<Option<Batched<u32, Row, &'static str>>>>);
+pub(crate) struct Joint(Arc<Mutex<Option<Rows>>>);
+
+type Rows = Batched<u32, Row, &'static str>;
 
 impl Joint {
-    fn get(&self) -> Batched<u32, Row, &'static str> {
+    fn get(&self) -> Rows {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone().expect("the world is not over")
     }
 }

@@ -29,7 +29,6 @@ const FAULTS: &[Mutant] = &[
     Mutant::GivenUpInPart,
     Mutant::DetachedFilledByBatch,
     Mutant::OutcomeForFirstAlone,
-    Mutant::WindowLostWithItsRuntime,
 ];
 
 /// Seeds after which a fault counts as not caught.
