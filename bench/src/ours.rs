@@ -57,6 +57,13 @@ impl Loads {
         Self(builder.ttl(ttl.unwrap_or(Duration::MAX)).build())
     }
 
+    /// Many keys in one call, each its own value; how many were answered.
+    pub(crate) async fn many(&self, keys: &[u64]) -> usize {
+        let load = |missing: Vec<u64>| async move { Ok::<_, Failure>(missing.into_iter().map(|key| (key, key))) };
+        let Ok(found) = self.0.get_many_or_load(keys, load).await else { return 0 };
+        found.iter().zip(keys).filter(|(value, key)| **value == Some(**key)).count()
+    }
+
     /// Entries held.
     pub(crate) fn len(&self) -> usize {
         self.0.stats().len as usize

@@ -1,5 +1,6 @@
 //! What can be measured: the subjects, with the names of their cases and contenders.
 
+pub(crate) mod batch;
 pub(crate) mod engine;
 pub(crate) mod memory;
 pub(crate) mod stampede;
@@ -11,6 +12,8 @@ pub(crate) enum Subject {
     Memory,
     /// `Cache` on top of `Memory`.
     Engine,
+    /// Many keys in one call.
+    Batch,
     /// One key, many callers.
     Stampede,
 }
@@ -54,19 +57,25 @@ const ENGINE_CASES: &[&str] = &["hit_tags0", "hit_tags2", "hit_tags0_ttl", "hit_
 /// The peers load, but know no tags.
 const ENGINE_CONTENDERS: &[&str] = &["ours", "memory_get", "quick_cache", "moka", "foyer"];
 
+const BATCH_CASES: &[&str] = &["hits_90_of_100", "hits_100"];
+
+/// Ours alone: what a batch costs beside what it replaces.
+const BATCH_CONTENDERS: &[&str] = &["ours", "singles", "hits", "load"];
+
 const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 3] = [Subject::Memory, Subject::Engine, Subject::Stampede];
+    pub(crate) const ALL: [Subject; 4] = [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Stampede];
 
     /// Its word on the command line and in the output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Engine => "engine",
+            Self::Batch => "batch",
             Self::Stampede => "stampede",
         }
     }
@@ -76,6 +85,7 @@ impl Subject {
         match self {
             Self::Memory => MEMORY_CASES,
             Self::Engine => ENGINE_CASES,
+            Self::Batch => BATCH_CASES,
             Self::Stampede => STAMPEDE_CASES,
         }
     }
@@ -85,6 +95,7 @@ impl Subject {
         match self {
             Self::Memory => MEMORY_CONTENDERS,
             Self::Engine => ENGINE_CONTENDERS,
+            Self::Batch => BATCH_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
         }
     }

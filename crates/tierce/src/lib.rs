@@ -93,7 +93,8 @@ mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{
-    Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup, Partial,
+    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup,
+    Partial,
 };
 #[cfg(feature = "cache")]
 pub use cache::{Reason, Stale};

@@ -65,8 +65,6 @@ pub enum Mutant {
     DetachedFilledByBatch,
     /// How a batch's load ended is told to those who wait for its first id.
     OutcomeForFirstAlone,
-    /// The flights that wait for a window are not given up with the runtime that was to end it.
-    WindowLostWithItsRuntime,
     /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
     BiasNotAwaited,
     /// A reader does not look again whether the lock is biased.

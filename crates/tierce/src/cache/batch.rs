@@ -18,6 +18,7 @@
 //! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::stand` |
 //! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,7 +227,7 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
     ///
     /// # Errors
     /// [`Partial`], with what was found.
-    pub async fn get_or_load<L, F, I, E>(self, load: L) -> Result<Vec<Option<V>>, Partial<V, E>>
+    pub async fn get_or_load<L, F, I, E>(self, mut load: L) -> Result<Vec<Option<V>>, Partial<V, E>>
     where
         L: FnMut(Vec<K>) -> F,
         F: Future<Output = Result<I, E>> + Send + 'static,
@@ -237,7 +238,7 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
         if wants.is_empty() {
             return Ok(found);
         }
-        let wants = self.load(wants, value_loader(load)).await;
+        let wants = self.load(wants, |ids| of_pairs(load(ids))).await;
         whole(found, wants)
     }
 
@@ -333,22 +334,20 @@ fn lookup_of<V>(Served { value, freshness }: Served<V>) -> Lookup<V> {
     value.map_or(Lookup::Negative(freshness), |value| Lookup::Hit(value, freshness))
 }
 
-/// A loader of plain pairs as a rich one.
-fn value_loader<K, V, L, F, I, E>(mut load: L) -> impl FnMut(Vec<K>) -> Loading<K, V, E>
+/// What a rich loader gives.
+pub(super) type Loading<K, V, E> = Pin<Box<dyn Future<Output = Told<K, V, E>> + Send>>;
+
+/// What a rich loader says of many ids.
+type Told<K, V, E> = Result<Vec<(K, Said<V, E>)>, E>;
+
+/// What a loader of plain pairs gives, as a rich one gives it.
+pub(super) fn of_pairs<K, V, F, I, E>(load: F) -> Loading<K, V, E>
 where
-    L: FnMut(Vec<K>) -> F,
     F: Future<Output = Result<I, E>> + Send + 'static,
     I: IntoIterator<Item = (K, V)>,
 {
-    move |ids| {
-        let load = load(ids);
-        Box::pin(async move { Ok(load.await?.into_iter().map(|(id, value)| (id, Ok(Loaded::new(value)))).collect()) })
-    }
+    Box::pin(async move { Ok(load.await?.into_iter().map(|(id, value)| (id, Ok(Loaded::new(value)))).collect()) })
 }
-
-/// What a rich loader gives.
-pub(super) type Loading<K, V, E> = BoxedLoad<Vec<(K, Said<V, E>)>, E>;
-type BoxedLoad<T, E> = std::pin::Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
 /// Loads of one call: one behind the caller for what it refreshes, one for what is missing, more where they are too many.
 struct Own<'a, K: Key, V: Value, L> {

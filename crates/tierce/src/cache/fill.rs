@@ -99,7 +99,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Counts a load that brought nothing, or not all.
     pub(super) fn count_failure(&self, outcome: &Outcome<V>) {
         match outcome {
-            Outcome::Landed(_) | Outcome::Abandoned => {}
+            Outcome::Landed(_) | Outcome::Abandoned | Outcome::Overtaken => {}
             Outcome::Busy => Counters::bump(&self.counters.busy),
             Outcome::Failed(_) | Outcome::Panicked(_) | Outcome::Timeout => {
                 Counters::bump(&self.counters.load_errors);

@@ -46,6 +46,20 @@ impl<K: Key, V: Value> Crew<K, V> {
         self.flights.len()
     }
 
+    /// Lets those go that were overtaken since they boarded, by a change of their key, a tag or a purge: they look again,
+    /// and share a load that nobody calls too old.
+    pub(super) fn drop_overtaken(&mut self) {
+        let cache = &self.cache;
+        let is_overtaken = |flight: &mut Arc<Flight<K, V>>| {
+            !cache.flights.stands(flight) || cache.overtaken(flight.began, &flight.tags)
+        };
+        let overtaken: Vec<_> = self.flights.extract_if(.., is_overtaken).collect();
+        for flight in overtaken {
+            cache.flights.remove(&flight);
+            flight.publish(Outcome::Overtaken);
+        }
+    }
+
     /// Calls the loader; gives the task of its load, unless there is nothing to load or too many loads run. No lock is
     /// held.
     pub(super) fn take_off<L, F, I, E>(mut self, ttl: Option<Duration>, load: L) -> Option<BoxFuture>

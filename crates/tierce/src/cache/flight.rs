@@ -44,6 +44,8 @@ pub(crate) enum Outcome<V> {
     Busy,
     /// Its runtime stopped.
     Abandoned,
+    /// Its key, a tag or its cache was changed before its load began.
+    Overtaken,
 }
 
 /// What a load brought.
@@ -90,6 +92,7 @@ impl<V> Outcome<V> {
             Outcome::Timeout => "timed out",
             Outcome::Busy => "turned away",
             Outcome::Abandoned => "abandoned",
+            Outcome::Overtaken => "overtaken",
         }
     }
 }
@@ -103,6 +106,7 @@ impl<V> Clone for Outcome<V> {
             Outcome::Timeout => Outcome::Timeout,
             Outcome::Busy => Outcome::Busy,
             Outcome::Abandoned => Outcome::Abandoned,
+            Outcome::Overtaken => Outcome::Overtaken,
         }
     }
 }
@@ -260,6 +264,8 @@ pub(crate) struct Table<K, V> {
     /// Those whose load has begun and not ended, standing or not, by ticket: in the order of their beginning. Who takes
     /// one out ends it, and nobody else.
     loading: Mutex<BTreeMap<u64, Fleet<K, V>>>,
+    /// Loads that are about to begin, by ticket, with the time at which they are to.
+    waiting: Mutex<BTreeMap<u64, Duration>>,
     tickets: AtomicU64,
 }
 
@@ -275,6 +281,7 @@ impl<K, V> Table<K, V> {
         Table {
             slices: std::array::from_fn(|_| Mutex::new(Sliced { flights: HashTable::new(), writers: Writers::new() })),
             loading: Mutex::new(BTreeMap::new()),
+            waiting: Mutex::new(BTreeMap::new()),
             tickets: AtomicU64::new(0),
         }
     }
@@ -321,6 +328,21 @@ impl<K, V> Table<K, V> {
         lock(&self.loading).remove(&ticket)
     }
 
+    /// A load waits for its time, before it begins.
+    pub(crate) fn load_waits(&self, departure: &Departure) {
+        lock(&self.waiting).insert(departure.ticket, departure.took_off);
+    }
+
+    /// A load waits no more: whether it is for the caller to count it out, and for nobody else.
+    pub(crate) fn load_waited(&self, ticket: u64) -> bool {
+        lock(&self.waiting).remove(&ticket).is_some()
+    }
+
+    /// The tickets of loads that should have begun before this time.
+    pub(crate) fn late_since(&self, time: Duration) -> Vec<u64> {
+        lock(&self.waiting).iter().filter(|(_, departs)| **departs < time).map(|(ticket, _)| *ticket).collect()
+    }
+
     /// The loads that have not ended, the oldest first, as long as they are such as the closure says of a flight of each.
     pub(crate) fn loads_while(&self, such: impl Fn(&Flight<K, V>) -> bool) -> Vec<Arc<Flight<K, V>>> {
         let loading = lock(&self.loading);
@@ -335,6 +357,12 @@ impl<K, V> Table<K, V> {
     /// The keys that writers hold now, a slice after the other.
     pub(crate) fn held(&self) -> impl Iterator<Item = Vec<Arc<K>>> + '_ {
         self.slices.iter().map(|slice| lock(slice).writers.keys())
+    }
+
+    /// Whether a flight is the one that stands for its key.
+    pub(crate) fn stands(&self, flight: &Arc<Flight<K, V>>) -> bool {
+        let slice = self.lock(flight.hash);
+        slice.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.

@@ -373,7 +373,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             Outcome::Timeout => Next::Return(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
             Outcome::Busy => Next::Return(self.stale_or(Outcome::Busy, LoadError::Busy)),
-            Outcome::Abandoned => Next::LookAgain,
+            Outcome::Abandoned | Outcome::Overtaken => Next::LookAgain,
         }
     }
 

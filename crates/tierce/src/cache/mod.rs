@@ -22,6 +22,7 @@ mod permits;
 mod rounds;
 mod run;
 mod wait;
+mod window;
 mod writers;
 
 use std::fmt;
@@ -39,6 +40,7 @@ pub use hold::Hold;
 pub(crate) use inner::{Accepts, Sight};
 pub use load::{Load, Loaded, Stale};
 pub use partial::Partial;
+pub use window::Batched;
 
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;

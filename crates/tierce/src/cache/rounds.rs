@@ -196,6 +196,8 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
 
     fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome<V>)>, due: &mut Vec<usize>) {
         for (wait, outcome) in ended {
+            // What was changed before its load began was not led.
+            self.wants[wait.want].led &= !matches!(outcome, Outcome::Overtaken);
             let want = &self.wants[wait.want];
             let path = self.path(want.at);
             let answer = match path.next(&wait.flight, outcome, wait.arrived) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::flight::{AnyError, Fleet, Flight, Ground, Outcome, Outcomes, Sleepers};
+use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome, Outcomes, Sleepers};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
 use super::permits::{Full, Place, Turn};
@@ -42,7 +42,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         for (place, flight) in fleet.flights().iter().enumerate() {
             match outcomes.of(place) {
                 Outcome::Landed(_) => {}
-                Outcome::Abandoned => drop(self.flights.remove(flight)),
+                Outcome::Abandoned | Outcome::Overtaken => drop(self.flights.remove(flight)),
                 // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
                 bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
             }
@@ -103,8 +103,24 @@ impl<K: Key, V: Value> Inner<K, V> {
         end.saturating_sub(self.hub.clock.precise())
     }
 
-    /// Gives up the loads that should have ended by now. All have one deadline, so the oldest come first.
+    /// A load is about to begin: whoever drains waits for it as well.
+    pub(super) fn load_waits(&self, departure: &Departure) {
+        self.flights.load_waits(departure);
+        self.hub.running.begin();
+    }
+
+    /// … it begins now, which counts it anew, or never will.
+    pub(super) fn load_waited(&self, ticket: u64) {
+        if self.flights.load_waited(ticket) {
+            self.hub.running.end();
+        }
+    }
+
+    /// Gives up the loads that should have ended by now, and waits no more for those that should have begun. All have one
+    /// deadline, so the oldest come first.
     pub(super) fn give_up_overdue(&self) {
+        let late_since = self.hub.clock.precise().saturating_sub(GRACE);
+        self.flights.late_since(late_since).into_iter().for_each(|ticket| self.load_waited(ticket));
         for flight in self.flights.loads_while(|flight| self.time_left(flight).is_zero()) {
             self.give_up(&flight, Outcome::Timeout);
         }

@@ -30,6 +30,7 @@ mod tags;
 mod telemetry;
 mod testing_kit;
 mod timeouts;
+mod window;
 
 mod guide;
 mod runtimes;

@@ -7,6 +7,7 @@
 //! `TIERCE_SEEDS` says how many seeds (10,000 unless said, 300 without optimisation), `TIERCE_SEED` runs one and prints what it found. With
 //! `--cfg tierce_mutants` each planted fault has to be caught, and the control has to survive.
 
+mod batch;
 mod checker;
 #[cfg(tierce_mutants)]
 mod mutants;
@@ -57,6 +58,7 @@ fn run(seed: u64) -> Report {
     }
     sim.run();
     settle(&world);
+    world.part();
     let mut checker = world.checker();
     checker.at_rest();
     let report = Report { operations: checker.ops, violations: std::mem::take(&mut checker.violations) };
@@ -71,7 +73,10 @@ async fn operate(world: &World, kind: u64, key: u32) {
     let spawn = |task: Boxed| world.sim.spawn(&runtime, task);
     let w = world.clone();
     match kind {
-        0..480 => spawn(boxed(async move { w.read(key, place).await })),
+        0..380 => spawn(boxed(async move { w.read(key, place).await })),
+        380..430 => spawn(boxed(async move { w.read_many(key, place).await })),
+        430..450 => spawn(boxed(async move { w.read_many_and_leave(key, place).await })),
+        450..480 => spawn(boxed(async move { w.read_jointly(key, place).await })),
         480..560 => spawn(boxed(async move { w.read_and_leave(key, place).await })),
         560..620 => spawn(boxed(async move { w.peek(key, place).await })),
         620..650 => {
@@ -81,7 +86,9 @@ async fn operate(world: &World, kind: u64, key: u32) {
             }
         }
         650..700 => spawn(boxed(async move { w.refresh(key, place).await })),
-        700..780 => world.invalidate(key).await,
+        700..760 => world.invalidate(key).await,
+        760..770 => world.invalidate_many(key).await,
+        770..780 => world.invalidate_matching(key).await,
         780..810 => world.set(key).await,
         810..850 => world.write(key).await,
         850..880 => world.mark_stale(key).await,

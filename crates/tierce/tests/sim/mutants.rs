@@ -32,6 +32,8 @@ const FAULTS: &[Mutant] = &[
     Mutant::HoldNotDetaching,
     Mutant::HoldStampedLate,
     Mutant::DroppedHoldKeeps,
+    Mutant::DetachedFilledByBatch,
+    Mutant::OutcomeForFirstAlone,
 ];
 
 /// Seeds after which a fault counts as not caught.

@@ -44,6 +44,9 @@ races! {
     Cycle: "load that waited for itself",
     Unchanged: "loader answered that the stale value has not changed",
     TagForgotten: "result named a tag that had been forgotten since the load began",
+    OneOfBatchChanged: "one id of a batch changed during its load",
+    BatchesOverlapped: "batch missed ids of which others were loading some",
+    BatchCancelled: "caller of a batch was cancelled while it loaded",
     ManyWaited: "ten or more callers waited for one load",
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tierce::testing::{Death, Sim, SimRuntime};
 use tierce::{Cache, Early, Freshness, Hub, Load, LoadError, Loaded, Lookup};
 
+use super::batch::Joint;
 use super::checker::{Checker, End, Row, Scope};
 use super::race::{Met, Race};
 
@@ -22,9 +23,10 @@ const ON_ERROR_MS: u64 = 400;
 const RETRY_MS: u64 = 10;
 /// How many loads may run at once.
 pub(crate) const LOADS: u64 = 8;
-const DEADLINE: Duration = Duration::from_millis(200);
+pub(crate) const DEADLINE: Duration = Duration::from_millis(200);
 const HARD: Duration = Duration::from_millis(250);
 
+pub(crate) type Found = Result<Lookup<Row>, LoadError<&'static str>>;
 type LoadResult = Result<Loaded<Row>, &'static str>;
 
 /// What everybody in a simulation shares.
@@ -35,25 +37,27 @@ pub(crate) struct World {
     pub(crate) cache: Cache<u32, Row>,
     checker: Arc<Mutex<Checker<'static>>>,
     shared: Arc<Mutex<Shared>>,
+    /// The loader whose callers share their loads.
+    pub(crate) joint: Joint,
 }
 
-struct Shared {
+pub(crate) struct Shared {
     /// The tag of each row in the database.
     tags: BTreeMap<u32, u32>,
     /// The living and, in their places for good, the dead.
-    runtimes: Vec<(Arc<SimRuntime>, bool)>,
+    pub(crate) runtimes: Vec<(Arc<SimRuntime>, bool)>,
     /// Which runtime (its place) each load and each lookup runs on.
-    loads_on: Vec<(usize, u64)>,
+    pub(crate) loads_on: Vec<(usize, u64)>,
     lookups_on: Vec<(usize, u64)>,
     junk: u64,
 }
 
 /// Ends a load in the books when its future is dropped, however that comes.
-struct Over {
-    world: World,
-    load: u64,
-    began: Duration,
-    end: End,
+pub(crate) struct Over {
+    pub(crate) world: World,
+    pub(crate) load: u64,
+    pub(crate) began: Duration,
+    pub(crate) end: End,
 }
 
 impl Drop for Over {
@@ -88,31 +92,33 @@ impl World {
         let runtimes = (0..3).map(|_| (sim.runtime(), true)).collect();
         let shared = Shared { tags: BTreeMap::new(), runtimes, loads_on: Vec::new(), lookups_on: Vec::new(), junk: 0 };
         let checker = Arc::new(Mutex::new(checker));
-        World { sim, hub, cache, checker, shared: Arc::new(Mutex::new(shared)) }
+        let world = World { sim, hub, cache, checker, shared: Arc::new(Mutex::new(shared)), joint: Joint::default() };
+        world.join_up();
+        world
     }
 
     pub(crate) fn checker(&self) -> MutexGuard<'_, Checker<'static>> {
         self.checker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         ms(self.sim.now())
     }
 
-    async fn pause(&self, below_ms: u64) {
+    pub(crate) async fn pause(&self, below_ms: u64) {
         self.sim.sleep(Duration::from_millis(self.sim.below(below_ms))).await;
     }
 
     /// The tags that callers of a key name: every other key has one.
-    fn argument_tags(key: u32) -> Vec<u32> {
+    pub(crate) fn argument_tags(key: u32) -> Vec<u32> {
         if key.is_multiple_of(2) { vec![1000 + key % 4] } else { Vec::new() }
     }
 
-    fn row_tag(&self, key: u32) -> u32 {
+    pub(crate) fn row_tag(&self, key: u32) -> u32 {
         *self.shared().tags.entry(key).or_insert(key)
     }
 
@@ -178,7 +184,7 @@ impl World {
     }
 
     /// A loader that looks up another key, or its own.
-    async fn read_inside(&self, key: u32, place: usize) {
+    pub(crate) async fn read_inside(&self, key: u32, place: usize) {
         let other = (key + u32::try_from(self.sim.below(3)).expect("small")) % u32::try_from(KEYS).expect("few");
         let read: Pin<Box<dyn Future<Output = ()> + Send + '_>> = Box::pin(self.read(other, place));
         read.await;
@@ -195,19 +201,29 @@ impl World {
 
     fn check(&self, asked: u64, found: Result<Lookup<Row>, LoadError<&'static str>>) {
         let now_ms = self.now_ms();
+        self.check_at(asked, found, now_ms, false);
+    }
+
+    /// Of a batch, whose ids are served before it ends, an age is that of the moment when it began.
+    pub(crate) fn check_at(&self, asked: u64, found: Found, aged_ms: u64, of_batch: bool) {
+        let now_ms = self.now_ms();
         let mut checker = self.checker();
-        if matches!(found, Ok(Lookup::Hit(_, Freshness::Fresh | Freshness::Stale) | Lookup::Negative(Freshness::Fresh)))
+        if !of_batch
+            && matches!(
+                found,
+                Ok(Lookup::Hit(_, Freshness::Fresh | Freshness::Stale) | Lookup::Negative(Freshness::Fresh))
+            )
         {
             checker.served(asked, now_ms);
         }
         match found {
             Ok(Lookup::Hit(row, freshness)) => {
                 if freshness == Freshness::Stale {
-                    let age_ms = now_ms.saturating_sub(row.confirmed_at_ms());
+                    let age_ms = aged_ms.saturating_sub(row.confirmed_at_ms());
                     let revalidated = age_ms < TTL_MS + REVALIDATE_MS;
                     checker.met(if revalidated { Race::StaleRevalidated } else { Race::StaleOnError });
                 }
-                checker.answered(asked, &row, freshness, now_ms);
+                checker.answered(asked, &row, freshness, aged_ms);
             }
             Ok(Lookup::Negative(Freshness::Fresh)) => {
                 checker.met(Race::NegativeServed);
@@ -271,10 +287,16 @@ impl World {
         self.check(asking.number, found);
     }
 
-    pub(crate) async fn invalidate(&self, key: u32) {
+    /// The row of a key changes, and an invalidation of it is about to be called. Gives its number.
+    pub(crate) fn begin_to_end(&self, key: u32) -> u64 {
         let began = self.checker().invalidating(Scope::Key(key), Race::InvalidateDuringLoad);
         let tag = u32::try_from(self.sim.below(TAGS)).expect("few tags");
         self.shared().tags.insert(key, tag);
+        began
+    }
+
+    pub(crate) async fn invalidate(&self, key: u32) {
+        let began = self.begin_to_end(key);
         self.cache.invalidate(&key).await.expect("there is no store to fail");
         self.checker().invalidated(Scope::Key(key), began);
     }
@@ -417,6 +439,7 @@ impl World {
             let on = |of: &[(usize, u64)]| of.iter().filter(|(p, _)| *p == place).map(|(_, n)| *n).collect::<Vec<_>>();
             (on(&shared.loads_on), on(&shared.lookups_on))
         };
+        let now_ms = self.now_ms();
         let mut checker = self.checker();
         if loads.iter().any(|load| checker.is_running(*load)) {
             checker.met(match death {
@@ -425,7 +448,7 @@ impl World {
                 Death::StandsStill => Race::RuntimeStoodStill,
             });
         }
-        checker.died(&loads, &lookups, death);
+        checker.died(&loads, &lookups, death, now_ms);
         drop(checker);
         self.sim.kill(&runtime, death);
     }
@@ -439,14 +462,14 @@ type Loader = Box<dyn FnOnce(Load<Row>) -> Loading + Send>;
 type Loading = Pin<Box<dyn Future<Output = LoadResult> + Send>>;
 
 /// A lookup in the books; one that is dropped unfinished was cancelled.
-struct Asking<'a> {
+pub(crate) struct Asking<'a> {
     world: &'a World,
-    number: u64,
-    over: bool,
+    pub(crate) number: u64,
+    pub(crate) over: bool,
 }
 
 impl<'a> Asking<'a> {
-    fn begin(world: &'a World, key: u32, place: usize, freely: bool) -> Self {
+    pub(crate) fn begin(world: &'a World, key: u32, place: usize, freely: bool) -> Self {
         let now_ms = world.now_ms();
         let mut checker = world.checker();
         let number = if freely { checker.ask_freely(key, now_ms) } else { checker.ask(key, now_ms) };
