@@ -1,6 +1,6 @@
 //! The function that gets a cache.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, GenericParam, Result, Safety, Signature, Visibility};
 
@@ -26,8 +26,8 @@ impl Parse for Item {
         let attributes = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
         let signature = input.parse()?;
-        let body: TokenTree = input.parse().map_err(|_| input.error("a cached function needs a body"))?;
-        Ok(Item { attributes, visibility, signature, body: body.into() })
+        let body: Group = input.parse()?;
+        Ok(Item { attributes, visibility, signature, body: TokenTree::from(body).into() })
     }
 }
 

@@ -161,21 +161,26 @@ impl<'a> Output<'a> {
         let own = own.map(|(name, own)| quote!(let #name = #own;));
         let lend = self.function.arguments.iter().map(Argument::lend);
         let call = quote!(#name::uncached(#(#lend),*));
-        let (ask, call, wait) = match self.face() {
-            Face::Async => (quote!(ask), quote!(#call.await), quote!(.await)),
-            Face::Blocking => {
-                (quote!(ask_blocking), quote!(::tierce::__macros::aside(move || #call)), TokenStream::new())
-            }
+        let (past, call) = match self.face() {
+            Face::Async => (quote!(past), quote!(#call.await)),
+            Face::Blocking => (quote!(past_blocking), quote!(::tierce::__macros::aside(move || #call))),
         };
+        let wait = asyncness.map(|_| quote!(.await));
         let (tagger, before) = self.tagger();
         quote! {
             #[inline]
             #asyncness fn __run #generics (__what: ::tierce::__macros::Ask, #inputs) #output #where_clause {
-                ::tierce::__macros::#ask(#name::__site(), (#key, __what), #shape, #tags, || {
-                    #before
-                    #(#own)*
-                    (async move { #call }, #tagger)
-                })#wait
+                let __key = #key;
+                match ::tierce::__macros::here(#name::__site(), __key, __what, #shape) {
+                    ::core::result::Result::Ok(__value) => __value,
+                    ::core::result::Result::Err(__miss) => {
+                        ::tierce::__macros::#past(__miss, __key, #tags, ::std::boxed::Box::new(|| {
+                            #before
+                            #(#own)*
+                            (::std::boxed::Box::pin(async move { #call }), #tagger)
+                        }))#wait
+                    }
+                }
             }
         }
     }
@@ -211,29 +216,33 @@ impl<'a> Output<'a> {
         quote!((::tierce::__macros::#content, #failing))
     }
 
-    /// Refuses names that hide a `Result` or an `Option`.
+    /// Refuses names that hide a `Result` or an `Option`, and errors that cannot be shared: only the types tell.
     fn check(&self) -> TokenStream {
         let returns = &self.function.returns;
-        let value = &returns.value;
-        let (fact, why) = match (returns.failing, returns.absence) {
-            (_, true) => return TokenStream::new(),
-            (Failing::Never, false) => (
+        let (value, whole) = (&returns.value, &returns.whole);
+        let mut facts = TokenStream::new();
+        let mut refuse_unless = |fact: TokenStream, why: &str| facts.extend(quote!(::core::assert!(#fact, #why);));
+        if !returns.absence && !is_written_out(value) {
+            refuse_unless(
                 quote!(!__Probe::<#value>::IS_RESULT && !__Probe::<#value>::IS_OPTION),
                 "this name stands for a `Result` or an `Option`, which a cached function must write out",
-            ),
-            (Failing::Result, false) => (
-                quote!(!__Probe::<#value>::IS_OPTION),
-                "this name stands for an `Option`, which a cached function must write out",
-            ),
-        };
-        if is_written_out(value) {
-            return TokenStream::new();
+            );
         }
-        quote_spanned! {value.span()=>
+        if returns.failing == Failing::Result {
+            refuse_unless(
+                quote!(__Probe::<#whole>::SHARES),
+                "this error cannot be cloned for every caller who waits for one load: return `tierce::Result<T, E>`, \
+                 which shares it",
+            );
+        }
+        if facts.is_empty() {
+            return facts;
+        }
+        quote_spanned! {whole.span()=>
             const _: () = {
                 #[allow(unused_imports, reason = "where the type says it itself")]
                 use ::tierce::__macros::{NotAResult as _, Probe as __Probe};
-                ::core::assert!(#fact, #why)
+                #facts
             };
         }
     }
@@ -261,21 +270,22 @@ impl<'a> Output<'a> {
         let name = self.name;
         let borrowed = self.keys.iter().map(|argument| argument.borrow());
         if self.tags().1.is_empty() {
-            return quote!(::tierce::__macros::Tags::new);
+            return quote!(::tierce::__macros::Tags::new());
         }
-        quote!(|| #name::__tags(#(#borrowed),*))
+        quote!(#name::__tags(#(#borrowed),*))
     }
 
     /// What names the tags of a result, and what is to be done for it before the arguments are made the load's own.
     fn tagger(&self) -> (TokenStream, TokenStream) {
         let (name, value) = (self.name, &self.function.returns.value);
         if self.tags().0.is_empty() {
-            return (quote!(::tierce::__macros::untagged::<#value>), TokenStream::new());
+            return (quote!(::core::option::Option::None), TokenStream::new());
         }
         let kept: Vec<_> = self.keys.iter().map(|argument| format_ident!("__{}", argument.name)).collect();
         let own = self.keys.iter().map(|argument| argument.own());
         let before = quote!(#(let #kept = #own;)*);
-        (quote!(move |__result: &#value| #name::__result_tags(#(&#kept,)* __result)), before)
+        let tagger = quote!(move |__result: &#value| #name::__result_tags(#(&#kept,)* __result));
+        (quote!(::core::option::Option::Some(::std::boxed::Box::new(#tagger))), before)
     }
 
     /// What makes tags of arguments, and of results.

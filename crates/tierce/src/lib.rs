@@ -124,7 +124,7 @@ pub use tierce_macros::{cached, memo};
 #[doc(hidden)]
 pub mod __macros {
     pub use crate::site::{
-        Args, Ask, ByClone, ByFrom, ByLoadError, ByNobody, Content, Escaped, Failing, Maybe, Never, NotAResult, Probe,
-        Site, Sure, Tags, aside, ask, ask_blocking, deadline, keep, own, untagged,
+        Args, Ask, ByClone, ByFrom, ByLoadError, ByNobody, Calling, Content, Escaped, Failing, Loader, Maybe, Miss,
+        Never, NotAResult, Probe, Site, Sure, Tagger, Tags, aside, deadline, here, keep, own, past, past_blocking,
     };
 }

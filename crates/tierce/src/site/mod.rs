@@ -1,7 +1,7 @@
 //! A function with a cache of its own: what the code that a macro writes calls.
 //!
-//! The macro writes one static [`Site`] for each function, and calls [`ask`] or [`ask_blocking`] with the function's
-//! borrowed arguments as the key. A hit is the static's cache asked by that borrowed key: no allocation, no clone of the
+//! The macro writes one static [`Site`] for each function, and calls [`here`] with the function's borrowed arguments as the
+//! key, then [`past`] or [`past_blocking`]. A hit is the static's cache asked by that borrowed key: no allocation, no clone of the
 //! hub. Everything else is written here once rather than into every function, and what a load needs is boxed before the
 //! engine sees it, so that a cached function adds little to compile.
 
@@ -13,7 +13,7 @@ mod shape;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use call::{Ask, aside, ask, ask_blocking, untagged};
+pub use call::{Ask, Calling, Loader, Miss, Tagger, aside, here, past, past_blocking};
 pub use key::{Args, Escaped};
 pub use owned::{keep, own};
 pub use shape::{ByClone, ByFrom, ByLoadError, ByNobody, Content, Failing, Maybe, Never, NotAResult, Probe, Sure};

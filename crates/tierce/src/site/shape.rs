@@ -64,10 +64,6 @@ pub(super) fn accepts<X: Content<C>, C>() -> Accepts {
 }
 
 /// How what a function returns says that there is nothing.
-#[diagnostic::on_unimplemented(
-    message = "the error of this function cannot be given to every caller who waits for one load",
-    label = "return `tierce::Result<T, E>`, whose error is shared, or implement `Clone` for the error"
-)]
 pub trait Failing<R> {
     /// What it returns of a success.
     type Content;
@@ -155,6 +151,20 @@ impl<C, E: Clone + Send + Sync + 'static> Failing<Result<C, E>> for Cloned {
     }
 }
 
+/// The code of a function that [`Probe::SHARES`] has refused.
+impl<C, E: Send + Sync + 'static> Failing<Result<C, E>> for Unshared {
+    type Content = C;
+    type Error = E;
+
+    fn open(returned: Result<C, E>) -> Result<C, E> {
+        returned
+    }
+
+    fn close(_: Result<C, LoadError<E>>) -> Result<C, E> {
+        unreachable!("it is refused when it is compiled")
+    }
+}
+
 /// There is nothing to return.
 #[cold]
 fn fail(error: &LoadError<Infallible>) -> ! {
@@ -182,6 +192,11 @@ impl<C, E> Probe<Result<C, E>> {
     pub const IS_RESULT: bool = true;
 }
 
+impl<C, E: Clone> Probe<Result<C, E>> {
+    /// Whether its error can be given to all who wait for one load.
+    pub const SHARES: bool = true;
+}
+
 impl<T> Probe<Option<T>> {
     /// Whether it is an `Option`.
     pub const IS_OPTION: bool = true;
@@ -193,6 +208,8 @@ pub trait NotAResult {
     const TELLS: bool = false;
     /// Whether it is a `Result`.
     const IS_RESULT: bool = false;
+    /// Whether its error can be given to all who wait for one load.
+    const SHARES: bool = false;
     /// Whether it is an `Option`.
     const IS_OPTION: bool = false;
 }
