@@ -362,7 +362,7 @@ impl<K, V> Table<K, V> {
     /// Whether a flight is the one that stands for its key.
     pub(crate) fn stands(&self, flight: &Arc<Flight<K, V>>) -> bool {
         let slice = self.lock(flight.hash);
-        slice.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
+        slice.of.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.
