@@ -36,10 +36,12 @@ use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::memory::Cause;
 use crate::runtime::{self, Runtime};
-use crate::tag;
 
 /// Ids in one load unless said: as many as databases take in one `IN (…)` without a second thought (Oracle's limit).
 const AT_MOST: usize = 1000;
+
+/// Room for the ids that are missing, from the first one on: as many as a batch that mostly hits has.
+const WANTS: usize = 16;
 
 impl<K: Key, V: Value> Cache<K, V> {
     /// The values that are here and fresh, in the order of the ids. Loads nothing.
@@ -196,11 +198,7 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
     /// # Panics
     /// On an empty tag, or one of more than 200 bytes.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
-        for name in tags {
-            let name = name.into();
-            tag::check(&name, "tags").unwrap_or_else(|error| panic!("{error}"));
-            self.call.tags.push(name);
-        }
+        self.call.tag(tags);
         self
     }
 
@@ -270,7 +268,8 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
         let Entries { cache, ids, call, at_most } = self;
         let runtime = runtime::current();
         let crews = Vec::new();
-        let start = Own { cache, runtime: Arc::clone(&runtime), at_most, ttl: call.ttl, load, crews };
+        let about = wants.len().min(at_most);
+        let start = Own { cache, runtime: Arc::clone(&runtime), at_most, about, ttl: call.ttl, load, crews };
         let rounds = Rounds { cache, ids, call: &call, runtime, start, wants };
         // Boxed, so that the future of a batch that is all hits stays small.
         Box::pin(rounds.run()).await
@@ -296,6 +295,9 @@ pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
             Some(sight) if sight.age == Age::Fresh => answers.push(fresh(sight.value)),
             sight => {
                 answers.push(hole());
+                if wants.is_empty() {
+                    wants.reserve(WANTS.min(ids.len() - at));
+                }
                 wants.push(Want::new(at, sight));
             }
         }
@@ -354,6 +356,8 @@ struct Own<'a, K: Key, V: Value, L> {
     cache: &'a Arc<Inner<K, V>>,
     runtime: Arc<dyn Runtime>,
     at_most: usize,
+    /// How many ids are missing.
+    about: usize,
     ttl: Option<Duration>,
     load: L,
     crews: Vec<(Ground, Crew<K, V>)>,
@@ -365,7 +369,7 @@ impl<K: Key, V: Value, L> Own<'_, K, V, L> {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
             let departure = self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime));
-            self.crews.push((ground, Crew::new(self.cache, departure)));
+            self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
             self.crews.len() - 1
         });
         &mut self.crews[place].1

@@ -12,7 +12,6 @@ use super::lookup::{Call, OnFailure, Path, Served};
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
-use crate::tag;
 
 /// One key of a [`Cache`](crate::Cache), with options for one call.
 ///
@@ -43,11 +42,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// # Panics
     /// On an empty tag, or one of more than 200 bytes.
     pub fn tags<T: Into<Arc<str>>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
-        for name in tags {
-            let name = name.into();
-            tag::check(&name, "tags").unwrap_or_else(|error| panic!("{error}"));
-            self.call.tags.push(name);
-        }
+        self.call.tag(tags);
         self
     }
 

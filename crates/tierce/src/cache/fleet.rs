@@ -34,8 +34,9 @@ pub(super) struct Crew<K: Key, V: Value> {
 }
 
 impl<K: Key, V: Value> Crew<K, V> {
-    pub(super) fn new(cache: &Arc<Inner<K, V>>, departure: Departure) -> Self {
-        Crew { cache: Arc::clone(cache), departure, flights: Vec::new() }
+    /// `about` so many ids are expected.
+    pub(super) fn new(cache: &Arc<Inner<K, V>>, departure: Departure, about: usize) -> Self {
+        Crew { cache: Arc::clone(cache), departure, flights: Vec::with_capacity(about) }
     }
 
     pub(super) fn push(&mut self, flight: Arc<Flight<K, V>>) {

@@ -180,6 +180,19 @@ impl<K, V> Flight<K, V> {
         None
     }
 
+    /// The outcome, or else a seat for one whom this waker wakes. Who comes after the end needs no seat.
+    pub(crate) fn outcome_or_seat(&self, waker: &Waker) -> Result<Outcome<V>, Seat> {
+        let waker = waker.clone();
+        let mut state = lock(&self.state);
+        if let Some(outcome) = &state.outcome {
+            let outcome = outcome.clone();
+            drop(state);
+            return Ok(outcome);
+        }
+        state.waiters.push(Some(waker));
+        Err(Seat(state.waiters.len() - 1))
+    }
+
     /// Leaves without having waited to the end.
     pub(crate) fn leave(&self, seat: &Seat) {
         let waker = lock(&self.state).waiters.get_mut(seat.0).and_then(Option::take);

@@ -31,7 +31,7 @@ use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
-use crate::tag::Cell;
+use crate::tag::{self, Cell};
 
 /// What a lookup found: the value or its known absence, and how fresh.
 pub(crate) struct Served<V> {
@@ -47,6 +47,20 @@ pub(crate) struct Call {
     pub(crate) timeout: Option<Duration>,
     pub(crate) accepts: Accepts,
     pub(crate) on_failure: OnFailure,
+}
+
+impl Call {
+    /// Adds tags.
+    ///
+    /// # Panics
+    /// On an empty tag, or one of more than 200 bytes.
+    pub(super) fn tag<T: Into<Arc<str>>>(&mut self, tags: impl IntoIterator<Item = T>) {
+        for name in tags {
+            let name = name.into();
+            tag::check(&name, "tags").unwrap_or_else(|error| panic!("{error}"));
+            self.tags.push(name);
+        }
+    }
 }
 
 /// What to do when there is no new value.

@@ -177,7 +177,8 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
         let mut waits = waits.into_iter().peekable();
         while let Some(first) = waits.next() {
             let ticket = first.flight.ticket;
-            let mut of_load = vec![first];
+            let mut of_load = Vec::with_capacity(1 + waits.len());
+            of_load.push(first);
             while let Some(next) = waits.next_if(|wait| wait.flight.ticket == ticket) {
                 of_load.push(next);
             }
@@ -245,6 +246,9 @@ impl<K: Key, V: Value> Group<K, V> {
     fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
         while !self.waits.is_empty() {
             let Some(outcome) = self.waiter.outcome(cx) else { return };
+            if ended.is_empty() {
+                ended.reserve(self.waits.len());
+            }
             ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
             self.wait_for_last();
         }

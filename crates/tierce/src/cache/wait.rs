@@ -65,7 +65,8 @@ pub(crate) enum Refused {
 /// One caller's wait for one flight.
 pub(crate) struct Waiter<K, V> {
     flight: Arc<Flight<K, V>>,
-    seat: Seat,
+    /// `None` before the flight has been found not to have ended.
+    seat: Option<Seat>,
     runtime: Arc<dyn Runtime>,
     watch: Option<BoxFuture>,
     /// A little past the load's own deadline, on this caller's runtime: the load's may stand still without being dead.
@@ -83,7 +84,7 @@ impl<K, V> Waiter<K, V> {
         let edge = flight.node.wait_for().map_err(|Circle| Refused::Circle)?;
         let deadline = runtime::sleep(&*runtime, at_most).map_err(Refused::NoTimer)?;
         let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
-        let seat = flight.join();
+        let seat = Some(flight.join());
         Ok(Waiter { flight, seat, runtime, watch, deadline: Some(deadline), _edge: edge })
     }
 
@@ -106,15 +107,23 @@ impl<K, V> Waiter<K, V> {
     }
 
     /// The flight's outcome, or else this task is woken when there is one.
-    pub(crate) fn outcome(&self, cx: &mut Context<'_>) -> Option<Outcome<V>> {
-        self.flight.outcome(&self.seat, cx.waker())
+    pub(crate) fn outcome(&mut self, cx: &mut Context<'_>) -> Option<Outcome<V>> {
+        if let Some(seat) = &self.seat {
+            return self.flight.outcome(seat, cx.waker());
+        }
+        self.flight.outcome_or_seat(cx.waker()).map_err(|seat| self.seat = Some(seat)).ok()
     }
 
     /// Goes on to wait for another flight of the same load, whose runtime and deadline it has.
     pub(crate) fn change(&mut self, flight: Arc<Flight<K, V>>) {
-        self.flight.leave(&self.seat);
-        self.seat = flight.join();
+        self.leave();
         self.flight = flight;
+    }
+
+    fn leave(&mut self) {
+        if let Some(seat) = self.seat.take() {
+            self.flight.leave(&seat);
+        }
     }
 
     /// What is wrong with the load or its runtime, once it is.
@@ -153,6 +162,6 @@ impl Refused {
 
 impl<K, V> Drop for Waiter<K, V> {
     fn drop(&mut self) {
-        self.flight.leave(&self.seat);
+        self.leave();
     }
 }

@@ -180,7 +180,7 @@ impl<K: Key, V: Value> Gate<K, V> {
     fn new(cache: &Arc<Inner<K, V>>, runtime: &Arc<dyn Runtime>, window: Duration) -> Self {
         let departs = cache.hub.clock.precise().saturating_add(window);
         let departure = cache.flights.departure(departs, Arc::clone(runtime));
-        let crew = Some(Crew::new(cache, departure.clone()));
+        let crew = Some(Crew::new(cache, departure.clone(), 0));
         Gate { departure, state: Mutex::new(State { crew, boarding: 0, closed: false, waker: None }) }
     }
 
@@ -341,7 +341,10 @@ async fn depart<K: Key, V: Value, E: Send + Sync + 'static>(window: Window<K, V,
     });
     let Some(mut crew) = crew.await else { return };
     crew.drop_overtaken();
-    if let Some(load) = crew.take_off(None, |ids| (joint.load)(ids)) {
+    let load = crew.take_off(None, |ids| (joint.load)(ids));
+    // The load is counted by itself from here on.
+    joint.cache.load_waited(gate.departure.ticket);
+    if let Some(load) = load {
         load.await;
     }
 }

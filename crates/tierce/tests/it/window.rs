@@ -169,6 +169,13 @@ async fn a_drain_waits_for_what_waits_for_its_window() {
     settle().await;
     assert_eq!(hub.drain(secs(1)).await, 0);
     assert_eq!((asked.all().len(), asking.await.unwrap().unwrap()), (1, Some(10)));
+
+    let stuck = cache.batched(ms(50), 9, |_| std::future::pending::<Result<Vec<(u64, u64)>, Broken>>());
+    let asking = find(&stuck, 2);
+    settle().await;
+    assert_eq!(hub.drain(ms(20)).await, 1, "it is about to begin");
+    assert_eq!(hub.drain(ms(100)).await, 1, "it runs, and is one");
+    asking.abort();
 }
 
 #[test]
