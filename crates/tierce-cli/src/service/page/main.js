@@ -137,8 +137,8 @@ function caches(list) {
 
 function recent(lookups) {
   const list = by("recent");
-  // What somebody points at, or has the focus on, does not run away.
-  if (list.matches(":hover") || list.contains(document.activeElement)) return;
+  // What somebody points at, has the focus on, or has explained and comes back to, does not run away.
+  if (list.matches(":hover") || list.contains(document.activeElement) || by("explain").open) return;
   while (list.childElementCount < lookups.length) {
     const button = make("button", { type: "button" }, ...["outcome", "faint", "key", "took"].map((kind) => make("span", { class: kind })));
     button.addEventListener("click", () => explain.explain(button.dataset.cache, button.dataset.key));
