@@ -13,7 +13,12 @@ The race asks for places, lists of countries and misspelt names in embedded SQLi
 drawn by Zipf's law; or from a trace, whose keys (any text, lines ending in LF or
 CRLF) are spread over the same things by hash.
 
-  tierce                              race, print the table, serve
+On a terminal, or with --serve, it then serves the same data on 127.0.0.1 until
+Ctrl-C. The page at / shows what the caches do, in plots that move while it is
+looked at, and has buttons to try: search, update a row, invalidate a tag, send
+1,000 callers for one key, freeze the database, make it fail.
+
+  tierce                              race, print the table, serve the live page
   tierce --once --trace keys.txt      race on your own trace, then exit
   tierce --json --seconds 20 > r.json";
 
@@ -30,7 +35,7 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Race, print the table, then serve the data over HTTP; `tierce` alone does the same.
+    /// Race, print the table, then serve a live page and the data over HTTP; `tierce` alone does the same.
     #[command(after_help = AFTER_HELP)]
     Demo(Demo),
 }
@@ -41,7 +46,7 @@ pub(crate) struct Demo {
     /// Exit after the table, as is done where stdout is no terminal.
     #[arg(long, conflicts_with = "serve")]
     pub(crate) once: bool,
-    /// Serve after the table even where stdout is no terminal.
+    /// Serve the live page after the table even where stdout is no terminal.
     #[arg(long)]
     pub(crate) serve: bool,
     /// Port on 127.0.0.1 to serve on; 0 takes any free one.

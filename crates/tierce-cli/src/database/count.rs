@@ -2,6 +2,7 @@
 
 use std::ops::Sub;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -18,6 +19,7 @@ pub(super) enum Kind {
 #[derive(Default)]
 pub(super) struct Counts {
     runs: [AtomicU64; 4],
+    nanos: [AtomicU64; 4],
     absent: AtomicU64,
 }
 
@@ -25,6 +27,15 @@ impl Counts {
     /// Takes over SQLite's count of the runs of a statement, which only grows.
     pub(super) fn set_runs(&self, kind: Kind, runs: u64) {
         self.runs[kind as usize].store(runs, Ordering::Relaxed);
+    }
+
+    /// Adds what a run of a statement took, waiting apart.
+    pub(super) fn add_time(&self, kind: Kind, took: Duration) {
+        self.nanos[kind as usize].fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn time(&self, kind: Kind) -> Duration {
+        Duration::from_nanos(self.nanos[kind as usize].load(Ordering::Relaxed))
     }
 
     /// Counts a lookup by id that found no row.
@@ -38,6 +49,20 @@ impl Counts {
 
     pub(super) fn absent(&self) -> u64 {
         self.absent.load(Ordering::Relaxed)
+    }
+}
+
+/// What the queries of one kind have cost the database so far: work, not waiting.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) runs: u64,
+    pub(crate) time: Duration,
+}
+
+impl Cost {
+    /// Of one query; zero before the first.
+    pub(crate) fn mean(self) -> Duration {
+        if self.runs > 0 { self.time.div_f64(self.runs as f64) } else { Duration::ZERO }
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-pub(crate) use count::Queries;
+pub(crate) use count::{Cost, Queries};
 pub(crate) use error::Error;
 pub(crate) use gate::Health;
 
@@ -178,6 +178,14 @@ impl Database {
             update: sum(Kind::Update),
             absent: self.counts.iter().map(|counts| counts.absent()).sum(),
         }
+    }
+
+    /// What lookups of places, lists of countries and searches have cost so far.
+    pub(crate) fn costs(&self) -> [Cost; 3] {
+        [Kind::Place, Kind::Country, Kind::Search].map(|kind| Cost {
+            runs: self.counts.iter().map(|counts| counts.runs(kind)).sum(),
+            time: self.counts.iter().map(|counts| counts.time(kind)).sum(),
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, Stat
 use super::Error;
 use super::count::{Counts, Kind};
 use super::schema::plain;
+use crate::clock;
 use crate::place::{Change, Place};
 use crate::similarity::Wanted;
 
@@ -100,7 +101,9 @@ impl Session {
     ) -> Result<T, Error> {
         // The connection's cache holds 16 statements and there are four: none is ever prepared, and so counted, anew.
         let mut statement = self.connection.prepare_cached(sql)?;
+        let began = clock::now();
         let answer = ask(&mut statement);
+        self.counts.add_time(kind, clock::since(began));
         // SQLite never counts below zero.
         self.counts.set_runs(kind, u64::try_from(statement.get_status(StatementStatus::Run)).unwrap_or(0));
         answer

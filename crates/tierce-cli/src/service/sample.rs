@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::front::Front;
 use super::meter::micros;
-use crate::database::{Database, Health};
+use crate::database::{Cost, Database, Health};
 use crate::histogram::Histogram;
 
 /// The caches in the order of the page.
@@ -34,7 +34,7 @@ pub(super) struct Sample {
     loads: f64,
     coalesced: f64,
     load_errors: f64,
-    /// Milliseconds of loading that hits spared, and that loads took, in each second.
+    /// Milliseconds of the database's work that hits spared, and that queries took, in each second.
     saved_ms: f64,
     spent_ms: f64,
     entries: [u64; 3],
@@ -56,8 +56,8 @@ pub(super) struct Counts {
     spent: Duration,
     /// Of each cache.
     hits: [u64; 3],
-    /// Not a count: what a load of each cache takes on average, to price the hits by.
-    mean_load: [Duration; 3],
+    /// Not a count: what a query for each cache takes on average, to price its hits by.
+    mean_query: [Duration; 3],
     /// Nor this: what each cache holds.
     entries: [u64; 3],
 }
@@ -65,27 +65,32 @@ pub(super) struct Counts {
 impl Counts {
     pub(super) fn of(front: &Front, database: &Database) -> Self {
         let queries = database.queries().reads();
-        let mut counts = Self { queries, tags: front.tags_invalidated(), ..Self::default() };
+        let costs = database.costs();
+        let mut counts = Self {
+            queries,
+            tags: front.tags_invalidated(),
+            spent: costs.iter().map(|cost| cost.time).sum(),
+            mean_query: costs.map(Cost::mean),
+            ..Self::default()
+        };
         for (name, stats) in front.tierce.stats() {
             counts.loads += stats.loads;
             counts.coalesced += stats.coalesced;
             counts.load_errors += stats.load_errors;
             counts.invalidated += stats.removals.invalidated;
             counts.refused += stats.refused;
-            counts.spent += stats.load_time.sum();
             if let Some(at) = CACHES.iter().position(|cache| *cache == name) {
                 counts.hits[at] = stats.hits;
-                counts.mean_load[at] = stats.load_time.mean().unwrap_or_default();
                 counts.entries[at] = stats.len;
             }
         }
         counts
     }
 
-    /// What the hits since `before` would have cost as loads.
+    /// What the hits since `before` would have cost the database.
     fn saved_since(&self, before: &Self) -> Duration {
         let hits = self.hits.iter().zip(&before.hits).map(|(now, before)| now.saturating_sub(*before));
-        hits.zip(&self.mean_load).map(|(hits, mean)| mean.mul_f64(hits as f64)).sum()
+        hits.zip(&self.mean_query).map(|(hits, mean)| mean.mul_f64(hits as f64)).sum()
     }
 }
 

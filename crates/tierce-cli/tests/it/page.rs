@@ -1,5 +1,9 @@
 //! What serves the live page: its headers, who may press its buttons, their bounds.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::demo::{Running, exchange, get, post};
@@ -141,6 +145,25 @@ fn a_stampede_is_one_query_and_a_failing_database_fails_it_for_all() {
     assert_eq!(get(&address, "/places/2988507").0, 500);
     assert_eq!(post(&address, "/do/database", JSON, r#"{"health":"running"}"#).0, 200);
     assert_eq!(get(&address, "/places/2988507").0, 200);
+    running.stop();
+}
+
+/// As many connections as there is room for, and one more, which waits at the door.
+#[test]
+fn connections_are_bounded_and_who_waits_is_let_in_when_one_leaves() {
+    let (running, address) = Running::serve();
+    let request = format!("GET /stats HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let mut idle: Vec<_> = (0..256).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    let mut waiting = TcpStream::connect(&address).unwrap();
+    waiting.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    waiting.write_all(request.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    assert!(waiting.read(&mut answer).is_err(), "there is no room for it");
+    waiting.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    idle.pop();
+    waiting.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(idle);
     running.stop();
 }
 

@@ -52,6 +52,7 @@ fn a_tag_ends_what_has_it() {
 fn a_stampede_of_a_thousand_is_one_query() {
     let mut scene = Scene::open();
     let loads = |scene: &Scene| scene.server_says("/stats")["caches"]["searches"]["coalesced"].as_u64().unwrap();
+    scene.settle();
     let before = loads(&scene);
     let told = press(&mut scene, "#stampede");
     assert!(told.starts_with("1,000 callers, 1 query,"), "{told}");

@@ -82,6 +82,8 @@ impl Browser {
         let path = &url[url.find("/devtools").unwrap()..];
         let socket = Socket::open(&self.address, path, PATIENCE);
         let mut page = Page { socket, last: 0, complaints: Vec::new(), received: Vec::new() };
+        // Several browsers run at once, and each page is to think that it is the one in front.
+        page.call("Emulation.setFocusEmulationEnabled", &json!({ "enabled": true }));
         for domain in ["Page", "Runtime", "Network", "Log", "Performance"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
@@ -198,7 +200,9 @@ impl Page {
     /// The whole page as a PNG file, if somebody has named a folder for them in `TIERCE_SCREENSHOTS`.
     pub(crate) fn screenshot(&mut self, name: &str) {
         let Some(folder) = std::env::var_os("TIERCE_SCREENSHOTS") else { return };
-        let shot = self.call("Page.captureScreenshot", &json!({ "captureBeyondViewport": true }));
+        // An open dialog stands in the middle of the window, not of the page.
+        let whole = self.ask("scrollTo(0, 0), !document.querySelector('dialog[open]')");
+        let shot = self.call("Page.captureScreenshot", &json!({ "captureBeyondViewport": whole }));
         let bytes = from_base64(shot["data"].as_str().unwrap());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(Path::new(&folder).join(name).with_extension("png"), bytes).unwrap();

@@ -15,8 +15,7 @@ fn nothing_scrolls_sideways_at_three_widths_in_both_schemes() {
     scene.page.click("#search button");
     scene.page.until("document.querySelector('#told li[data-kind]')");
     scene.page.ask("scrollTo(0, 0)");
-    let settle: u32 = std::env::var("TIERCE_SCREENSHOTS").map_or(2, |_| 50);
-    scene.samples(settle);
+    scene.settle();
     for (width, height) in [(390, 844), (820, 1180), (1440, 900)] {
         for scheme in ["light", "dark"] {
             scene.page.look_like(width, height, scheme);

@@ -59,6 +59,12 @@ impl Scene {
         self.page.until(&format!("document.body.dataset.seq >= seen + {more}"));
     }
 
+    /// Lets the plots fill a little; nearly to the brim for a picture.
+    fn settle(&mut self) {
+        let half_seconds = if std::env::var_os("TIERCE_SCREENSHOTS").is_some() { 55 } else { 8 };
+        self.samples(half_seconds);
+    }
+
     /// All is well: nothing was complained of, and the server ends as it should.
     fn close(self) {
         assert_eq!(self.page.complaints, Vec::<String>::new());

@@ -13,7 +13,7 @@ fn number(scene: &mut Scene, selector: &str) -> f64 {
 #[test]
 fn a_frozen_database_lets_queries_queue_and_ends_by_itself() {
     let mut scene = Scene::open();
-    scene.samples(8);
+    scene.settle();
     scene.page.click("#freeze");
     scene.page.until("document.querySelector('#health').className.includes('frozen')");
     scene.page.until("parseFloat(document.querySelector('#plot-trouble b').textContent) >= 4");

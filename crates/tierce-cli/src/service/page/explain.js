@@ -85,6 +85,7 @@ function showCache({ settings, counts }) {
     ...settings,
     ["holds", `${count(counts.entries)} entries`],
     ["evicted, expired, invalidated", [counts.evicted, counts.expired, counts.invalidated].map(count).join(", ")],
+    ["a load takes, mean", counts.mean_load_ms === null ? "–" : `${ms(counts.mean_load_ms)}, waiting included`],
     ["loads that failed", count(counts.load_errors)],
     ["turned away, too many loads", count(counts.busy)],
   ]);

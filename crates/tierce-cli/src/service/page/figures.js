@@ -6,8 +6,7 @@ export const count = (number) => whole.format(Math.round(number));
 
 // Three digits or so.
 export function decimal(number) {
-  if (number === 0) return "0";
-  if (number >= 99.95) return whole.format(number);
+  if (number >= 99.95 || Number.isInteger(number)) return whole.format(number);
   return number.toFixed(number >= 9.95 ? 1 : 2);
 }
 
@@ -15,6 +14,7 @@ export const percent = (share) => `${(share * 100).toFixed(share > 0.9995 || sha
 
 // From microseconds.
 export function time(us) {
+  if (us === 0) return "0 ms";
   if (us < 1) return `${Math.round(us * 1e3)} ns`;
   if (us < 1e3) return `${decimal(us)} µs`;
   if (us < 1e6) return `${decimal(us / 1e3)} ms`;

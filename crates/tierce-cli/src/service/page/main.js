@@ -115,8 +115,8 @@ const ROWS = [
   ["loads", (c) => count(c.loads)],
   ["failed", (c) => count(c.load_errors), "detail"],
   ["overtaken, not kept", (c) => count(c.refused), "detail"],
-  ["a load takes, mean", (c) => (c.mean_load_ms === null ? "–" : ms(c.mean_load_ms))],
-  ["time saved", (c) => ms(c.time_saved_ms)],
+  ["a query takes, mean", (c) => (c.mean_query_ms ? ms(c.mean_query_ms) : "–")],
+  ["query time saved", (c) => (c.query_time_saved_ms ? ms(c.query_time_saved_ms) : "–")],
 ];
 
 function caches(list) {
@@ -137,8 +137,8 @@ function caches(list) {
 
 function recent(lookups) {
   const list = by("recent");
-  // What somebody points at, or has the focus on, does not run away.
-  if (list.matches(":hover, :focus-within")) return;
+  // What somebody points at, has the focus on, or has explained and comes back to, does not run away.
+  if (list.matches(":hover") || list.contains(document.activeElement) || by("explain").open) return;
   while (list.childElementCount < lookups.length) {
     const button = make("button", { type: "button" }, ...["outcome", "faint", "key", "took"].map((kind) => make("span", { class: kind })));
     button.addEventListener("click", () => explain.explain(button.dataset.cache, button.dataset.key));
@@ -161,5 +161,5 @@ async function race() {
   by("remarks").replaceChildren(...told.remarks.map((remark) => make("li", {}, remark)));
   set("method", told.method);
   const at = told.rows.findIndex(({ label }) => label.includes("one cold key: loads"));
-  if (at >= 0) buttons.compareWith(`With no cache the race counted ${told.rows[at].figures[0]} queries, ${told.rows[at + 1].figures[0]}.`);
+  if (at >= 0) buttons.compareWith(`In the race, with no cache: ${told.rows[at].label.split(",").slice(0, -1).join(",")}, ${told.rows[at].figures[0]} queries, ${told.rows[at + 1].figures[0]}.`);
 }

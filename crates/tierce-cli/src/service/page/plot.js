@@ -9,7 +9,7 @@ import { make } from "/figures.js";
 const WINDOW_MS = 60_000;
 // More than this between two samples is time in which nobody looked: the line breaks.
 const GAP_MS = 1600;
-const LEFT = 52, RIGHT = 10, TOP = 8, BOTTOM = 18;
+const LEFT = 52, RIGHT = 10, TOP = 18, BOTTOM = 18;
 const DASHES = { solid: [], dashed: [5, 4], dotted: [2, 3] };
 const plots = [];
 let samples = [], events = [], chosen = null, colours = {};
@@ -101,11 +101,11 @@ export class Plot {
       if (health !== "running") {
         const left = Math.max(at(samples[Math.max(0, from - 1)].at_ms), LEFT), right = at(samples[to].at_ms);
         pen.fillStyle = colours[health];
-        pen.fillRect(left, TOP - 4, right - left, height - TOP - BOTTOM + 4);
+        pen.fillRect(left, 2, right - left, height - BOTTOM - 2);
         pen.fillStyle = health === "frozen" ? colours.blue : colours.red;
         pen.textAlign = "left";
         pen.textBaseline = "top";
-        if (right - left > 38) pen.fillText(health, left + 4, TOP - 3);
+        if (right - left > 38) pen.fillText(health, left + 4, 4);
       }
       from = to + 1;
     }
@@ -119,19 +119,17 @@ export class Plot {
       const value = line.of(sample);
       const broken = value === null || (before !== null && sample.at_ms - before > GAP_MS);
       if (broken && runs.at(-1).length) runs.push([]);
-      if (value !== null) runs.at(-1).push([at(sample.at_ms), up(value)]);
+      if (value !== null) runs.at(-1).push([at(sample.at_ms), up(value), up(line.above?.(sample) ?? axis.marks[0])]);
       before = sample.at_ms;
     }
     pen.strokeStyle = colours[line.colour];
     pen.fillStyle = colours[line.colour];
     for (const run of runs.filter((points) => points.length)) {
       if (line.fill) {
-        const floor = up(axis.marks[0]);
-        pen.globalAlpha = 0.13;
+        pen.globalAlpha = 0.14;
         pen.beginPath();
-        pen.moveTo(run[0][0], floor);
         for (const [x, y] of run) pen.lineTo(x, y);
-        pen.lineTo(run.at(-1)[0], floor);
+        for (const [x, , floor] of run.toReversed()) pen.lineTo(x, floor);
         pen.fill();
         pen.globalAlpha = 1;
       }
@@ -159,9 +157,9 @@ export class Plot {
       pen.setLineDash([]);
       pen.fillStyle = colours.faint;
       pen.beginPath();
-      pen.moveTo(x - 3.5, TOP - 5);
-      pen.lineTo(x + 3.5, TOP - 5);
-      pen.lineTo(x, TOP + 1);
+      pen.moveTo(x - 3.5, TOP - 6);
+      pen.lineTo(x + 3.5, TOP - 6);
+      pen.lineTo(x, TOP);
       pen.fill();
     }
     if (chosen === null) return;
@@ -223,8 +221,7 @@ function step(event) {
 
 function stroke(pen, points) {
   pen.beginPath();
-  pen.moveTo(...points[0]);
-  for (const point of points.slice(1)) pen.lineTo(...point);
+  for (const [x, y] of points) pen.lineTo(x, y);
   pen.stroke();
 }
 
@@ -244,13 +241,12 @@ function linear(spec) {
   return { marks, place: (value) => Math.min(1, value / top) };
 }
 
-// Whole powers of ten around the values; every second one is marked where there are many.
+// Whole powers of ten around the values.
 function logarithmic(spec) {
   const all = values(spec).filter((value) => value > 0);
   const low = Math.floor(Math.log10(Math.min(spec.low, ...all))), high = Math.ceil(Math.log10(Math.max(spec.high, ...all)));
-  const each = high - low > 5 ? 2 : 1;
   const marks = [];
-  for (let power = low; power <= high; power += each) marks.push(10 ** power);
+  for (let power = low; power <= high; power++) marks.push(10 ** power);
   const place = (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low);
   return { marks, place };
 }

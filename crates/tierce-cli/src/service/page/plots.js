@@ -22,17 +22,17 @@ const PLOTS = [
     hint: "A hit is a look into memory, a miss a query: note the scale, each line up is ten times more.",
     series: [
       { label: "hit p50", colour: "teal", of: (s) => s.hit_p50_us },
-      { label: "p99", colour: "teal", dash: "dashed", of: (s) => s.hit_p99_us },
+      { label: "hit p99", colour: "teal", dash: "dashed", of: (s) => s.hit_p99_us },
       { label: "miss p50", colour: "orange", of: (s) => s.miss_p50_us },
-      { label: "p99", colour: "orange", dash: "dashed", of: (s) => s.miss_p99_us },
+      { label: "miss p99", colour: "orange", dash: "dashed", of: (s) => s.miss_p99_us },
     ],
   },
   {
     id: "queries", title: "Queries saved", ...rates,
-    hint: "Without a cache each lookup is a query. The gap between the lines is what tierce spares.",
+    hint: "Without a cache each lookup is a query. The area between the lines is what tierce spares.",
     series: [
-      { label: "without a cache", colour: "orange", dash: "dashed", fill: true, of: (s) => s.lookups },
-      { label: "queries run", colour: "blue", fill: true, of: (s) => s.queries },
+      { label: "without a cache", colour: "teal", dash: "dashed", fill: true, above: (s) => s.queries, of: (s) => s.lookups },
+      { label: "queries run", colour: "blue", of: (s) => s.queries },
     ],
   },
   {
@@ -44,8 +44,8 @@ const PLOTS = [
     ],
   },
   {
-    id: "time", title: "Loading time saved", axis: (n) => mark(n * 1e3), figure: (n) => `${ms(n)}/s`, least: 10,
-    hint: "Each second: what the hits would have cost as loads (an estimate), and what loads did cost.",
+    id: "time", title: "Database time saved", axis: (n) => mark(n * 1e3), figure: (n) => `${ms(n)}/s`, least: 10,
+    hint: "In each second: what the hits would have cost as queries (an estimate), and what queries did cost.",
     series: [
       { label: "saved", colour: "teal", fill: true, of: (s) => s.saved_ms },
       { label: "spent", colour: "orange", of: (s) => s.spent_ms },
@@ -70,10 +70,10 @@ const PLOTS = [
   },
   {
     id: "trouble", title: "Trouble", axis: short, figure: decimal, least: 4,
-    hint: "Freeze the database or make it fail: queries queue or loads fail, and callers get stale values.",
+    hint: "Freeze the database or make it fail: queries queue, loads fail; the first plot shows what is answered all the same.",
     series: [
       { label: "queries queued", colour: "blue", fill: true, of: (s) => s.queued },
-      { label: "stale/s", colour: "violet", of: (s) => s.stale },
+      { label: "failed loads/s", colour: "orange", dash: "dashed", of: (s) => s.load_errors },
       { label: "failed lookups/s", colour: "red", of: (s) => s.failed },
     ],
   },
