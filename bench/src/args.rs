@@ -14,6 +14,7 @@ usage: tierce-bench SUBJECT [options]
 subjects
   memory      one process's memory: speed, footprint, hit ratio
   engine      a hit of Cache::get_or_load against a bare Memory::get, allocations counted
+  macros      a hit of a function with #[memo] or #[cached] against what is written by hand
   stampede    many callers of one key: loader calls, answers, time
 
 options
@@ -61,10 +62,10 @@ impl Args {
         }
         let mut words = words.iter();
         let Some(name) = words.next() else {
-            return Err(Usage("no subject: memory, engine or stampede".into()));
+            return Err(Usage("no subject: memory, engine, macros or stampede".into()));
         };
         let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
-            return Err(Usage(format!("unknown subject '{name}': memory, engine or stampede")));
+            return Err(Usage(format!("unknown subject '{name}': memory, engine, macros or stampede")));
         };
         let mut args = Self {
             subject,

@@ -43,6 +43,10 @@ fn main() -> ExitCode {
             subject::engine::run(&args, &mut report);
             Ok(())
         }
+        Subject::Macros => {
+            subject::macros::run(&args, &mut report);
+            Ok(())
+        }
         Subject::Stampede => {
             subject::stampede::run(&args, &mut report);
             Ok(())

@@ -1,6 +1,7 @@
 //! What can be measured: the subjects, with the names of their cases and contenders.
 
 pub(crate) mod engine;
+pub(crate) mod macros;
 pub(crate) mod memory;
 pub(crate) mod stampede;
 
@@ -11,6 +12,8 @@ pub(crate) enum Subject {
     Memory,
     /// `Cache` on top of `Memory`.
     Engine,
+    /// Functions with a cache of their own.
+    Macros,
     /// One key, many callers.
     Stampede,
 }
@@ -54,19 +57,25 @@ const ENGINE_CASES: &[&str] = &["hit_tags0", "hit_tags2", "hit_tags0_ttl", "hit_
 /// The peers load, but know no tags.
 const ENGINE_CONTENDERS: &[&str] = &["ours", "memory_get", "quick_cache", "moka", "foyer"];
 
+/// A plain function, and an async one.
+const MACROS_CASES: &[&str] = &["memo_hit", "cached_hit"];
+
+const MACROS_CONTENDERS: &[&str] = &["ours", "by_hand", "cached"];
+
 const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 3] = [Subject::Memory, Subject::Engine, Subject::Stampede];
+    pub(crate) const ALL: [Subject; 4] = [Subject::Memory, Subject::Engine, Subject::Macros, Subject::Stampede];
 
     /// Its word on the command line and in the output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Engine => "engine",
+            Self::Macros => "macros",
             Self::Stampede => "stampede",
         }
     }
@@ -76,6 +85,7 @@ impl Subject {
         match self {
             Self::Memory => MEMORY_CASES,
             Self::Engine => ENGINE_CASES,
+            Self::Macros => MACROS_CASES,
             Self::Stampede => STAMPEDE_CASES,
         }
     }
@@ -85,6 +95,7 @@ impl Subject {
         match self {
             Self::Memory => MEMORY_CONTENDERS,
             Self::Engine => ENGINE_CONTENDERS,
+            Self::Macros => MACROS_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
         }
     }

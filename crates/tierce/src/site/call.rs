@@ -27,11 +27,11 @@ pub struct Miss<K: Key, V: Value, R, C, S> {
     shape: PhantomData<fn() -> (R, C, S)>,
 }
 
-/// What memory answers at once, as the function returns it. Inlined into the function: a hit is no more than this.
+/// What memory answers at once, as the function returns it: a hit is no more than this.
 ///
 /// # Errors
 /// What [`past`] or [`past_blocking`] goes on with.
-#[inline(always)]
+#[inline]
 pub fn here<K, V, Q, R, C, S>(
     site: &'static Site<K, V>,
     key: &Q,
