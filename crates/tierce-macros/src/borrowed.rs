@@ -35,11 +35,12 @@ fn scan(tokens: TokenStream) -> Option<Refused> {
                     return Some(Refused::Borrow(punct.span()));
                 }
             }
-            TokenTree::Punct(punct) if punct.as_char() == '&' => {
-                // `&'static` is looked at with its lifetime.
-                if !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
-                    return Some(Refused::Borrow(punct.span()));
-                }
+            // `&'static` is looked at with its lifetime.
+            TokenTree::Punct(punct)
+                if punct.as_char() == '&'
+                    && !matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') =>
+            {
+                return Some(Refused::Borrow(punct.span()));
             }
             TokenTree::Ident(word) if word == "impl" => return Some(Refused::Impl(word.span())),
             TokenTree::Ident(word) if word == "Self" => return Some(Refused::SelfType(word.span())),

@@ -2,6 +2,11 @@
 //!
 //! Use them through `tierce`, which they name in the code they write.
 
+/// The page about them, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/macros.md")]
+mod page {}
+
 mod argument;
 mod borrowed;
 mod duration;
