@@ -15,6 +15,7 @@ subjects
   memory      one process's memory: speed, footprint, hit ratio
   engine      a hit of Cache::get_or_load against a bare Memory::get, allocations counted
   batch       Cache::get_many_or_load of a hundred keys against single lookups and one load
+  macros      a hit of a function with #[memo] or #[cached] against what is written by hand
   stampede    many callers of one key: loader calls, answers, time
 
 options
@@ -62,10 +63,10 @@ impl Args {
         }
         let mut words = words.iter();
         let Some(name) = words.next() else {
-            return Err(Usage("no subject: memory, engine, batch or stampede".into()));
+            return Err(Usage("no subject: memory, engine, batch, macros or stampede".into()));
         };
         let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
-            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch or stampede")));
+            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros or stampede")));
         };
         let mut args = Self {
             subject,

@@ -47,6 +47,10 @@ fn main() -> ExitCode {
             subject::batch::run(&args, &mut report);
             Ok(())
         }
+        Subject::Macros => {
+            subject::macros::run(&args, &mut report);
+            Ok(())
+        }
         Subject::Stampede => {
             subject::stampede::run(&args, &mut report);
             Ok(())

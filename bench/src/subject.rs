@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod engine;
+pub(crate) mod macros;
 pub(crate) mod memory;
 pub(crate) mod stampede;
 
@@ -14,6 +15,8 @@ pub(crate) enum Subject {
     Engine,
     /// Many keys in one call.
     Batch,
+    /// Functions with a cache of their own.
+    Macros,
     /// One key, many callers.
     Stampede,
 }
@@ -62,13 +65,19 @@ const BATCH_CASES: &[&str] = &["hits_90_of_100", "hits_100"];
 /// Ours alone: what a batch costs beside what it replaces.
 const BATCH_CONTENDERS: &[&str] = &["ours", "singles", "hits", "load"];
 
+/// A plain function, and an async one.
+const MACROS_CASES: &[&str] = &["memo_hit", "cached_hit"];
+
+const MACROS_CONTENDERS: &[&str] = &["ours", "by_hand", "cached"];
+
 const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 4] = [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Stampede];
+    pub(crate) const ALL: [Subject; 5] =
+        [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Macros, Subject::Stampede];
 
     /// Its word on the command line and in the output.
     pub(crate) fn name(self) -> &'static str {
@@ -76,6 +85,7 @@ impl Subject {
             Self::Memory => "memory",
             Self::Engine => "engine",
             Self::Batch => "batch",
+            Self::Macros => "macros",
             Self::Stampede => "stampede",
         }
     }
@@ -86,6 +96,7 @@ impl Subject {
             Self::Memory => MEMORY_CASES,
             Self::Engine => ENGINE_CASES,
             Self::Batch => BATCH_CASES,
+            Self::Macros => MACROS_CASES,
             Self::Stampede => STAMPEDE_CASES,
         }
     }
@@ -96,6 +107,7 @@ impl Subject {
             Self::Memory => MEMORY_CONTENDERS,
             Self::Engine => ENGINE_CONTENDERS,
             Self::Batch => BATCH_CONTENDERS,
+            Self::Macros => MACROS_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
         }
     }

@@ -21,8 +21,8 @@ impl Argument {
         let typed = match argument {
             FnArg::Typed(typed) => typed,
             FnArg::Receiver(receiver) => {
-                let why = "a method has a cache in each instance: write `#[tierce::memo(field = self.name_of_a_field)]` \
-                           with a field of type `tierce::Memo<K, V>`, or use a `tierce::Cache` in the body";
+                let why = "a method's values are its instance's: keep them in a field of type `tierce::Memory<K, V>` or \
+                           `tierce::Cache<K, V>`, or cache a function outside of the `impl`";
                 return Err(Error::new_spanned(&*receiver, why));
             }
         };

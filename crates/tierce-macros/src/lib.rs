@@ -2,6 +2,11 @@
 //!
 //! Use them through `tierce`, which they name in the code they write.
 
+/// The page about them, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/macros.md")]
+mod page {}
+
 mod argument;
 mod borrowed;
 mod duration;
@@ -20,13 +25,177 @@ use function::Item;
 use options::{Kind, Options};
 use output::Output;
 
-/// A function whose values are kept.
+/// Keeps what a function returns in a cache of its own, which a store may share.
+///
+/// For what is loaded from elsewhere: all callers who ask for one key at a time share one call. Keys and values must be
+/// serialisable (serde), since a hub with a store keeps them outside of the process too; for values that are not, write
+/// [`memo`](macro@memo).
+///
+/// ```
+/// # #[derive(Clone)] struct Db;
+/// # impl Db { async fn find(&self, id: u64) -> Result<Product, DbError> { Ok(Product { name: format!("lamp {id}"), category: 7 }) } }
+/// # #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)] struct Product { name: String, category: u64 }
+/// # #[derive(Debug)] struct DbError;
+/// #[tierce::cached(ttl = "10m", tags = ["products", "category:{result.category}"])]
+/// async fn product(#[skip] db: &Db, id: u64) -> tierce::Result<Product, DbError> {
+///     Ok(db.find(id).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let db = Db;
+/// let lamp = product(&db, 42).await.expect("it is for sale");
+/// assert_eq!(product::peek(42), Some(lamp));
+/// product::invalidate(42).await?;
+/// tierce::hub().invalidate_tag("category:7").await?;
+/// # Ok(()) }
+/// ```
+///
+/// # What is written
+///
+/// The function, and an empty type of its name whose functions change its cache. They take the arguments of the key:
+/// `key peek set invalidate mark_stale explain`; all arguments: `refresh`, and `uncached`, which is the function as you
+/// wrote it; or none: `stats clear cache`. Those of an async function are async, except for `key`, `peek`, `stats` and
+/// `cache`. `product::cache()` is a `tierce::Cache` for everything else.
+///
+/// # Arguments
+///
+/// All that are not marked `#[skip]` are the key. They are hashed and compared as they are passed, borrowed or not, and
+/// made owned (`str` as `String`, `[T]` as `Vec<T>`, else by `ToOwned`) only when there is something to load: a hit
+/// allocates nothing. A skipped one is not looked at for a hit, and cloned for a load if it is a reference, since a load
+/// outlives its first caller: `&Db` needs a cheap `Clone`, else take `&Arc<Db>`.
+///
+/// # What may be returned
+///
+/// - `tierce::Result<T, E>`: errors go to all who wait and are not kept. `E` need not be `Clone`. Says also when a load was
+///   too slow, or waits for itself. With `Option<T>` inside, `None` is a known absence.
+/// - `Result<T, E>` with `E: Clone`: the same; what `E` cannot say panics, unless `E` is made `From<tierce::LoadError<E>>`.
+/// - `Option<T>`: `None` is a known absence. Any other type is a value.
+///
+/// A function that cannot fail panics where it panicked, in every caller who waited for that call.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// #[tierce::cached(negative_ttl = "5s")]
+/// async fn nickname(id: u64) -> Option<String> {
+///     (id == 7).then(|| "Ada".to_string())
+/// }
+/// assert_eq!(nickname(1).await, None); // believed for five seconds
+///
+/// #[tierce::cached(stale_if_error = "1h", hard_timeout = "500ms", max_concurrent_loads = 32)]
+/// async fn rate(currency: &str) -> tierce::Result<f64, std::io::Error> {
+///     if currency == "EUR" { Ok(1.0) } else { Err(std::io::Error::other("no such currency"))? }
+/// }
+/// assert!(rate("EUR").await.is_ok());
+/// # }
+/// ```
+///
+/// # Options
+///
+/// Each is the method of its name of `tierce::CacheBuilder`, which says more.
+///
+/// | option | value | unless said |
+/// |---|---|---|
+/// | `ttl` | how long a value is fresh | 5 minutes |
+/// | `capacity`, or `unbounded` | entries at most | 10,000 |
+/// | `tags` | a list of templates, see below | none |
+/// | `key` | a template, see below | all arguments, typed |
+/// | `name` | the cache's name in its hub | the function's name |
+/// | `version` | of the value's shape: raise it when that changes | 1 |
+/// | `hub` | an expression of a `Hub`: a static, a call | the current hub |
+/// | `negative_ttl` | how long a `None` is believed | 30 s |
+/// | `stale_while_revalidate`, `stale_if_error` | how long past its ttl a value is served | not at all |
+/// | `soft_timeout`, `hard_timeout` | how long a caller waits | as long as it takes |
+/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type is not `tierce::Result` |
+/// | `max_concurrent_loads` | loads at once | no limit |
+/// | `refresh_early` | `"xfetch"`, or the share of the ttl after which it is time, as `0.8` | not at all |
+/// | `jitter` | the share of the ttl that chance takes off, `0.0` to `1.0` | `0.1` |
+/// | `idle`, `retry_after` | see there | off, 1 s |
+/// | `policy` | `"s3-fifo"` or `"lru"` | `"s3-fifo"` |
+///
+/// Times are `"250ms"`, `"10s"`, `"5m"`, `"1h"`, `"7d"` or `"1h30m"`, read when the program is compiled, or an expression
+/// of a `Duration`.
+///
+/// # Templates
+///
+/// Text with arguments in braces, and fields of them: `"user:{user.id}"`. In tags `result` is what was returned, the value
+/// inside of `Result` and `Option`; a tag that names it is known only after the load, and kept only if it was not
+/// invalidated since the load began. Places are written with `Display`.
+///
+/// With `key = "…"` the key is a `String`, made anew at each call. Arguments are escaped in it (`:` `{` `}` `%`), and
+/// every argument that is not skipped must be named, so that two lists of arguments never make one key.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// #[tierce::cached(key = "greeting:{language}:{name}", tags = ["greetings:{language}"], name = "greeting-by-name")]
+/// async fn greeting(language: &str, name: &str) -> String {
+///     format!("{name}! ({language})")
+/// }
+/// greeting("en", "Ada").await;
+/// assert_eq!(greeting::key("en", "a:b"), "greeting:en:a%3Ab");
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn cached(options: TokenStream, function: TokenStream) -> TokenStream {
     expand(Kind::Cached, options.into(), function.into()).into()
 }
 
-/// A function that remembers.
+/// Remembers what a function returned, in this process.
+///
+/// For what is computed, and for values that only this process can hold: `Clone + Send + Sync` is all that is asked. Works on
+/// plain functions and async ones. All else is as [`cached`](macro@cached) says; here nothing expires unless a `ttl` is
+/// said, and the cache is named after the function's path.
+///
+/// ```
+/// #[tierce::memo(capacity = 256)]
+/// fn fib(n: u64) -> u64 {
+///     if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
+/// }
+/// assert_eq!(fib(90), 2_880_067_194_370_816_120);
+/// assert_eq!(fib::peek(89), Some(1_779_979_416_004_714_189));
+/// ```
+///
+/// # Plain functions
+///
+/// Threads that ask for one key share one call, which runs on the thread of the first; the others block. Recursion
+/// works, and a function that waits for its own answer is told so: `LoadError::Cycle`, or a panic where it cannot be
+/// returned. Each level of recursion takes about 2 KB of stack in release builds, 8 KB in debug ones. A refresh
+/// behind a stale value runs on a thread of the crate's own, where the caller's thread-locals and its tokio handle are not.
+/// The functions of its type are plain too. Do not call one that waits for something from async code: it blocks.
+///
+/// ```
+/// #[tierce::memo(ttl = "1m", stale_while_revalidate = "1h", policy = "lru", idle = "10m")]
+/// fn settings(path: &str) -> tierce::Result<String, std::io::Error> {
+///     Ok(std::fs::read_to_string(path)?)
+/// }
+/// assert!(settings("Cargo.toml").is_ok());
+/// assert!(settings("nowhere").is_err()); // asked again the next time
+/// settings::invalidate("Cargo.toml").expect("an embedded hub has nothing that could fail");
+/// ```
+///
+/// # Options
+///
+/// Each is the method of its name of `tierce::CacheBuilder`, which says more.
+///
+/// | option | value | unless said |
+/// |---|---|---|
+/// | `ttl` | how long a value is fresh | for good |
+/// | `capacity`, or `unbounded` | entries at most | 10,000 |
+/// | `tags` | a list of templates, see below | none |
+/// | `key` | a template, see below | all arguments, typed |
+/// | `name` | the cache's name in its hub | the function's path |
+/// | `hub` | an expression of a `Hub`: a static, a call | the current hub |
+/// | `negative_ttl` | how long a `None` is believed | 30 s |
+/// | `stale_while_revalidate`, `stale_if_error` | how long past its ttl a value is served | not at all |
+/// | `soft_timeout`, `hard_timeout` | how long a caller waits | as long as it takes |
+/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type is not `tierce::Result` |
+/// | `max_concurrent_loads` | loads at once | no limit |
+/// | `refresh_early` | `"xfetch"`, or the share of the ttl after which it is time, as `0.8` | not at all |
+/// | `jitter` | the share of the ttl that chance takes off, `0.0` to `1.0` | `0.1` |
+/// | `idle`, `retry_after` | see there | off, 1 s |
+/// | `policy` | `"s3-fifo"` or `"lru"` | `"s3-fifo"` |
+///
+/// Times are `"250ms"`, `"10s"`, `"5m"`, `"1h"`, `"7d"` or `"1h30m"`, read when the program is compiled, or an expression
+/// of a `Duration`.
 #[proc_macro_attribute]
 pub fn memo(options: TokenStream, function: TokenStream) -> TokenStream {
     expand(Kind::Memo, options.into(), function.into()).into()

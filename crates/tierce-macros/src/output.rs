@@ -221,7 +221,8 @@ impl<'a> Output<'a> {
         let returns = &self.function.returns;
         let (value, whole) = (&returns.value, &returns.whole);
         let mut facts = TokenStream::new();
-        let mut refuse_unless = |fact: TokenStream, why: &str| facts.extend(quote!(::core::assert!(#fact, #why);));
+        let mut refuse_unless =
+            |fact: TokenStream, why: &str| facts.extend(quote_spanned!(whole.span()=> ::core::assert!(#fact, #why);));
         if !returns.absence && !is_written_out(value) {
             refuse_unless(
                 quote!(!__Probe::<#value>::IS_RESULT && !__Probe::<#value>::IS_OPTION),

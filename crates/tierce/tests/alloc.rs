@@ -146,6 +146,32 @@ fn a_batch_of_hits_allocates_its_answer_alone() {
 }
 
 #[test]
+fn a_hit_of_a_function_with_a_cache_allocates_nothing() {
+    #[tierce::memo]
+    fn area(#[skip] _unit: &String, width: u64, name: &str) -> Option<u64> {
+        (width > 0).then_some(width * name.len() as u64)
+    }
+
+    #[tierce::cached(tags = ["products", "product:{id}"])]
+    async fn product(id: u64) -> tierce::Result<u64, io::Error> {
+        Ok(id)
+    }
+
+    let unit = "m".to_string();
+    area(&unit, 3, "plot");
+    area(&unit, 0, "plot");
+    tierce::block_on(product(7)).unwrap();
+    let allocated = calls(|| {
+        for _ in 0..1000 {
+            assert_eq!(area(&unit, 3, "plot"), Some(12));
+            assert_eq!(area(&unit, 0, "plot"), None);
+            assert_eq!(now(product(7)).unwrap(), 7);
+        }
+    });
+    assert_eq!(allocated, 0);
+}
+
+#[test]
 fn an_entry_of_two_numbers_takes_at_most_64_bytes() {
     for policy in POLICIES {
         let builder = Memory::<u64, u64>::builder().capacity(200_000).policy(policy).ttl(Duration::from_secs(60));

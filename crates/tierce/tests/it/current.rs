@@ -32,7 +32,7 @@ fn a_scope_has_caches_of_its_own_which_its_hub_keeps() {
     let first = one.scope_sync(|| counted("scopes"));
     assert_ne!(other.scope_sync(|| counted("scopes")), first);
     assert_eq!(one.scope_sync(|| counted("scopes")), first);
-    assert_eq!(one.scope_sync(|| other.scope_sync(|| counted("scopes")) == first), false);
+    assert!(!one.scope_sync(|| other.scope_sync(|| counted("scopes")) == first));
     assert_ne!(counted("scopes"), first);
     assert_eq!(one.stats().len(), 1);
 }

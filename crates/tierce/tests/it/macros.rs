@@ -156,6 +156,60 @@ fn values_are_kept_absences_too_and_errors_are_not() {
     });
 }
 
+/// An error that says what a load may come to.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    Broken,
+    Load(String),
+}
+
+impl From<LoadError<Told>> for Told {
+    fn from(error: LoadError<Told>) -> Self {
+        error.load().cloned().unwrap_or_else(|| Told::Load(format!("{error:?}")))
+    }
+}
+
+mod failures {
+    use super::{Told, memo};
+
+    #[memo]
+    pub(super) fn told(n: u64) -> Result<u64, Told> {
+        match n {
+            0 => Err(Told::Broken),
+            1 => told(1),
+            _ => panic!("of {n}"),
+        }
+    }
+
+    #[memo]
+    pub(super) async fn panics(n: u64) -> u64 {
+        tokio::task::yield_now().await;
+        panic!("of {n}")
+    }
+}
+
+#[test]
+fn an_error_that_is_made_of_a_loads_says_what_else_went_wrong() {
+    Hub::embedded().scope_sync(|| {
+        assert_eq!(failures::told(0), Err(Told::Broken));
+        assert_eq!(failures::told(1), Err(Told::Load("Cycle".to_string())));
+        assert_eq!(failures::told(2), Err(Told::Load(r#"Panicked("of 2")"#.to_string())));
+    });
+}
+
+#[tokio::test]
+async fn a_panic_is_a_panic_in_every_caller_who_waited() {
+    let hub = Hub::embedded();
+    let callers = (0..3).map(|_| {
+        let hub = hub.clone();
+        tokio::spawn(async move { hub.scope(failures::panics(4)).await })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        assert_eq!(panic_text(&*caller.await.unwrap_err().into_panic()), "of 4");
+    }
+    assert_eq!(hub.stats()[0].1.loads, 1);
+}
+
 mod keys {
     use super::{Count, Path, memo};
 
