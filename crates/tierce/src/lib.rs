@@ -30,6 +30,10 @@ mod pages {
     mod operate {}
     #[doc = include_str!("../../../docs/batches.md")]
     mod batches {}
+    #[doc = include_str!("../../../docs/macros.md")]
+    mod macros {}
+    #[doc = include_str!("../../../docs/guide.md")]
+    mod guide {}
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}
     #[doc = include_str!("../../../docs/moving/from-moka.md")]
