@@ -44,6 +44,7 @@ pub(super) async fn live(State(service): State<Arc<Service>>, Query(since): Quer
         "totals": {
             "lookups": sum(|stats| stats.hits + stats.misses),
             "queries": queries.reads(),
+            "failed": service.front.meter.failed(),
             "updates": queries.update,
             "loads": sum(|stats| stats.loads),
             "coalesced": sum(|stats| stats.coalesced),

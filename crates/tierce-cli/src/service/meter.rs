@@ -1,6 +1,7 @@
 //! What lookups took and how they ended, measured where the service asks its caches.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(super) struct Recent {
 pub(super) struct Meter {
     tally: Mutex<Tally>,
     recent: Mutex<VecDeque<Recent>>,
+    /// Lookups without an answer since the start.
+    failed: AtomicU64,
 }
 
 impl Tally {
@@ -66,7 +69,7 @@ impl Tally {
 
 impl Meter {
     pub(super) fn new() -> Self {
-        Self { tally: Mutex::new(Tally::new()), recent: Mutex::default() }
+        Self { tally: Mutex::new(Tally::new()), recent: Mutex::default(), failed: AtomicU64::new(0) }
     }
 
     pub(super) fn note(&self, cache: &'static str, key: String, outcome: Outcome, took: Duration) {
@@ -82,6 +85,7 @@ impl Meter {
             Outcome::Miss | Outcome::Failed => tally.waited.record(took),
         }
         drop(tally);
+        self.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
         let mut recent = lock(&self.recent);
         if recent.len() == RECENT {
             recent.pop_back();
@@ -92,6 +96,10 @@ impl Meter {
     /// The counts since the last time, which begin anew.
     pub(super) fn take(&self) -> Tally {
         std::mem::replace(&mut *lock(&self.tally), Tally::new())
+    }
+
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// The newest lookups, the newest first.

@@ -57,7 +57,8 @@ function on(id, event, act) {
 
 function failed(problem) {
   const lost = problem instanceof TypeError;
-  tell("bad", strong("No answer. "), lost ? "The server cannot be reached." : `${problem.message}.`);
+  if (lost) tell("bad", strong("No answer. "), "The server cannot be reached.");
+  else tell("bad", strong("That failed: "), `${problem.message}.`);
 }
 
 function link(text, cache, key) {

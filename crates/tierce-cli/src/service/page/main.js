@@ -71,7 +71,8 @@ function tiles({ totals }, samples) {
   set("tile-rate", lookups ? percent(lately.reduce((sum, s) => sum + s.hits + s.stale, 0) / lookups) : "–");
   set("tile-hit", median(lately.map((s) => s.hit_p50_us)));
   set("tile-miss", median(lately.map((s) => s.miss_p50_us)));
-  const saved = Math.max(0, totals.lookups - totals.queries);
+  // A lookup without an answer has spared nobody anything.
+  const saved = Math.max(0, totals.lookups - totals.queries - totals.failed);
   set("tile-queries", totals.lookups ? count(saved) : "–");
   set("tile-queries-note", totals.lookups ? `of ${count(totals.lookups)} lookups` : "since the start");
   set("tile-shared", count(totals.coalesced));
