@@ -122,7 +122,7 @@ use output::Output;
 /// invalidated since the load began. Places are written with `Display`.
 ///
 /// With `key = "…"` the key is a `String`, made anew at each call. Arguments are escaped in it (`:` `{` `}` `%`), and
-/// every argument that is not skipped must be named, so that two lists of arguments never make one key.
+/// every argument that is not skipped must be named, so that two lists of arguments make one key only where what is named of them is the same.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -333,10 +333,10 @@ impl<'a> Output<'a> {
         let (of_result, of_arguments) = self.tags();
         let tags = [
             (!of_arguments.is_empty()).then(|| quote!(#name::__tags(#(#borrowed),*))),
-            (!of_result.is_empty()).then(|| quote!(#name::__result_tags(#(#borrowed,)* &value))),
+            (!of_result.is_empty()).then(|| quote!(#name::__result_tags(#(#borrowed,)* &__value))),
         ];
         let tags: Vec<_> = tags.into_iter().flatten().map(|tags| quote!(.tags(#tags))).collect();
-        let set = wait(quote!(#name::cache().entry(#key)#(#tags)*.set(value)));
+        let set = wait(quote!(#name::cache().entry(#key)#(#tags)*.set(__value)));
         quote! {
             /// The key of these arguments.
             #[inline]
@@ -346,7 +346,7 @@ impl<'a> Output<'a> {
             #vis fn peek(#(#parameters),*) -> ::core::option::Option<#value> { #name::cache().peek(#key) }
             /// Puts a value in that the caller knows to be current.
             #[inline]
-            #vis #asyncness fn set(#(#parameters,)* value: #value) -> #done { #set }
+            #vis #asyncness fn set(#(#parameters,)* __value: #value) -> #done { #set }
             /// Ends what is kept for these arguments: no call that begins later gets what was loaded before.
             #[inline]
             #vis #asyncness fn invalidate(#(#parameters),*) -> #done { #invalidate }

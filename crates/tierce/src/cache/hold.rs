@@ -13,6 +13,7 @@
 //! **Cost.** Two locks of a slice of the flight table, and an entry there; a hit pays nothing.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::gone::Reason;
@@ -61,6 +62,8 @@ pub struct Hold<K: Key, V: Value> {
     tags: Box<[Arc<Cell>]>,
     /// The hub's epoch before the change: a tag that is invalidated meanwhile ends the new value as well.
     began: u64,
+    /// Whether the table still says that the key is held.
+    entered: bool,
     ended: bool,
 }
 
@@ -80,9 +83,9 @@ impl<K: Key, V: Value> Hold<K, V> {
         let owned = Arc::new(key.to_key());
         let tags = cache.hub.tags.cells(&call.tags);
         let began = cache.hub.tags.epoch();
-        let known = cache.flights.lock(hash).writers().enter(hash, key, Arc::clone(&owned));
-        drop(known);
-        Hold { cache: Arc::clone(cache), key: owned, hash, call, tags, began, ended: false }
+        let shared = cache.flights.lock(hash).writers().enter(hash, key, &owned);
+        drop(owned);
+        Hold { cache: Arc::clone(cache), key: shared, hash, call, tags, began, entered: true, ended: false }
     }
 
     /// The change is committed, and this is the value now. It is kept if nobody else wrote, changed or loaded the key
@@ -121,9 +124,10 @@ impl<K: Key, V: Value> Hold<K, V> {
 
     /// Whether the value was kept.
     fn end(&mut self, end: End<V>) -> bool {
-        if std::mem::replace(&mut self.ended, true) {
+        if self.ended {
             return false;
         }
+        // Foreign code: a weigher, a clone. If it panics the hold is dropped, and ends as one that was cancelled.
         let takes = !matches!(end, End::Unchanged);
         let mut fresh = match end {
             End::Set(loaded) if loaded.keep == Keep::Yes => Some(self.fresh(loaded)),
@@ -131,9 +135,9 @@ impl<K: Key, V: Value> Hold<K, V> {
         };
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(self.hash);
+        let undisturbed = std::mem::take(&mut self.entered) && slice.writers().leave(self.hash, &self.key);
+        let alone = undisturbed || mutant::on(Mutant::WritersNotCompared);
         let detached = if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&*self.key) };
-        let left = slice.writers().leave(self.hash, &*self.key);
-        let alone = left.undisturbed || mutant::on(Mutant::WritersNotCompared);
         let mut kept = false;
         match fresh.take() {
             Some(new) if alone => {
@@ -148,7 +152,8 @@ impl<K: Key, V: Value> Hold<K, V> {
             }
         }
         drop(slice);
-        drop((detached, left, fresh));
+        self.ended = true;
+        drop((detached, fresh));
         self.cache.memory.settle(out);
         if takes && !kept {
             self.cache.gone.note(self.hash, Reason::Invalidated);
@@ -193,7 +198,8 @@ where
 impl<K: Key, V: Value> Drop for Hold<K, V> {
     fn drop(&mut self) {
         let end = if mutant::on(Mutant::DroppedHoldKeeps) { End::Unchanged } else { End::Invalidate };
-        self.end(end);
+        // A key's `Eq` that panics again must not end the process.
+        drop(catch_unwind(AssertUnwindSafe(|| self.end(end))));
     }
 }
 

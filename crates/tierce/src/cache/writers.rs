@@ -1,7 +1,7 @@
 //! The keys that writers hold: which, by how many, and whether anything else happened to them meanwhile.
 //!
-//! Kept in the slice of the flight table that the key's hash belongs to, and changed under its lock. Keys are dropped by the
-//! callers, when the lock is free.
+//! Kept in the slice of the flight table that the key's hash belongs to, and changed under its lock. Their holders
+//! share the keys, so that none is dropped here.
 
 use std::sync::Arc;
 
@@ -20,33 +20,25 @@ struct Written<K> {
     disturbed: bool,
 }
 
-/// What a writer finds when he leaves.
-pub(crate) struct Left<K> {
-    /// Nobody else wrote, changed or loaded the key while he held it.
-    pub(crate) undisturbed: bool,
-    /// To be dropped when the lock is free.
-    _key: Option<Arc<K>>,
-}
-
 impl<K> Writers<K> {
     pub(crate) fn new() -> Self {
         Writers { keys: HashTable::new() }
     }
 
-    /// A writer begins. Two at once disturb each other: whose change came last only the source knows. Gives back the key
-    /// where it was held already.
-    pub(crate) fn enter<Q>(&mut self, hash: u64, key: &Q, owned: Arc<K>) -> Option<Arc<K>>
+    /// A writer begins. Two at once disturb each other: whose change came last only the source knows. Gives the key to
+    /// [`leave`](Writers::leave) with, which is the first writer's.
+    pub(crate) fn enter<Q>(&mut self, hash: u64, key: &Q, owned: &Arc<K>) -> Arc<K>
     where
         Q: KeyRef<K> + ?Sized,
     {
         if let Some(written) = self.find_mut(hash, key) {
             written.holds += 1;
             written.disturbed = true;
-            return Some(owned);
+            return Arc::clone(&written.key);
         }
-        let written = Written { key: owned, hash, holds: 1, disturbed: false };
+        let written = Written { key: Arc::clone(owned), hash, holds: 1, disturbed: false };
         self.keys.insert_unique(hash, written, |written| written.hash);
-        None
+        Arc::clone(owned)
     }
 
     /// The keys that writers hold.
@@ -72,17 +64,17 @@ impl<K> Writers<K> {
         true
     }
 
-    /// A writer ends.
-    pub(crate) fn leave<Q>(&mut self, hash: u64, key: &Q) -> Left<K>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        let same = |written: &Written<K>| written.hash == hash && key.is(&written.key);
-        let Ok(mut found) = self.keys.find_entry(hash, same) else { return Left { undisturbed: false, _key: None } };
+    /// A writer ends; whether nobody else wrote, changed or loaded the key while he held it. Asks no key's `Eq`, which may
+    /// panic, and drops no key: the caller has it.
+    pub(crate) fn leave(&mut self, hash: u64, key: &Arc<K>) -> bool {
+        let same = |written: &Written<K>| Arc::ptr_eq(&written.key, key);
+        let Ok(mut found) = self.keys.find_entry(hash, same) else { return false };
         let undisturbed = !found.get().disturbed;
         found.get_mut().holds -= 1;
-        let last = found.get().holds == 0;
-        Left { undisturbed, _key: last.then(|| found.remove().0.key) }
+        if found.get().holds == 0 {
+            drop(found.remove());
+        }
+        undisturbed
     }
 
     fn find_mut<Q>(&mut self, hash: u64, key: &Q) -> Option<&mut Written<K>>

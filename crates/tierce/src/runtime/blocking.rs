@@ -218,7 +218,8 @@ impl Call {
         }
     }
 
-    /// Lets the pool drive what is left. Where it cannot, that is dropped.
+    /// Lets the pool drive what is left. Where that has no free thread, this one does: what nobody drives would keep those
+    /// waiting who join it, and they may be what keeps the pool's threads.
     fn leave_rest(self: &Arc<Self>) {
         let mut state = lock(&self.state);
         state.closed = state.live == 0;
@@ -227,19 +228,9 @@ impl Call {
         }
         drop(state);
         let call = Arc::clone(self);
-        if pool::run(Box::new(move || call.drive())).is_err() {
-            self.close();
+        if let Err(work) = pool::run(Box::new(move || call.drive())) {
+            work();
         }
-    }
-
-    /// Drops what was not ended: a load that is dropped tells those who wait for it.
-    fn close(&self) {
-        let mut state = lock(&self.state);
-        state.closed = true;
-        state.live = 0;
-        let rest = (std::mem::take(&mut state.tasks), std::mem::take(&mut state.alarms), state.ready.drain(..).count());
-        drop(state);
-        drop(rest);
     }
 }
 

@@ -1,9 +1,11 @@
 //! A few threads for what is left to do when the thread that began it has gone on.
 //!
 //! Made when there is something to do, at most [`MOST_THREADS`]; one that has had nothing to do for [`IDLE`] ends.
-//! Where no thread can be had, the work is given back.
+//! Where no thread is free and none can be made, the work is given back: nothing waits here without being done, since a
+//! thread of the pool may itself wait for it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sync::{Condvar, Mutex, lock, wait};
@@ -26,28 +28,36 @@ struct Pool {
 static POOL: Mutex<Pool> = Mutex::new(Pool { work: VecDeque::new(), threads: 0, idle: 0 });
 static BELL: Condvar = Condvar::new();
 
-/// Has work done on a thread of the pool. `Err` gives it back, where there is none and none can be made.
+/// Has work done on a thread of the pool. `Err` gives it back, where none is free and none can be made.
 pub(super) fn run(work: Work) -> Result<(), Work> {
     let mut pool = lock(&POOL);
-    if pool.idle <= pool.work.len() && pool.threads < MOST_THREADS {
-        pool.threads += 1;
+    if pool.idle > pool.work.len() {
+        pool.work.push_back(work);
         drop(pool);
-        let made = std::thread::Builder::new().name("tierce-loads".to_string()).spawn(serve);
-        pool = lock(&POOL);
-        if made.is_err() {
-            pool.threads -= 1;
-            if pool.threads == 0 {
-                return Err(work);
-            }
-        }
+        BELL.notify_one();
+        return Ok(());
     }
-    pool.work.push_back(work);
+    if pool.threads == MOST_THREADS {
+        return Err(work);
+    }
+    pool.threads += 1;
     drop(pool);
-    BELL.notify_one();
+    // A thread that could not be made drops what it was to begin with, so that is handed over beside it.
+    let first = Arc::new(Mutex::new(Some(work)));
+    let begun = Arc::clone(&first);
+    let made = std::thread::Builder::new().name("tierce-loads".to_string()).spawn(move || serve(&begun));
+    if made.is_err() {
+        lock(&POOL).threads -= 1;
+        return lock(&first).take().map_or(Ok(()), Err);
+    }
     Ok(())
 }
 
-fn serve() {
+fn serve(first: &Mutex<Option<Work>>) {
+    let work = lock(first).take();
+    if let Some(work) = work {
+        work();
+    }
     let mut waited = false;
     loop {
         let mut pool = lock(&POOL);
@@ -65,5 +75,35 @@ fn serve() {
         pool = wait(&BELL, pool, Some(IDLE));
         pool.idle -= 1;
         waited = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn what_no_thread_is_free_for_is_given_back_and_nothing_waits_undone() {
+        let all_at_once = Arc::new(Barrier::new(MOST_THREADS + 1));
+        let (done, ended) = channel();
+        let work = || -> Work {
+            let (all_at_once, done) = (Arc::clone(&all_at_once), done.clone());
+            Box::new(move || {
+                all_at_once.wait();
+                done.send(()).expect("the test waits");
+            })
+        };
+        for _ in 0..MOST_THREADS {
+            assert!(run(work()).is_ok());
+        }
+        // Each runs beside the others, or they would wait for each other for ever; for one more there is no room.
+        let Err(given_back) = run(work()) else { panic!("there is no thread for it") };
+        given_back();
+        for _ in 0..=MOST_THREADS {
+            ended.recv().expect("each says that it ended");
+        }
     }
 }

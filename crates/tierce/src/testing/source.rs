@@ -41,6 +41,8 @@ struct State<K, V> {
     calls: u64,
     failures: Failures,
     held: bool,
+    /// How often loads were released: who waited before goes on, though others are held again.
+    releases: u64,
     waiting: Vec<Waker>,
 }
 
@@ -74,6 +76,7 @@ impl<K: Key, V: Value> Source<K, V> {
             calls: 0,
             failures: Failures::Next(0),
             held: false,
+            releases: 0,
             waiting: Vec::new(),
         };
         Source { state: Arc::new(Mutex::new(state)) }
@@ -115,6 +118,7 @@ impl<K: Key, V: Value> Source<K, V> {
     pub fn release(&self) {
         let mut state = self.lock();
         state.held = false;
+        state.releases += 1;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for waker in waiting {
@@ -173,10 +177,12 @@ impl<K: Key, V: Value> Source<K, V> {
 
     async fn query(&self, keys: &[K]) -> Result<HashMap<K, V>, Failure> {
         self.begin(keys);
+        let mut came = None;
         poll_fn(|cx| {
             let waker = cx.waker().clone();
             let mut state = self.lock();
-            if !state.held {
+            let came = *came.get_or_insert(state.releases);
+            if !state.held || state.releases > came {
                 drop(state);
                 return Poll::Ready(());
             }

@@ -44,6 +44,7 @@ async fn a_frozen_source_answers_when_released_with_what_is_there_then() {
     assert!(waiting.iter().all(|load| !load.is_finished()));
     source.set(1, 11);
     source.release();
+    source.freeze(); // those who waited before go on
     for load in waiting {
         assert_eq!(load.await.unwrap(), Ok(11));
     }

@@ -189,6 +189,20 @@ async fn a_writer_who_is_cancelled_after_the_commit_leaves_nothing_old() {
 }
 
 #[tokio::test]
+async fn a_panic_of_the_weigher_at_the_end_of_a_write_ends_the_entry_and_the_hold() {
+    let weigh = |_: &u64, value: &u64| if *value == 13 { panic!("unlucky") } else { 1 };
+    let cache = Hub::embedded().local_cache::<u64, u64>("number").max_weight(100, weigh).build();
+    cache.set(1, 10).await.unwrap();
+    let writer = tokio::spawn({
+        let cache = cache.clone();
+        async move { cache.set_through(&1, || async { Ok::<_, Broken>(13) }).await }
+    });
+    assert!(writer.await.unwrap_err().is_panic());
+    assert_eq!((cache.peek(&1), cache.explain(&1).await.held), (None, false));
+    assert_eq!((load_of(&cache, 14).await, cache.peek(&1)), (14, Some(14)));
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_rolled_back_leaves_what_was_cached() {
     let (_, cache) = numbers();
     cache.set(1, 10).await.unwrap();
