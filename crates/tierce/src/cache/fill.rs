@@ -58,7 +58,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         match fresh.take() {
             Some(fresh) if stands && !held => self.memory.put(fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
-            unkept if stands => {
+            // Though it was detached: it may bring what a writer has committed and not told yet.
+            unkept if stands || held => {
                 fresh = unkept;
                 self.memory.take(&flight.key, out);
             }

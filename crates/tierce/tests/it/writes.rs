@@ -172,6 +172,21 @@ async fn a_load_from_before_the_end_of_a_hold_is_neither_kept_nor_joined() {
     check_load_across(async |hold| drop(hold), None).await;
 }
 
+/// Seed 80488 of the simulation.
+#[tokio::test]
+async fn what_a_detached_load_saw_of_a_commit_is_followed_by_nothing_older() {
+    let (_, cache) = numbers();
+    let source = Source::waiting();
+    let early = reader(&cache, &source);
+    settle().await;
+    cache.set(1, 10).await.unwrap(); // detaches the load
+    let hold = cache.hold(&1).await.unwrap();
+    source.answer(); // after the commit, before it is told: the load reads the new row
+    assert_eq!(early.await.unwrap().unwrap(), 1);
+    assert_eq!(cache.peek(&1), None, "the value from before the commit is not served after it");
+    hold.invalidate().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_writer_who_is_cancelled_after_the_commit_leaves_nothing_old() {
     let (_, cache) = numbers();
