@@ -117,7 +117,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         Ok(())
     }
 
-    /// Nothing was changed: what is cached stays. What was loaded meanwhile is not kept.
+    /// Nothing was changed: what is cached stays, unless somebody loaded the key meanwhile; what he got is not kept.
     pub fn unchanged(mut self) {
         self.end(End::Unchanged);
     }

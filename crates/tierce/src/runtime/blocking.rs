@@ -5,7 +5,8 @@
 //! a synchronous loader finds its own thread-locals, one that calls itself recurses, and the stack by which a load that
 //! waits for itself is found (`cache/cycle.rs`) is the thread's own.
 //!
-//! What is left when the future has ended, say a refresh behind a stale value, the pool drives to its end (`pool.rs`).
+//! What is left when the future has ended, say a refresh behind a stale value, the pool drives to its end (`pool.rs`), or this
+//! thread where the pool has no thread free.
 //!
 //! Foreign synchronous code inside a poll ([`aside`]) sees no runtime of ours: a lookup that it makes on another
 //! runtime's `block_on` would otherwise spawn its load here, where nobody polls before it returns.
