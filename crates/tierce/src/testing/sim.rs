@@ -147,7 +147,11 @@ impl Sim {
     /// Drops what froze; a simulation with frozen runtimes is not freed before.
     pub fn bury(&self) {
         let frozen = std::mem::take(&mut self.state().frozen);
-        drop(frozen);
+        for task in frozen {
+            // Its future, not only its place here: it may hold what holds a waker of its own task.
+            let future = locked(&task.future).take();
+            drop(future);
+        }
     }
 
     /// Runs until nothing is left to do.

@@ -1,8 +1,10 @@
 //! The testing kit tells the truth: a test that stands on it must be able to fail.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::Poll;
 
 use tierce::Hub;
 use tierce::testing::{Death, Failure, Sim, Source, Watch};
@@ -103,4 +105,25 @@ fn a_runtime_that_dies_drops_its_tasks_outside_the_simulations_lock_and_one_that
     assert!(dropped_by(Death::DropsTasks));
     assert!(!dropped_by(Death::Freezes));
     assert!(!dropped_by(Death::StandsStill));
+}
+
+#[test]
+fn what_froze_is_freed_though_it_holds_the_waker_of_its_own_task() {
+    let sim = Sim::new(7);
+    let runtime = sim.runtime();
+    let dropped = Arc::new(AtomicBool::new(false));
+    let noted = Noted { sim: sim.clone(), dropped: Arc::clone(&dropped) };
+    sim.spawn(&runtime, async move {
+        let mut own = None;
+        poll_fn(|cx| {
+            own = Some(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+        .await;
+        drop(noted);
+    });
+    sim.run();
+    sim.kill(&runtime, Death::Freezes);
+    sim.bury();
+    assert!(dropped.load(SeqCst));
 }
