@@ -298,15 +298,16 @@ impl<'a> Checker<'a> {
     }
 
     /// I7: a lookup ends with a time-out: its own, or that of a load that ran as long as it may. Nobody waits that long for
-    /// a runtime that is known to be dead.
-    pub(crate) fn timed_out(&mut self, asked: u64, now_ms: u64, hard_ms: u64, deadline_ms: u64) {
+    /// a runtime that is known to be dead. Of a batch one id may have ended at any time, and is told of with the last.
+    pub(crate) fn timed_out(&mut self, asked: u64, now_ms: u64, hard_ms: u64, deadline_ms: u64, of_batch: bool) {
         let Some(asked) = self.asked.get(&asked) else { return };
         let own = now_ms - asked.at_ms >= hard_ms;
         let ended = self.timed_out_ms.get(&asked.key).is_some_and(|at_ms| *at_ms >= asked.at_ms);
         let mut loads = self.running.values().filter(|load| load.key == asked.key && load.stands_still);
         // What waited for its window there is no load yet, and is given up like one, also by who has just come.
         let last_ms = WINDOW_MS + deadline_ms + 2 * GRACE_MS;
-        let in_window = self.stood_still_ms.iter().any(|at_ms| now_ms - at_ms <= last_ms);
+        let ended_ms = if of_batch { asked.at_ms } else { now_ms };
+        let in_window = self.stood_still_ms.iter().any(|at_ms| ended_ms.saturating_sub(*at_ms) <= last_ms);
         if !own && !ended && !in_window && !loads.any(|load| now_ms - load.began_ms >= deadline_ms) {
             self.violate(format!("I7: {asked:?} timed out at {now_ms} ms, and nothing had taken so long"));
         }

@@ -209,9 +209,10 @@ fn no_seed_violates_an_invariant_and_every_race_is_met() {
     }
     failed.sort_by_key(|(seed, _)| *seed);
     if let Some((seed, report)) = failed.first() {
+        let few: Vec<_> = failed.iter().take(50).map(|(seed, _)| seed).collect();
         panic!(
-            "{} of {seeds} seeds fail; the first is {seed}: {:#?}\nreplay: TIERCE_SEED={seed} cargo test -p tierce \
-             --test sim",
+            "{} of {seeds} seeds fail, {few:?} among them; the first: {:#?}\nreplay: TIERCE_SEED={seed} cargo test -p \
+             tierce --test sim",
             failed.len(),
             report.violations
         );

@@ -234,7 +234,7 @@ impl World {
                 match error {
                     LoadError::Timeout => {
                         checker.met(Race::CallerTimedOut);
-                        checker.timed_out(asked, now_ms, ms(HARD), ms(DEADLINE));
+                        checker.timed_out(asked, now_ms, ms(HARD), ms(DEADLINE), of_batch);
                     }
                     LoadError::Cycle => checker.met(Race::Cycle),
                     LoadError::Abandoned => {
