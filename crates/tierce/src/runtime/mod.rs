@@ -13,6 +13,7 @@ mod tokio;
 #[cfg(not(feature = "tokio"))]
 #[path = "none.rs"]
 mod tokio;
+mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use entered::{Guard, enter};
 pub use face::{BoxFuture, Runtime};
+pub use wire::{Dialing, Endpoint, Wire};
 
 use crate::error::panic_message;
 
