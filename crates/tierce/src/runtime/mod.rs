@@ -8,6 +8,11 @@ pub(crate) mod blocking;
 mod entered;
 mod face;
 mod pool;
+#[cfg(all(feature = "tokio", feature = "redis"))]
+mod stream;
+#[cfg(all(feature = "tokio", not(feature = "redis")))]
+#[path = "no_stream.rs"]
+mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
 #[cfg(not(feature = "tokio"))]

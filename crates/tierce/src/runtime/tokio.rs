@@ -6,13 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Runtime};
-#[cfg(feature = "redis")]
-use super::{Dialing, Endpoint};
-
-#[cfg(feature = "redis")]
-#[path = "tokio_stream.rs"]
-mod stream;
+use super::{BoxFuture, Dialing, Endpoint, Runtime, stream};
 
 /// What a load's error says where tokio has no timer; its own words speak of no cache.
 const NO_TIMER: &str = "this tokio runtime has no timer, and no load can have a deadline here; enable the time driver: \
@@ -43,9 +37,8 @@ impl Runtime for Tokio {
         true
     }
 
-    #[cfg(feature = "redis")]
     fn dial(&self, to: &Endpoint) -> Dialing {
-        Box::pin(stream::open(to.clone()))
+        stream::open(to)
     }
 
     /// A tokio runtime that shuts down drops its tasks.

@@ -2,32 +2,19 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::driver::{Dial, Driver, Greeting};
+use super::fault::Fault;
+use super::limits::Limits;
 use super::line::Line;
 use super::protocol::Protocol;
+use super::shared::{Shared, State};
 use super::slots::Answers;
-use super::{Fault, Limits};
 use crate::clock::{Clock, to_ms};
 use crate::runtime::Runtime;
 use crate::sync::{Mutex, lock};
-
-/// What callers and the driver share.
-pub(super) struct Shared<P: Protocol> {
-    pub(super) state: Mutex<State<P>>,
-    pub(super) clock: Clock,
-    pub(super) limits: Limits,
-}
-
-pub(super) struct State<P: Protocol> {
-    pub(super) line: Line<P>,
-    /// The driver's, while it sleeps.
-    pub(super) asleep: Option<Waker>,
-    /// Nobody holds the connection any more.
-    pub(super) unheld: bool,
-}
 
 /// A connection to one server. Its clones are the same one; it closes when the last is dropped.
 pub(crate) struct Connection<P: Protocol> {

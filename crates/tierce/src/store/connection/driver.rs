@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::Fault;
-use super::call::{Shared, State};
+use super::fault::Fault;
 use super::line::{Fed, down};
 use super::protocol::Protocol;
+use super::shared::{Shared, State};
 use crate::random::Random;
 use crate::runtime::{BoxFuture, Dialing, Runtime, Wire};
 use crate::sync::{MutexGuard, lock};
@@ -147,7 +147,8 @@ impl<P: Protocol> Driver<P> {
     fn broken(&mut self, fault: &Fault) {
         {
             let mut state = lock(&self.shared.state);
-            if state.line.is_up() {
+            // A greeting that was refused would be refused again: nobody waits for that.
+            if state.line.is_up() && !matches!(fault, Fault::Refused(_)) {
                 self.pause = self.shared.limits.pause.0;
                 state.line.lost(fault, &mut self.fed.wakers);
             } else {
@@ -192,6 +193,10 @@ impl<P: Protocol> Driver<P> {
                 }
                 self.yielded = false;
                 state.line.output(&mut self.output);
+                if self.output.is_empty() {
+                    // All who had asked have left.
+                    continue;
+                }
             }
             let Phase::Open { wire, .. } = &mut self.phase else { return Poll::Pending };
             match wire.poll_write(cx, &self.output[self.written..]) {

@@ -10,9 +10,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use super::fault::Fault;
+use super::limits::Limits;
 use super::protocol::{Garbled, Protocol, Received};
 use super::slots::{Answers, Slots};
-use super::{Fault, Limits};
 
 /// A request that waits to be written.
 struct Queued {

@@ -2,7 +2,7 @@
 
 use std::task::{Poll, Waker};
 
-use super::Fault;
+use super::fault::Fault;
 
 /// The answers to one request.
 #[derive(Debug, PartialEq)]

@@ -7,12 +7,16 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::super::{Endpoint, Wire};
+use super::wire::{Dialing, Endpoint, Wire};
 
 /// A socket of either kind.
 struct Stream<S>(S);
 
-pub(super) async fn open(to: Endpoint) -> io::Result<Box<dyn Wire>> {
+pub(super) fn open(to: &Endpoint) -> Dialing {
+    Box::pin(dial(to.clone()))
+}
+
+async fn dial(to: Endpoint) -> io::Result<Box<dyn Wire>> {
     match to {
         Endpoint::Tcp(host, port) => {
             let stream = TcpStream::connect((host.as_str(), port)).await?;
