@@ -68,6 +68,9 @@ mod metrics;
 #[cfg(feature = "cache")]
 pub mod runtime;
 
+#[cfg(feature = "redis")]
+pub mod store;
+
 #[cfg(feature = "cache")]
 mod shared;
 

@@ -1,7 +1,10 @@
 //! What the core asks of a runtime.
 
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
+
+use super::wire::{Dialing, Endpoint};
 
 /// A task or a sleep.
 pub type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
@@ -25,6 +28,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// stops drops its tasks at once, since a dropped load tells its waiters itself.
     fn watch(&self) -> Option<Duration> {
         Some(WATCH)
+    }
+
+    /// Opens a stream to a server. A runtime without streams, as one whose caches need no store, refuses.
+    fn dial(&self, to: &Endpoint) -> Dialing {
+        let why = format!("this runtime opens no connections, and so none to {to:?}");
+        Box::pin(std::future::ready(Err(io::Error::new(io::ErrorKind::Unsupported, why))))
     }
 }
 

@@ -8,11 +8,17 @@ pub(crate) mod blocking;
 mod entered;
 mod face;
 mod pool;
+#[cfg(all(feature = "tokio", feature = "redis"))]
+mod stream;
+#[cfg(all(feature = "tokio", not(feature = "redis")))]
+#[path = "no_stream.rs"]
+mod stream;
 #[cfg(feature = "tokio")]
 mod tokio;
 #[cfg(not(feature = "tokio"))]
 #[path = "none.rs"]
 mod tokio;
+mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,6 +26,7 @@ use std::time::Duration;
 
 pub use entered::{Guard, enter};
 pub use face::{BoxFuture, Runtime};
+pub use wire::{Dialing, Endpoint, Wire};
 
 use crate::error::panic_message;
 

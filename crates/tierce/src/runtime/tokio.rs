@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Runtime};
+use super::{BoxFuture, Dialing, Endpoint, Runtime, stream};
 
 /// What a load's error says where tokio has no timer; its own words speak of no cache.
 const NO_TIMER: &str = "this tokio runtime has no timer, and no load can have a deadline here; enable the time driver: \
@@ -35,6 +35,10 @@ impl Runtime for Tokio {
 
     fn alive(&self) -> bool {
         true
+    }
+
+    fn dial(&self, to: &Endpoint) -> Dialing {
+        stream::open(to)
     }
 
     /// A tokio runtime that shuts down drops its tasks.

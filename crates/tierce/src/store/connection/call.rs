@@ -1,0 +1,136 @@
+//! What callers hold: a connection, and a request that is under way.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::driver::{Dial, Driver, Greeting};
+use super::fault::Fault;
+use super::limits::Limits;
+use super::line::Line;
+use super::protocol::Protocol;
+use super::shared::{Shared, State};
+use super::slots::Answers;
+use crate::clock::{Clock, to_ms};
+use crate::runtime::Runtime;
+use crate::sync::{Mutex, lock};
+
+/// A connection to one server. Its clones are the same one; it closes when the last is dropped.
+pub(crate) struct Connection<P: Protocol> {
+    held: Arc<Held<P>>,
+}
+
+impl<P: Protocol> Clone for Connection<P> {
+    fn clone(&self) -> Self {
+        Connection { held: Arc::clone(&self.held) }
+    }
+}
+
+/// Closes what it holds when nobody does.
+struct Held<P: Protocol>(Arc<Shared<P>>);
+
+impl<P: Protocol> Drop for Held<P> {
+    fn drop(&mut self) {
+        let asleep = {
+            let mut state = lock(&self.0.state);
+            state.unheld = true;
+            state.asleep.take()
+        };
+        if let Some(waker) = asleep {
+            waker.wake();
+        }
+    }
+}
+
+impl<P: Protocol> Connection<P> {
+    /// A connection that is opened on this runtime, and again whenever it breaks.
+    pub(crate) fn open(
+        protocol: P,
+        greeting: Greeting<P>,
+        dial: Dial,
+        (runtime, clock): (&Arc<dyn Runtime>, Clock),
+        limits: Limits,
+    ) -> Self {
+        let state = State { line: Line::new(protocol, limits), asleep: None, unheld: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), clock, limits });
+        let driver = Driver::new(Arc::clone(&shared), greeting, dial, Arc::clone(runtime));
+        runtime.spawn(Box::pin(driver));
+        Connection { held: Arc::new(Held(shared)) }
+    }
+
+    /// Asks for so many answers, and waits for them no longer than this. The bytes are written when it is first polled.
+    pub(crate) fn call<E>(&self, answers: u32, patience: Duration, encode: E) -> Call<'_, P, E>
+    where
+        E: FnOnce(&mut Vec<u8>) + Unpin,
+    {
+        Call { shared: &self.held.0, answers, patience, step: Step::New(encode) }
+    }
+}
+
+enum Step<E> {
+    New(E),
+    Asked(u32),
+    Over,
+}
+
+/// A request under way. Dropping it gives nobody else its answer.
+pub(crate) struct Call<'a, P: Protocol, E> {
+    shared: &'a Arc<Shared<P>>,
+    answers: u32,
+    patience: Duration,
+    step: Step<E>,
+}
+
+impl<P: Protocol, E: FnOnce(&mut Vec<u8>) + Unpin> Future for Call<'_, P, E> {
+    type Output = Result<Answers<P::Frame>, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let encode = match std::mem::replace(&mut this.step, Step::Over) {
+            Step::Asked(slot) => {
+                let (polled, has_moved) = {
+                    let mut state = lock(&this.shared.state);
+                    (state.line.poll(slot), state.line.has_moved(slot, cx.waker()))
+                };
+                if polled.is_pending() {
+                    this.step = Step::Asked(slot);
+                }
+                if has_moved {
+                    // An answer that came in between has woken the old one; it is looked for again.
+                    let waker = cx.waker().clone();
+                    let old = lock(&this.shared.state).line.move_to(slot, waker);
+                    drop(old);
+                    cx.waker().wake_by_ref();
+                }
+                return polled;
+            }
+            Step::Over => panic!("a request was polled after its end"),
+            Step::New(encode) => encode,
+        };
+        let until_ms = this.shared.clock.now_ms().saturating_add(to_ms(this.patience));
+        let waker = cx.waker().clone();
+        let (asked, asleep) = {
+            let mut state = lock(&this.shared.state);
+            let asked = state.line.ask(this.answers, until_ms, waker, encode);
+            (asked, state.asleep.take())
+        };
+        if let Some(waker) = asleep {
+            waker.wake();
+        }
+        match asked {
+            Ok(slot) => this.step = Step::Asked(slot),
+            Err(fault) => return Poll::Ready(Err(fault)),
+        }
+        Poll::Pending
+    }
+}
+
+impl<P: Protocol, E> Drop for Call<'_, P, E> {
+    fn drop(&mut self) {
+        if let Step::Asked(slot) = self.step {
+            let left = lock(&self.shared.state).line.leave(slot);
+            drop(left);
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! The line of requests on one connection, without any input or output.
+//!
+//! Requests go in as bytes and a number of answers that they will get; bytes come out to be written, bytes that were read go
+//! in, and answers are given out in the order of the requests. A caller may leave at any time: his place in the line
+//! stays, and what comes for it is dropped, so that nobody gets another's answer. What was written when a connection
+//! broke has failed, since nobody knows whether it was done; what was not written waits for the next connection, as
+//! long as its caller does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use super::fault::Fault;
+use super::limits::Limits;
+use super::protocol::{Garbled, Protocol, Received};
+use super::slots::{Answers, Slots};
+
+/// A request that waits to be written.
+struct Queued {
+    slot: u32,
+    length: usize,
+}
+
+/// Which part of a connection's life it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// There is no connection.
+    Down,
+    /// The greeting is on its way, and this many of its answers are missing.
+    Greeting(usize),
+    /// Requests may be written.
+    Up,
+}
+
+/// What became of the bytes that were read.
+pub(crate) struct Fed<F> {
+    /// Whom to wake, once no lock is held.
+    pub(crate) wakers: Vec<Waker>,
+    /// What the server said unasked, in its order.
+    pub(crate) pushes: Vec<F>,
+    /// Answers of the greeting.
+    pub(crate) greeted: Vec<F>,
+}
+
+/// The line.
+pub(crate) struct Line<P: Protocol> {
+    protocol: P,
+    limits: Limits,
+    phase: Phase,
+    slots: Slots<P::Frame>,
+    queued: VecDeque<Queued>,
+    /// The bytes of what is queued, in its order.
+    output: Vec<u8>,
+    greeting: Vec<u8>,
+    /// The slots of what was written and is not answered.
+    written: VecDeque<u32>,
+    /// What was read and is no whole answer yet, from `start`.
+    input: Vec<u8>,
+    start: usize,
+    /// The earliest time at which somebody's patience may be over, in milliseconds.
+    earliest: u64,
+    closed: Option<Fault>,
+}
+
+impl<P: Protocol> Line<P> {
+    pub(crate) fn new(protocol: P, limits: Limits) -> Self {
+        Line {
+            protocol,
+            limits,
+            phase: Phase::Down,
+            slots: Slots::new(),
+            queued: VecDeque::new(),
+            output: Vec::new(),
+            greeting: Vec::new(),
+            written: VecDeque::new(),
+            input: Vec::new(),
+            start: 0,
+            earliest: u64::MAX,
+            closed: None,
+        }
+    }
+
+    /// A request of so many answers, which are waited for until then. Gives its slot.
+    pub(crate) fn ask(
+        &mut self,
+        answers: u32,
+        until_ms: u64,
+        waker: Waker,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<u32, Fault> {
+        if let Some(fault) = &self.closed {
+            return Err(fault.clone());
+        }
+        if self.slots.len() >= self.limits.requests || self.output.len() >= self.limits.queued_bytes {
+            return Err(Fault::Full);
+        }
+        let before = self.output.len();
+        encode(&mut self.output);
+        let length = self.output.len() - before;
+        if length > self.limits.request_bytes {
+            self.output.truncate(before);
+            return Err(Fault::TooLarge);
+        }
+        let slot = self.slots.take(answers, until_ms, waker);
+        self.queued.push_back(Queued { slot, length });
+        self.earliest = self.earliest.min(until_ms);
+        Ok(slot)
+    }
+
+    /// The answers to a request, if they are here; its slot is free then.
+    pub(crate) fn poll(&mut self, slot: u32) -> Poll<Result<Answers<P::Frame>, Fault>> {
+        self.slots.poll(slot)
+    }
+
+    /// Whether a caller waits who is to be woken by another waker than this.
+    pub(crate) fn has_moved(&self, slot: u32, waker: &Waker) -> bool {
+        self.slots.has_moved(slot, waker)
+    }
+
+    /// Whom to wake from now on; gives the old one, to be dropped without a lock.
+    pub(crate) fn move_to(&mut self, slot: u32, waker: Waker) -> Waker {
+        self.slots.move_to(slot, waker)
+    }
+
+    /// The caller waits no more. What had come for him is given out, to be dropped without a lock.
+    pub(crate) fn leave(&mut self, slot: u32) -> Option<impl Sized + use<P>> {
+        self.slots.leave(slot)
+    }
+
+    /// A connection is there: these bytes go first, and get so many answers.
+    pub(crate) fn begin(&mut self, greeting: Vec<u8>, answers: usize) {
+        self.protocol.begin();
+        self.input.clear();
+        self.start = 0;
+        self.greeting = greeting;
+        self.phase = if answers == 0 { Phase::Up } else { Phase::Greeting(answers) };
+    }
+
+    /// Whether requests may be written.
+    pub(crate) fn is_up(&self) -> bool {
+        self.phase == Phase::Up
+    }
+
+    /// Whether something is to be written.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.greeting.is_empty() || self.is_up() && !self.queued.is_empty()
+    }
+
+    /// Whether something was written that is not answered.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Whether something waits to be written.
+    pub(crate) fn has_queue(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
+    /// The bytes to be written now, into an empty buffer: what nobody waits for any more is left out.
+    pub(crate) fn output(&mut self, into: &mut Vec<u8>) {
+        if !self.greeting.is_empty() {
+            std::mem::swap(into, &mut self.greeting);
+            return;
+        }
+        if !self.is_up() {
+            return;
+        }
+        let all_wait = self.slots.left_in_queue() == 0;
+        if all_wait {
+            std::mem::swap(into, &mut self.output);
+            self.written.extend(self.queued.drain(..).map(|queued| queued.slot));
+            return;
+        }
+        let mut at = 0;
+        for Queued { slot, length } in self.queued.drain(..) {
+            if self.slots.is_awaited(slot) {
+                into.extend_from_slice(&self.output[at..at + length]);
+                self.written.push_back(slot);
+            } else {
+                self.slots.unline(slot);
+            }
+            at += length;
+        }
+        self.slots.none_left_in_queue();
+        self.output.clear();
+    }
+
+    /// Takes bytes that were read.
+    ///
+    /// # Errors
+    /// When they are no answers; the connection is to be closed then.
+    pub(crate) fn feed(&mut self, bytes: &[u8], fed: &mut Fed<P::Frame>) -> Result<(), Garbled> {
+        // Most reads end where an answer ends: those are looked at where they lie.
+        if self.start == self.input.len() {
+            self.input.clear();
+            self.start = 0;
+            let taken = self.take_all(bytes, fed)?;
+            self.input.extend_from_slice(&bytes[taken..]);
+        } else {
+            self.input.extend_from_slice(bytes);
+            let input = std::mem::take(&mut self.input);
+            let taken = self.take_all(&input[self.start..], fed);
+            self.input = input;
+            self.start += taken?;
+            if self.start > self.input.len() / 2 {
+                self.input.drain(..self.start);
+                self.start = 0;
+            }
+        }
+        if self.input.len() - self.start > self.limits.answer_bytes {
+            return Err(Garbled("an answer is larger than the limit"));
+        }
+        Ok(())
+    }
+
+    fn take_all(&mut self, bytes: &[u8], fed: &mut Fed<P::Frame>) -> Result<usize, Garbled> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let Some((received, length)) = self.protocol.take(&bytes[at..])? else { break };
+            at += length;
+            match received {
+                Received::Push(frame) => fed.pushes.push(frame),
+                Received::Answer(frame) => self.answer(frame, fed)?,
+            }
+        }
+        Ok(at)
+    }
+
+    fn answer(&mut self, frame: P::Frame, fed: &mut Fed<P::Frame>) -> Result<(), Garbled> {
+        if let Phase::Greeting(missing) = self.phase {
+            fed.greeted.push(frame);
+            self.phase = if missing == 1 { Phase::Up } else { Phase::Greeting(missing - 1) };
+            return Ok(());
+        }
+        let slot = *self.written.front().ok_or(Garbled("an answer that nobody asked for"))?;
+        if self.slots.answer(slot, frame, &mut fed.wakers) {
+            self.written.pop_front();
+        }
+        Ok(())
+    }
+
+    /// The connection is gone: what was written has failed.
+    pub(crate) fn lost(&mut self, fault: &Fault, wakers: &mut Vec<Waker>) {
+        self.phase = Phase::Down;
+        self.greeting.clear();
+        self.input.clear();
+        self.start = 0;
+        for slot in self.written.drain(..) {
+            self.slots.fail(slot, fault, wakers);
+            self.slots.unline(slot);
+        }
+    }
+
+    /// No connection is to be had for now: what waits for one has failed too.
+    pub(crate) fn refuse(&mut self, fault: &Fault, wakers: &mut Vec<Waker>) {
+        self.lost(fault, wakers);
+        for Queued { slot, .. } in self.queued.drain(..) {
+            self.slots.fail(slot, fault, wakers);
+            self.slots.unline(slot);
+        }
+        self.slots.none_left_in_queue();
+        self.output.clear();
+    }
+
+    /// Nothing is asked any more.
+    pub(crate) fn close(&mut self, fault: Fault, wakers: &mut Vec<Waker>) {
+        self.refuse(&fault, wakers);
+        self.closed = Some(fault);
+    }
+
+    /// When the next patience may end; `u64::MAX` where nobody waits.
+    pub(crate) fn earliest_ms(&self) -> u64 {
+        self.earliest
+    }
+
+    /// Tells those whose time is over.
+    pub(crate) fn expire(&mut self, now_ms: u64, wakers: &mut Vec<Waker>) {
+        if now_ms < self.earliest {
+            return;
+        }
+        self.earliest = self.slots.expire(now_ms, wakers);
+    }
+}
+
+impl<F> Default for Fed<F> {
+    fn default() -> Self {
+        Fed { wakers: Vec::new(), pushes: Vec::new(), greeted: Vec::new() }
+    }
+}
+
+/// What is said of a server that cannot be reached.
+pub(crate) fn down(why: impl std::fmt::Display) -> Fault {
+    Fault::Down(Arc::from(why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Poll, Waker};
+
+    use proptest::prelude::*;
+
+    use super::{Fed, Line};
+    use crate::store::connection::protocol::{Garbled, Protocol, Received, Taken};
+    use crate::store::connection::{Answers, Fault, Limits};
+
+    /// Answers are two bytes each, a request's number; it is answered as often as its second byte says.
+    struct Pairs;
+
+    impl Protocol for Pairs {
+        type Frame = u8;
+
+        fn take(&mut self, bytes: &[u8]) -> Taken<u8> {
+            match bytes {
+                [b'!', b'!', ..] => Err(Garbled("no pair")),
+                [number, _, ..] => Ok(Some((Received::Answer(*number), 2))),
+                _ => Ok(None),
+            }
+        }
+
+        fn begin(&mut self) {}
+    }
+
+    fn line() -> Line<Pairs> {
+        let limits = Limits { requests: 4, request_bytes: 8, ..Limits::default() };
+        let mut line = Line::new(Pairs, limits);
+        line.begin(Vec::new(), 0);
+        line
+    }
+
+    fn ask(line: &mut Line<Pairs>, number: u8, answers: u32) -> Result<u32, Fault> {
+        line.ask(answers, 50, Waker::noop().clone(), |out| out.extend([number, u8::try_from(answers).unwrap()]))
+    }
+
+    fn written(line: &mut Line<Pairs>) -> Vec<u8> {
+        let mut out = Vec::new();
+        line.output(&mut out);
+        out
+    }
+
+    fn feed(line: &mut Line<Pairs>, bytes: &[u8]) -> Result<usize, Garbled> {
+        let mut fed = Fed::default();
+        line.feed(bytes, &mut fed)?;
+        Ok(fed.wakers.len())
+    }
+
+    #[test]
+    fn answers_go_to_requests_in_their_order() {
+        let mut line = line();
+        let (one, two) = (ask(&mut line, 1, 1).unwrap(), ask(&mut line, 2, 2).unwrap());
+        assert_eq!(written(&mut line), [1, 1, 2, 2]);
+        assert_eq!(line.poll(one), Poll::Pending);
+        assert_eq!(feed(&mut line, &[1, 1, 2]), Ok(1));
+        assert_eq!(feed(&mut line, &[2, 2]), Ok(0));
+        assert_eq!(line.poll(two), Poll::Pending);
+        assert_eq!(feed(&mut line, &[2]), Ok(1));
+        assert_eq!(line.poll(two), Poll::Ready(Ok(Answers::All(vec![2, 2]))));
+        assert_eq!(line.poll(one), Poll::Ready(Ok(Answers::One(1))));
+    }
+
+    #[test]
+    fn who_leaves_shifts_nobodys_answer_and_what_he_had_not_written_is_not_written() {
+        let mut line = line();
+        let (one, two) = (ask(&mut line, 1, 1).unwrap(), ask(&mut line, 2, 1).unwrap());
+        assert_eq!(written(&mut line), [1, 1, 2, 1]);
+        drop(line.leave(one));
+        let (three, four) = (ask(&mut line, 3, 1).unwrap(), ask(&mut line, 4, 1).unwrap());
+        drop(line.leave(three));
+        assert_eq!(written(&mut line), [4, 1]);
+        assert_eq!(feed(&mut line, &[1, 0, 2, 0, 4, 0]), Ok(2));
+        assert_eq!(line.poll(two), Poll::Ready(Ok(Answers::One(2))));
+        assert_eq!(line.poll(four), Poll::Ready(Ok(Answers::One(4))));
+    }
+
+    #[test]
+    fn who_waits_too_long_is_told_and_his_answer_is_nobodys() {
+        let mut line = line();
+        let one = ask(&mut line, 1, 1).unwrap();
+        assert_eq!(written(&mut line), [1, 1]);
+        let mut wakers = Vec::new();
+        line.expire(49, &mut wakers);
+        assert_eq!((wakers.len(), line.earliest_ms()), (0, 50));
+        line.expire(50, &mut wakers);
+        assert_eq!((wakers.len(), line.earliest_ms()), (1, u64::MAX));
+        assert_eq!(line.poll(one), Poll::Ready(Err(Fault::Timeout)));
+        let two = ask(&mut line, 2, 1).unwrap();
+        assert_eq!(written(&mut line), [2, 1]);
+        assert_eq!(feed(&mut line, &[1, 0, 2, 0]), Ok(1));
+        assert_eq!(line.poll(two), Poll::Ready(Ok(Answers::One(2))));
+    }
+
+    #[test]
+    fn of_a_broken_connection_what_was_written_has_failed_and_the_rest_goes_to_the_next() {
+        let mut line = line();
+        let one = ask(&mut line, 1, 1).unwrap();
+        assert_eq!(written(&mut line), [1, 1]);
+        let two = ask(&mut line, 2, 1).unwrap();
+        let mut wakers = Vec::new();
+        line.lost(&Fault::Lost, &mut wakers);
+        assert_eq!(line.poll(one), Poll::Ready(Err(Fault::Lost)));
+        assert_eq!(written(&mut line), []);
+        line.begin(b"hi".to_vec(), 1);
+        assert_eq!(written(&mut line), b"hi");
+        assert_eq!(written(&mut line), []);
+        assert_eq!(feed(&mut line, &[9, 9]), Ok(0));
+        assert_eq!(written(&mut line), [2, 1]);
+        line.refuse(&Fault::Lost, &mut wakers);
+        assert_eq!(line.poll(two), Poll::Ready(Err(Fault::Lost)));
+    }
+
+    #[test]
+    fn what_is_too_much_is_refused_and_an_answer_that_nobody_asked_for_ends_the_connection() {
+        let mut line = line();
+        assert_eq!(line.ask(1, 50, Waker::noop().clone(), |out| out.extend([0; 9])), Err(Fault::TooLarge));
+        for number in 0..4 {
+            ask(&mut line, number, 1).unwrap();
+        }
+        assert_eq!(ask(&mut line, 5, 1), Err(Fault::Full));
+        assert_eq!(written(&mut line).len(), 8);
+        assert!(feed(&mut line, &[0, 0, 1, 0, 2, 0, 3, 0, 4, 0]).is_err());
+        assert!(feed(&mut line, b"!!").is_err());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Doing {
+        Ask(u32),
+        Leave(usize),
+        Write,
+        /// Answers so many bytes of what was written.
+        Answer(usize),
+        Expire,
+        Lose,
+    }
+
+    fn doings() -> impl Strategy<Value = Vec<Doing>> {
+        let doing = prop_oneof![
+            4 => (1_u32..4).prop_map(Doing::Ask),
+            1 => (0_usize..8).prop_map(Doing::Leave),
+            3 => Just(Doing::Write),
+            4 => (1_usize..9).prop_map(Doing::Answer),
+            1 => Just(Doing::Expire),
+            1 => Just(Doing::Lose),
+        ];
+        proptest::collection::vec(doing, 1..120)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_nobody_gets_anothers_answer(doings in doings()) {
+            let mut line = Line::new(Pairs, Limits::default());
+            line.begin(Vec::new(), 0);
+            // The answers that the server owes, and who waits for what.
+            let (mut owed, mut waiting, mut number) = (Vec::new(), Vec::new(), 0_u8);
+            for (now, doing) in doings.into_iter().enumerate() {
+                let mut wakers = Vec::new();
+                match doing {
+                    Doing::Ask(answers) => {
+                        number = number.wrapping_add(1) | 0x80;
+                        let until = now as u64 + 20;
+                        let encode = |out: &mut Vec<u8>| out.extend([number, u8::try_from(answers).unwrap()]);
+                        let slot = line.ask(answers, until, Waker::noop().clone(), encode).unwrap();
+                        waiting.push((slot, number, answers));
+                    }
+                    Doing::Leave(which) if !waiting.is_empty() => {
+                        drop(line.leave(waiting.swap_remove(which % waiting.len()).0));
+                    }
+                    Doing::Leave(_) => {}
+                    Doing::Write => {
+                        for request in written(&mut line).chunks(2) {
+                            owed.extend([request[0], 0].repeat(request[1].into()));
+                        }
+                    }
+                    Doing::Answer(bytes) => {
+                        let bytes: Vec<_> = owed.drain(..bytes.min(owed.len())).collect();
+                        feed(&mut line, &bytes).unwrap();
+                    }
+                    Doing::Expire => line.expire(now as u64, &mut wakers),
+                    Doing::Lose => {
+                        owed.clear();
+                        line.lost(&Fault::Lost, &mut wakers);
+                        line.begin(Vec::new(), 0);
+                    }
+                }
+                waiting.retain(|(slot, number, answers)| match line.poll(*slot) {
+                    Poll::Pending => true,
+                    Poll::Ready(Ok(Answers::One(answer))) => {
+                        assert_eq!((answer, 1), (*number, *answers));
+                        false
+                    }
+                    Poll::Ready(Ok(Answers::All(all))) => {
+                        assert_eq!(all, vec![*number; *answers as usize]);
+                        false
+                    }
+                    Poll::Ready(Err(_)) => false,
+                });
+            }
+        }
+    }
+}

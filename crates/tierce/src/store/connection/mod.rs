@@ -1,0 +1,22 @@
+//! One connection to one server, which many callers use at once.
+//!
+//! A caller puts his request's bytes into the [`Line`](line::Line) and waits; the [`Driver`](driver::Driver), a task, writes what is queued
+//! and gives out what is read. It writes at once when nothing is under way, and otherwise lets the tasks that are ready
+//! put their requests beside it first: many requests are then one write. A request has one patience for everything:
+//! the queue, a new connection, the answer.
+
+mod call;
+mod driver;
+mod fault;
+mod limits;
+mod line;
+mod protocol;
+mod shared;
+mod slots;
+
+pub(crate) use call::Connection;
+pub(crate) use driver::Greeting;
+pub use fault::Fault;
+pub(crate) use limits::Limits;
+pub(crate) use protocol::{Garbled, Protocol, Received, Taken};
+pub(crate) use slots::Answers;

@@ -1,0 +1,8 @@
+//! Stores on real servers, which these tests start on free loopback ports, freeze, kill and stop.
+//!
+//! They need `redis-server`; `./check` installs it.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod connection;
+mod server;

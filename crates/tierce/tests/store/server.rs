@@ -1,0 +1,101 @@
+//! A server of a test's own.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+use tierce::Clock;
+
+/// How long a server may take to begin.
+const BEGINS: Duration = Duration::from_secs(20);
+
+/// A Redis server that ends with the test.
+pub(crate) struct Server {
+    child: Option<Child>,
+    pub(crate) port: u16,
+    folder: PathBuf,
+    more: Vec<String>,
+}
+
+impl Server {
+    /// One with these options beside its own.
+    pub(crate) fn begin(more: &[&str]) -> Server {
+        static FOLDERS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tierce-store-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let more = more.iter().map(ToString::to_string).collect();
+        let mut server = Server { child: None, port: 0, folder, more };
+        server.port = free_port();
+        server.start();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The path of its Unix socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    /// Starts it (again), and waits until it answers.
+    pub(crate) fn start(&mut self) {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &self.port.to_string()]);
+        command.arg("--dir").arg(&self.folder).arg("--unixsocket").arg(self.socket());
+        command.args(&self.more).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn();
+        self.child = Some(child.unwrap_or_else(|error| panic!("redis-server: {error}; ./check installs it")));
+        let began = Clock::system().precise();
+        while !self.answers() {
+            let waited = Clock::system().precise().saturating_sub(began);
+            assert!(waited < BEGINS, "redis-server on port {} does not answer", self.port);
+            std::thread::yield_now();
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let ask = || -> std::io::Result<u8> {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+            stream.write_all(b"PING\r\n")?;
+            let mut first = [0];
+            stream.read_exact(&mut first)?;
+            Ok(first[0])
+        };
+        // With a password it refuses, which is an answer.
+        ask().is_ok_and(|first| first == b'+' || first == b'-')
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`, `KILL`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it was started").id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Also one that is stopped.
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+/// A port on which nothing listens.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
