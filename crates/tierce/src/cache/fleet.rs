@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
+use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes, Sleepers};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
 use super::run::{Guard, LoadFuture, run};
@@ -55,10 +55,17 @@ impl<K: Key, V: Value> Crew<K, V> {
             !cache.flights.stands(flight) || cache.overtaken(flight.began, &flight.tags)
         };
         let overtaken: Vec<_> = self.flights.extract_if(.., is_overtaken).collect();
-        for flight in overtaken {
-            cache.flights.remove(&flight);
-            flight.publish(Outcome::Overtaken);
+        if overtaken.is_empty() {
+            return;
         }
+        self.departure.node.thin();
+        let ended = overtaken.iter().map(|flight| {
+            cache.flights.remove(flight);
+            flight.conclude(Outcome::Overtaken)
+        });
+        // Who waits for several ids sits at one of those that stay.
+        let ended: Vec<_> = ended.chain(self.flights.iter().map(|flight| flight.stir())).collect();
+        ended.into_iter().for_each(Sleepers::wake);
     }
 
     /// Calls the loader; gives the task of its load, unless there is nothing to load or too many loads run. No lock is

@@ -150,6 +150,19 @@ pub(crate) struct Flight<K, V> {
 struct State<V> {
     outcome: Option<Outcome<V>>,
     waiters: Vec<Option<Waker>>,
+    /// The seats of those who left, for those who come: callers may come and go for as long as a load hangs.
+    free: Vec<usize>,
+}
+
+impl<V> State<V> {
+    fn seat(&mut self, waker: Option<Waker>) -> Seat {
+        if let Some(free) = self.free.pop() {
+            self.waiters[free] = waker;
+            return Seat(free);
+        }
+        self.waiters.push(waker);
+        Seat(self.waiters.len() - 1)
+    }
 }
 
 /// One caller's place among those who wait.
@@ -158,9 +171,7 @@ pub(crate) struct Seat(usize);
 impl<K, V> Flight<K, V> {
     /// Takes a seat.
     pub(crate) fn join(&self) -> Seat {
-        let mut state = lock(&self.state);
-        state.waiters.push(None);
-        Seat(state.waiters.len() - 1)
+        lock(&self.state).seat(None)
     }
 
     /// The outcome, or else wakes this waker when there is one.
@@ -189,14 +200,28 @@ impl<K, V> Flight<K, V> {
             drop(state);
             return Ok(outcome);
         }
-        state.waiters.push(Some(waker));
-        Err(Seat(state.waiters.len() - 1))
+        Err(state.seat(Some(waker)))
     }
 
     /// Leaves without having waited to the end.
-    pub(crate) fn leave(&self, seat: &Seat) {
-        let waker = lock(&self.state).waiters.get_mut(seat.0).and_then(Option::take);
+    pub(crate) fn leave(&self, seat: Seat) {
+        let mut state = lock(&self.state);
+        // None of them is left once the flight has ended.
+        let Some(place) = state.waiters.get_mut(seat.0) else { return };
+        let waker = place.take();
+        state.free.push(seat.0);
+        drop(state);
         drop(waker);
+    }
+
+    /// The outcome, once there is one.
+    pub(crate) fn ended(&self) -> Option<Outcome<V>> {
+        lock(&self.state).outcome.clone()
+    }
+
+    /// Gives those who wait for the caller to wake, though it has not ended: they keep their seats.
+    pub(crate) fn stir(&self) -> Sleepers {
+        Sleepers(lock(&self.state).waiters.iter_mut().map(Option::take).collect())
     }
 
     /// Whether its outcome is published.
@@ -326,7 +351,7 @@ impl<K, V> Table<K, V> {
         departure: &Departure,
     ) -> Arc<Flight<K, V>> {
         let Departure { ticket, took_off, runtime, node } = departure.clone();
-        let state = Mutex::new(State { outcome: None, waiters: Vec::new() });
+        let state = Mutex::new(State { outcome: None, waiters: Vec::new(), free: Vec::new() });
         Arc::new(Flight { key, hash, began, ticket, took_off, ground, tags, runtime, node, state })
     }
 

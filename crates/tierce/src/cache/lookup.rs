@@ -23,7 +23,7 @@ use super::answer::Freshness;
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
-use super::run::{GRACE, Guard, LoadFuture, land_one, run};
+use super::run::{GRACE, Guard, LoadFuture, Pledge, land_one, run};
 use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
@@ -262,12 +262,15 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         }
         slice.insert(Arc::clone(&new));
         drop(slice);
+        // Listeners, and drops of keys and values.
+        let pledge = Pledge::new(self.cache, &new);
         self.cache.memory.settle(out);
         if let Some(flight) = passed_by
             && let Some(outcome) = self.cache.stands_still(&flight)
         {
             self.cache.give_up(&flight, outcome);
         }
+        pledge.kept();
         Boarded::Flight(new, Role::Leads)
     }
 
@@ -287,7 +290,10 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let fleet = Fleet::One(Arc::clone(flight));
-        let Ok(place) = self.cache.place(flight) else { return self.cache.turn_away(&fleet) };
+        let pledge = Pledge::new(self.cache, flight);
+        let place = self.cache.place(flight);
+        pledge.kept();
+        let Ok(place) = place else { return self.cache.turn_away(&fleet) };
         let guard = Guard::take_off(self.cache, fleet, place);
         let stale = self.cache.look(self.key, |held, rest, _| {
             held.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))

@@ -2,7 +2,8 @@
 //!
 //! Each id goes the way of a single lookup, with the same steps, and ends for itself. What is done for all together: the
 //! ids that this call leads are brought by one load; there is one wait with one patience; and of the flights that one
-//! load brings only one at a time is waited for, since they all end at once.
+//! load brings only one at a time is waited for, since they all end at once, but for those that were overtaken before
+//! it began: of them the load says so, and wakes whoever waits for another of its flights.
 //!
 //! An id whose wait says nothing about this caller's moment is looked up again at once, while the others are still
 //! waited for. It may then be led by another load of this call; an id is led at most once, so that a runtime which drops
@@ -245,13 +246,22 @@ impl<K: Key, V: Value> Group<K, V> {
     /// What has ended by now.
     fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
         while !self.waits.is_empty() {
-            let Some(outcome) = self.waiter.outcome(cx) else { return };
+            let Some(outcome) = self.waiter.outcome(cx) else { return self.collect_overtaken(ended) };
             if ended.is_empty() {
                 ended.reserve(self.waits.len());
             }
             ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
             self.wait_for_last();
         }
+    }
+
+    /// What ended before the load began, while the one that is waited for has not.
+    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
+        let Some(others) = self.waits.len().checked_sub(1).filter(|_| self.waiter.flight().node.is_thinned()) else {
+            return;
+        };
+        let overtaken = self.waits.extract_if(..others, |wait| wait.flight.is_over());
+        ended.extend(overtaken.filter_map(|wait| wait.flight.ended().map(|outcome| (wait, outcome))));
     }
 
     fn wait_for_last(&mut self) {

@@ -43,8 +43,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             match outcomes.of(place) {
                 Outcome::Landed(_) => {}
                 Outcome::Abandoned | Outcome::Overtaken => drop(self.flights.remove(flight)),
-                // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
-                bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
+                bad => self.ended_badly_or_panic(flight, bad),
             }
         }
         if let Some(place) = flight.node.place() {
@@ -73,9 +72,15 @@ impl<K: Key, V: Value> Inner<K, V> {
         trace::load_ended(&self.name, fleet.first().hash, Outcome::<V>::Busy.as_str(), Duration::ZERO);
         self.count_failure(&Outcome::Busy);
         for flight in fleet.flights() {
-            self.ended_badly(flight, &Outcome::Busy);
+            self.ended_badly_or_panic(flight, &Outcome::Busy);
         }
         publish(fleet, &Outcomes::Same(Outcome::Busy));
+    }
+
+    /// As [`ended_badly`](Inner::ended_badly). A key's `Hash` and `Eq` are foreign code: their panic has been told of by
+    /// the hook, and must keep nobody waiting.
+    fn ended_badly_or_panic(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome<V>) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, outcome))));
     }
 
     /// A place in the line for a permit, where loads are limited.
@@ -139,6 +144,32 @@ fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes<V>) {
     sleepers.into_iter().for_each(Sleepers::wake);
 }
 
+/// A flight that stands in the table and whose load has not begun: a panic on the way there gives it up, since nobody
+/// else would. The panic is its caller's, and whoever joined looks again.
+pub(super) struct Pledge<'a, K: Key, V: Value> {
+    cache: &'a Inner<K, V>,
+    flight: Option<&'a Arc<Flight<K, V>>>,
+}
+
+impl<'a, K: Key, V: Value> Pledge<'a, K, V> {
+    pub(super) fn new(cache: &'a Inner<K, V>, flight: &'a Arc<Flight<K, V>>) -> Self {
+        Pledge { cache, flight: Some(flight) }
+    }
+
+    /// Somebody else answers for the flight from here on.
+    pub(super) fn kept(mut self) {
+        self.flight = None;
+    }
+}
+
+impl<K: Key, V: Value> Drop for Pledge<'_, K, V> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight {
+            self.cache.give_up(flight, Outcome::Abandoned);
+        }
+    }
+}
+
 /// Ends a load's flights whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
 /// outside the loader, drops this too.
 pub(crate) struct Guard<K: Key, V: Value> {
@@ -163,7 +194,9 @@ impl<K: Key, V: Value> Guard<K, V> {
         // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(&fleet);
         let mut guard = Guard::new(cache, fleet);
-        if !queues {
+        if queues {
+            guard.fleet.first().node.exempt_if_needed();
+        } else {
             guard.start();
         }
         guard

@@ -122,7 +122,7 @@ impl<K, V> Waiter<K, V> {
 
     fn leave(&mut self) {
         if let Some(seat) = self.seat.take() {
-            self.flight.leave(&seat);
+            self.flight.leave(seat);
         }
     }
 

@@ -294,6 +294,8 @@ fn is_driven<K: Key, V: Value>(cache: &Inner<K, V>, gate: &Gate<K, V>) -> bool {
 impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V, E> {
     fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
         let gate = self.admit();
+        // Before it can depart, so that it finds no full queue.
+        gate.departure.node.note_if_inside();
         let mut boarding = Boarding { cache: &self.joint.cache, gate, flight: None };
         let boarded = board(&boarding.gate.departure);
         let Boarded::Flight(flight, role) = boarded else { return boarded };
