@@ -16,13 +16,20 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use super::permits::Place;
+use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Mutex, lock, thread_local};
 
 /// One load, whatever its cache's types.
 pub(crate) struct Node {
+    /// The cache's count of loads when this one began: what came before is below it.
+    pub(crate) ticket: u64,
+    /// The hub's clock when this one began, or will.
+    pub(crate) took_off: Duration,
+    pub(crate) runtime: Arc<dyn Runtime>,
     edges: Mutex<Edges>,
     /// Which cache's load it is: the address of its flight table.
     cache: usize,
@@ -54,9 +61,17 @@ pub(crate) struct Edge {
 }
 
 impl Node {
-    pub(crate) fn new(cache: usize) -> Arc<Node> {
-        let (inside, thinned) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Node { edges: Mutex::default(), cache, place: OnceLock::new(), inside, thinned })
+    pub(crate) fn new(cache: usize, ticket: u64, took_off: Duration, runtime: Arc<dyn Runtime>) -> Arc<Node> {
+        Arc::new(Node {
+            ticket,
+            took_off,
+            runtime,
+            edges: Mutex::default(),
+            cache,
+            place: OnceLock::new(),
+            inside: AtomicBool::new(false),
+            thinned: AtomicBool::new(false),
+        })
     }
 
     /// Some of its flights end before it begins, and those who wait for another of them have to look.

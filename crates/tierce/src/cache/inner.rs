@@ -241,8 +241,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         backoff.is_some_and(|backoff| backoff.holds(self.memory.hash(key), self.hub.clock.now_ms()))
     }
 
-    /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.
-    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, V>))
+    /// Changes a key, whose hash the closure gets: nobody's load from before may fill it afterwards, and nobody joins one.
+    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(u64, &mut Fallout<K, V>))
     where
         Q: KeyRef<K> + ?Sized,
     {
@@ -251,7 +251,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut slice = self.flights.lock(hash);
         let detached = if mutant::on(mutant) { None } else { slice.detach(key) };
         slice.writers().disturb(hash, key);
-        change(&mut out);
+        change(hash, &mut out);
         drop(slice);
         drop(detached);
         self.memory.settle(out);
@@ -273,7 +273,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let mut was_here = false;
-        self.change(key, Mutant::FlightNotDetached, |out| {
+        self.change(key, Mutant::FlightNotDetached, |_, out| {
             self.memory.take(key, out);
             was_here = out.len() > 0;
         });
@@ -296,7 +296,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             let ttl_ms = 0;
             entry.set_times(Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false });
         };
-        self.change(key, Mutant::MarkStaleNotDetaching, |_| {
+        self.change(key, Mutant::MarkStaleNotDetaching, |_, _| {
             self.memory.amend(key, mark);
         });
     }
@@ -330,7 +330,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let began = self.hub.tags.epoch();
         let cells = self.hub.tags.cells(tags);
         let fresh = self.fresh(key.clone(), value, (ttl, weight), cells, began, 0);
-        self.change(&key, Mutant::SetNotDetaching, |out| self.memory.put(fresh, out));
+        self.change(&key, Mutant::SetNotDetaching, |hash, out| self.memory.put(hash, fresh, out));
     }
 
     pub(crate) fn fresh(

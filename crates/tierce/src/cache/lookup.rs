@@ -188,7 +188,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             let arrived = self.cache.hub.tags.epoch();
             let boarded = self.board(&self.departure(&runtime), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
-            let ours = flight.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
+            let ours = flight.node.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
                 self.take_off(&flight, load);
@@ -306,7 +306,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Ok(loaded.or_for(ttl))
             })
         });
-        flight.runtime.spawn(Box::pin(run(guard, future, land_one)));
+        flight.node.runtime.spawn(Box::pin(run(guard, future, land_one)));
     }
 
     /// Starts a load that nobody waits for, unless one runs or has just failed, or the hub is draining.
@@ -366,12 +366,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// What follows for this caller from how a flight ended.
-    pub(super) fn next<E>(&self, flight: &Flight<K, V>, outcome: Outcome<V>, arrived: u64) -> Next<V, E>
+    pub(super) fn next<E>(&self, flight: &Flight<K, V>, outcome: Outcome, arrived: u64) -> Next<V, E>
     where
         E: Send + Sync + 'static,
     {
         match outcome {
-            Outcome::Landed(landed) => {
+            Outcome::Landed => {
+                let landed = flight.landed();
                 let overtaken = self.cache.overtaken(flight.began, &landed.tags);
                 let came_later = arrived > flight.began;
                 if overtaken && came_later && !mutant::on(Mutant::NotLookedAgain) {
@@ -398,7 +399,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.
-    pub(super) fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Result<Served<V>, LoadError<E>> {
+    pub(super) fn stale_or<E>(&self, outcome: Outcome, error: LoadError<E>) -> Result<Served<V>, LoadError<E>> {
         let covered = self.call.on_failure == OnFailure::Stale && self.cache.tolerated(&outcome);
         covered.then(|| self.stale(Because::Failed)).flatten().ok_or(error)
     }

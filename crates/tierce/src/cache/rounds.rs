@@ -75,11 +75,11 @@ struct Group<K, V> {
 
 /// What a batch that waits is woken for.
 enum Event<K, V> {
-    Ended(Vec<(Wait<K, V>, Outcome<V>)>),
+    Ended(Vec<(Wait<K, V>, Outcome)>),
     Soft,
     Hard,
     /// The load of this group is to be given up.
-    GiveUp(usize, Outcome<V>),
+    GiveUp(usize, Outcome),
 }
 
 impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'_, K, V, Q, S, E> {
@@ -174,13 +174,13 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
 
     /// Takes a seat for each load that is waited for.
     fn sit(&mut self, mut waits: Vec<Wait<K, V>>, groups: &mut Vec<Group<K, V>>) {
-        waits.sort_by_key(|wait| wait.flight.ticket);
+        waits.sort_by_key(|wait| wait.flight.node.ticket);
         let mut waits = waits.into_iter().peekable();
         while let Some(first) = waits.next() {
-            let ticket = first.flight.ticket;
+            let ticket = first.flight.node.ticket;
             let mut of_load = Vec::with_capacity(1 + waits.len());
             of_load.push(first);
-            while let Some(next) = waits.next_if(|wait| wait.flight.ticket == ticket) {
+            while let Some(next) = waits.next_if(|wait| wait.flight.node.ticket == ticket) {
                 of_load.push(next);
             }
             let Some(last) = of_load.last() else { continue };
@@ -196,7 +196,7 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
         }
     }
 
-    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome<V>)>, due: &mut Vec<usize>) {
+    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome)>, due: &mut Vec<usize>) {
         for (wait, outcome) in ended {
             // What was changed before its load began was not led.
             self.wants[wait.want].led &= !matches!(outcome, Outcome::Overtaken);
@@ -244,19 +244,23 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
 
 impl<K: Key, V: Value> Group<K, V> {
     /// What has ended by now.
-    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
+    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
         while !self.waits.is_empty() {
             let Some(outcome) = self.waiter.outcome(cx) else { return self.collect_overtaken(ended) };
             if ended.is_empty() {
                 ended.reserve(self.waits.len());
             }
             ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
+            // The others have mostly ended too, and a look is less than a seat.
+            while let Some(outcome) = self.waits.last().and_then(|wait| wait.flight.ended()) {
+                ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
+            }
             self.wait_for_last();
         }
     }
 
     /// What ended before the load began, while the one that is waited for has not.
-    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
+    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
         let Some(others) = self.waits.len().checked_sub(1).filter(|_| self.waiter.flight().node.is_thinned()) else {
             return;
         };
@@ -282,7 +286,7 @@ fn poll<K: Key, V: Value>(
     if !ended.is_empty() {
         return Poll::Ready(Event::Ended(ended));
     }
-    match patience.ends::<V>(cx) {
+    match patience.ends(cx) {
         Some(Waited::Hard) => return Poll::Ready(Event::Hard),
         Some(_) => return Poll::Ready(Event::Soft),
         None => {}

@@ -295,7 +295,7 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
     fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
         let gate = self.admit();
         // Before it can depart, so that it finds no full queue.
-        gate.departure.node.note_if_inside();
+        gate.departure.note_if_inside();
         let mut boarding = Boarding { cache: &self.joint.cache, gate, flight: None };
         let boarded = board(&boarding.gate.departure);
         let Boarded::Flight(flight, role) = boarded else { return boarded };
@@ -303,7 +303,7 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
             boarding.flight = Some(Arc::clone(&flight));
         }
         // Who boards a load of somebody else's is not lost with it: he looks again.
-        let ours = self.opened.contains(&flight.ticket);
+        let ours = self.opened.contains(&flight.node.ticket);
         Boarded::Flight(flight, if ours { Role::Leads } else { Role::Follows })
     }
 
