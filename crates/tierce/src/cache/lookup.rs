@@ -108,6 +108,7 @@ impl Step {
             Some(Age::Fresh) => Step::Serve(Freshness::Fresh),
             Some(Age::Throttled) => Step::Serve(Freshness::Stale),
             Some(Age::Early) => Step::ServeAndRefresh(Freshness::Fresh, Before::Nothing),
+            Some(Age::Revalidate) if mutant::on(Mutant::StaleCalledFresh) => Step::Serve(Freshness::Fresh),
             Some(Age::Revalidate) => Step::ServeAndRefresh(Freshness::Stale, Before::LookAtMemory),
             Some(Age::OnError) | None => Step::Load,
         }

@@ -19,6 +19,7 @@ use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step, serve
 use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
 use crate::tag::Cell;
@@ -158,6 +159,9 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
                 }
                 Step::Load => {}
             }
+            if mutant::on(Mutant::BatchJoinsNobody) {
+                push_aside(&path);
+            }
             let board = |departure: &_| path.board(departure, cells, Before::LookAtMemory, Ground::Fore);
             match start.board(Ground::Fore, board) {
                 Boarded::Filled => want.sight = path.look_again(),
@@ -240,6 +244,14 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
             self.wants[wait.want].answer = Some(answer);
         }
     }
+}
+
+/// A planted fault: the flight that stands in the way goes.
+fn push_aside<K: Key, V: Value, Q: ToKey<K>>(path: &Path<'_, K, V, Q>) {
+    let mut slice = path.cache.flights.lock(path.cache.memory.hash(path.key));
+    let pushed = slice.detach(path.key);
+    drop(slice);
+    drop(pushed);
 }
 
 impl<K: Key, V: Value> Group<K, V> {

@@ -46,7 +46,7 @@ impl<K: Key, V: Value> Inner<K, V> {
                 bad => self.ended_badly_or_panic(flight, bad),
             }
         }
-        if let Some(place) = flight.node.place() {
+        if let Some(place) = flight.node.place().filter(|_| !mutant::on(Mutant::PermitKept)) {
             place.leave();
         }
         // Counted before it is told: who was woken must not see his load running.
@@ -298,5 +298,8 @@ enum Ended<T> {
 }
 
 fn overdue(deadline: &mut Pin<Box<dyn Future<Output = ()> + Send>>, cx: &mut Context<'_>) -> Poll<()> {
+    if mutant::on(Mutant::DeadlineIgnored) {
+        return Poll::Pending;
+    }
     deadline.as_mut().poll(cx)
 }
