@@ -15,7 +15,7 @@
 //! | one id boards, is invalidated, and boards again before the loader is called | `Roll`: asked once, told to both |
 //! | the loader brings what nobody asked for | it has no flight, hence no way into memory |
 //! | an id's wait says nothing of now (a tag, a foreign error) | that id looks again, by itself, in a further load |
-//! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::stand` |
+//! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::exempt_if_needed` |
 //! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
 
 use std::pin::Pin;

@@ -296,8 +296,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         pledge.kept();
         let Ok(place) = place else { return self.cache.turn_away(&fleet) };
         let guard = Guard::take_off(self.cache, fleet, place);
-        let stale = self.cache.look(self.key, |held, rest, _| {
-            held.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
+        let stale = self.cache.look(self.key, |stamped, rest, _| {
+            stamped.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
         });
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));

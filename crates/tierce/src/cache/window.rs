@@ -10,7 +10,8 @@
 //!
 //! **What is overtaken within the window.** A flight whose key, tag or cache was invalidated before the gate closes is not
 //! loaded: those who wait for it look again, and join the one that stands by now. Otherwise two loads of a key would
-//! begin after one invalidation, of which the first could not be kept.
+//! begin after one invalidation, of which the first could not be kept. They are told when the gate closes, and not only
+//! when the rest of the load has ended.
 //!
 //! **Whose runtime dies.** The task that waits for the window then runs the load, so it dies with the runtime of him who
 //! opened the gate, and the flights are given up with it: those of other callers look again, and one of them opens the
