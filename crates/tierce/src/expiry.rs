@@ -75,10 +75,15 @@ pub(crate) enum Age {
 impl Ages {
     /// The times of an entry that is filled now. `ttl` is the entry's own, where it has one.
     pub(crate) fn times(&self, now_ms: u64, ttl: Option<Duration>, negative: bool, random: &Random) -> Times {
-        let usual = if negative { self.negative_ttl_ms.min(self.ttl_ms) } else { self.ttl_ms };
+        let usual = if negative && !mutant::on(Mutant::NegativeTtlIgnored) {
+            self.negative_ttl_ms.min(self.ttl_ms)
+        } else {
+            self.ttl_ms
+        };
         let ttl_ms = ttl.map_or(usual, to_ms);
         let ttl_ms = if ttl_ms >= NEVER { NEVER } else { self.jittered(ttl_ms, random) };
-        self.lasting(now_ms, ttl_ms, negative)
+        let times = if mutant::on(Mutant::TtlStretched) { 2 } else { 1 };
+        self.lasting(now_ms, ttl_ms.saturating_mul(times), negative)
     }
 
     /// The times of an entry that is fresh from now on for exactly so long.

@@ -65,6 +65,22 @@ pub enum Mutant {
     DetachedFilledByBatch,
     /// How a batch's load ended is told to those who wait for its first id.
     OutcomeForFirstAlone,
+    /// A batch loads its ids itself, whoever else is loading them.
+    BatchJoinsNobody,
+    /// What was overtaken within its window is loaded all the same.
+    OvertakenLoaded,
+    /// A load goes on past its deadline.
+    DeadlineIgnored,
+    /// A caller waits as long as it takes.
+    HardTimeoutIgnored,
+    /// A load that ends keeps its permit.
+    PermitKept,
+    /// An entry is fresh for twice its ttl.
+    TtlStretched,
+    /// An absence is believed as long as a value.
+    NegativeTtlIgnored,
+    /// A value that is served while it is reloaded is called fresh.
+    StaleCalledFresh,
     /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
     BiasNotAwaited,
     /// A reader does not look again whether the lock is biased.

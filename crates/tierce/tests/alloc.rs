@@ -237,6 +237,26 @@ fn loads_leave_nothing_of_their_keys() {
 }
 
 #[test]
+fn callers_who_leave_a_load_that_hangs_leave_nothing() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").capacity(100).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _here = runtime.enter();
+    let come_and_go = |callers: usize| {
+        for _ in 0..callers {
+            let mut asking = pin!(cache.get_or_load(&1, std::future::pending::<Result<u64, io::Error>>));
+            assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let mut batch = pin!(
+                cache.get_many_or_load(&[1], |_| { std::future::pending::<Result<Vec<(u64, u64)>, io::Error>>() })
+            );
+            assert!(batch.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+    };
+    come_and_go(10);
+    let bytes = left_bytes(|| come_and_go(10_000));
+    assert!(bytes < 10_000, "{bytes} bytes of 20,000 callers");
+}
+
+#[test]
 fn names_of_caches_that_are_gone_leave_little() {
     let hub = Hub::embedded();
     let bytes = left_bytes(|| {

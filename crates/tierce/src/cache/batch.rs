@@ -15,7 +15,7 @@
 //! | one id boards, is invalidated, and boards again before the loader is called | `Roll`: asked once, told to both |
 //! | the loader brings what nobody asked for | it has no flight, hence no way into memory |
 //! | an id's wait says nothing of now (a tag, a foreign error) | that id looks again, by itself, in a further load |
-//! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::stand` |
+//! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::exempt_if_needed` |
 //! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
 
 use std::pin::Pin;
@@ -236,7 +236,11 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
         if wants.is_empty() {
             return Ok(found);
         }
-        let wants = self.load(wants, |ids| of_pairs(load(ids))).await;
+        let load = |ids| {
+            let load = load(ids);
+            async move { Ok(load.await?.into_iter().map(|(id, value)| (id, Ok(Loaded::new(value))))) }
+        };
+        let wants = self.load(wants, load).await;
         whole(found, wants)
     }
 
@@ -392,7 +396,7 @@ where
             }
             // An id that is there twice waits for nobody else's load.
             Boarded::Flight(flight, Role::Follows) => {
-                let ours = self.crews.iter().any(|(_, crew)| crew.departure.ticket == flight.ticket);
+                let ours = self.crews.iter().any(|(_, crew)| crew.departure.ticket == flight.node.ticket);
                 Boarded::Flight(flight, if ours { Role::Leads } else { Role::Follows })
             }
             Boarded::Filled => Boarded::Filled,

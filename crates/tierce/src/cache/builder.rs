@@ -9,9 +9,9 @@ use super::Cache;
 use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
-use super::held::Held;
 use super::inner::{ErrorFilter, Inner, Limits};
 use super::permits::Permits;
+use super::stamped::Stamped;
 use crate::clock::to_ms;
 use crate::error::{Error, Kind};
 use crate::expiry::{Ages, Early};
@@ -281,7 +281,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
-            let weigh = move |key: &K, held: &Held<V>| held.value().map_or(1, |value| weigh(key, value));
+            let weigh = move |key: &K, stamped: &Stamped<V>| stamped.value().map_or(1, |value| weigh(key, value));
             builder = builder.max_weight(weight, weigh);
         } else if unbounded {
             builder = builder.unbounded();
@@ -289,12 +289,12 @@ impl<K: Key, V: Value> Builder<K, V> {
             builder = builder.capacity(entries);
         }
         let noted = Arc::clone(&gone);
-        let memory = builder.listener(move |key, held: &Held<V>, cause| {
+        let memory = builder.listener(move |key, stamped: &Stamped<V>, cause| {
             if let Some(reason) = Reason::of(cause) {
                 noted.note(hasher.hash_one(key), reason);
             }
             if let Some(tell) = &tell {
-                tell(key, held.value(), cause);
+                tell(key, stamped.value(), cause);
             }
         });
         let memory = memory.build_with();

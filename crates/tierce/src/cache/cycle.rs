@@ -16,17 +16,29 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use super::permits::Place;
+use crate::runtime::Runtime;
+use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Mutex, lock, thread_local};
 
 /// One load, whatever its cache's types.
 pub(crate) struct Node {
+    /// The cache's count of loads when this one began: what came before is below it.
+    pub(crate) ticket: u64,
+    /// The hub's clock when this one began, or will.
+    pub(crate) took_off: Duration,
+    pub(crate) runtime: Arc<dyn Runtime>,
     edges: Mutex<Edges>,
     /// Which cache's load it is: the address of its flight table.
     cache: usize,
     /// Its permit, or the way to it, where loads are limited and this one is counted.
     place: OnceLock<Arc<Place>>,
+    /// Whether a load of the same cache has boarded it and will wait for it.
+    inside: AtomicBool,
+    /// Whether some of its flights ended before it began.
+    thinned: AtomicBool,
 }
 
 #[derive(Default)]
@@ -49,26 +61,42 @@ pub(crate) struct Edge {
 }
 
 impl Node {
-    pub(crate) fn new(cache: usize) -> Arc<Node> {
-        Arc::new(Node { edges: Mutex::default(), cache, place: OnceLock::new() })
+    pub(crate) fn new(cache: usize, ticket: u64, took_off: Duration, runtime: Arc<dyn Runtime>) -> Arc<Node> {
+        Arc::new(Node {
+            ticket,
+            took_off,
+            runtime,
+            edges: Mutex::default(),
+            cache,
+            place: OnceLock::new(),
+            inside: AtomicBool::new(false),
+            thinned: AtomicBool::new(false),
+        })
     }
 
-    /// The load is counted, and stands here.
+    /// Some of its flights end before it begins, and those who wait for another of them have to look.
+    pub(crate) fn thin(&self) {
+        self.thinned.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_thinned(&self) -> bool {
+        self.thinned.load(Relaxed)
+    }
+
+    /// The load is counted, and stands here. Each begins once.
+    pub(crate) fn stand(&self, place: Arc<Place>) {
+        self.place.get_or_init(|| place);
+    }
+
+    /// Lets the load leave its line where a load of the same cache waits for it.
     ///
-    /// Who came to wait for it before found no place to exempt: a batch's flights stand in the table before their load
-    /// begins.
-    pub(crate) fn stand(self: &Arc<Node>, place: Arc<Place>) {
-        // Each load begins once.
-        let place = self.place.get_or_init(|| place);
-        if !place.waits() {
-            return;
-        }
-        let waiting;
+    /// Who came to wait for it before it stood found no place to exempt: a batch's flights stand in the table before
+    /// their load begins.
+    pub(crate) fn exempt_if_needed(self: &Arc<Node>) {
+        let waits = self.place().filter(|place| place.waits());
+        if let Some(place) = waits
+            && self.is_needed_by(vec![Arc::clone(self)])
         {
-            let _one_at_a_time = lock(&GRAPH);
-            waiting = all_from(std::slice::from_ref(self), |edges| &edges.waited_for_by);
-        }
-        if waiting.iter().any(|node| node.cache == self.cache && !Arc::ptr_eq(node, self)) {
             place.exempt();
         }
     }
@@ -91,17 +119,30 @@ impl Node {
         poll()
     }
 
-    /// Whether who takes off here does so for a load of the same cache: the one being polled on this thread, or one
-    /// that waits for it.
-    pub(crate) fn is_inside_its_cache(&self) -> bool {
-        let stack = polled();
-        if stack.is_empty() {
-            return false;
+    /// Notes whether who boards here does so for a load of the same cache, which will wait for this one.
+    pub(crate) fn note_if_inside(self: &Arc<Node>) {
+        if self.is_inside_its_cache() {
+            self.inside.store(true, Relaxed);
         }
+    }
+
+    /// Whether this load is for another of the same cache: the one being polled on this thread, one that waits for that,
+    /// or one that has boarded this one or waits for it already.
+    pub(crate) fn is_inside_its_cache(self: &Arc<Node>) -> bool {
+        let mut first = polled();
+        // Loads of one key begin before anybody can wait for them: mostly there is nothing to look through.
+        if !lock(&self.edges).waited_for_by.is_empty() {
+            first.push(Arc::clone(self));
+        }
+        self.inside.load(Relaxed) || !first.is_empty() && self.is_needed_by(first)
+    }
+
+    /// Whether a load of the same cache is among these, or waits for one of them.
+    fn is_needed_by(&self, first: Vec<Arc<Node>>) -> bool {
         let waiting;
         let _one_at_a_time = lock(&GRAPH);
-        waiting = all_from(&stack, |edges| &edges.waited_for_by);
-        waiting.iter().any(|node| node.cache == self.cache)
+        waiting = all_from(&first, |edges| &edges.waited_for_by);
+        waiting.iter().any(|node| node.cache == self.cache && !std::ptr::eq(&raw const **node, self))
     }
 
     /// Notes that the load being polled here, if any, waits for this one. `Err` if that would close a circle.

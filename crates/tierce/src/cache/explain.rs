@@ -50,12 +50,12 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let memory = self.look(key, |held, rest, times| {
+        let memory = self.look(key, |stamped, rest, times| {
             let expires = times.expiry_ms < NEVER;
             let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
             let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
             Remembered {
-                negative: held.is_absence(),
+                negative: stamped.is_absence(),
                 age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
                 fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
                 kept_for: span(now_ms, times.expiry_ms),

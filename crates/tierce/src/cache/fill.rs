@@ -23,7 +23,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         loaded: Loaded<V>,
         took: Duration,
         out: &mut Fallout<K, V>,
-    ) -> Outcome<V> {
+    ) -> Outcome {
         let landed = catch_unwind(AssertUnwindSafe(|| self.land(flight, loaded, took, out)));
         landed.unwrap_or_else(|payload| Outcome::Panicked(panic_message(&*payload)))
     }
@@ -32,13 +32,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     ///
     /// Under the lock of the flight's slice: look whether it stands and no writer holds the key, fill, take it
     /// out. An invalidation of the key comes before all three or after all three.
-    fn land(
-        &self,
-        flight: &Arc<Flight<K, V>>,
-        loaded: Loaded<V>,
-        took: Duration,
-        out: &mut Fallout<K, V>,
-    ) -> Outcome<V> {
+    fn land(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>, took: Duration, out: &mut Fallout<K, V>) -> Outcome {
         let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
         let named = self.hub.tags.cells(&tags);
         let stands_by_tags = self.stands_by_tags(flight, &named, &cells);
@@ -56,7 +50,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         // What a writer is about to change may be read before the change, or without its being committed.
         let held = slice.writers().disturb(flight.hash, &flight.key) && !mutant::on(Mutant::HeldKeyFilled);
         match fresh.take() {
-            Some(fresh) if stands && !held => self.memory.put(fresh, out),
+            Some(fresh) if stands && !held => self.memory.put(flight.hash, fresh, out),
             // A newer value was seen and not kept: the older one must not be seen after it.
             // Though it was detached: it may bring what a writer has committed and not told yet.
             unkept if stands || held => {
@@ -75,7 +69,8 @@ impl<K: Key, V: Value> Inner<K, V> {
             trace::refused(&self.name, flight.hash);
         }
         drop(fresh);
-        Outcome::Landed(Arc::new(Landed { value, tags }))
+        flight.land(Landed { value, tags });
+        Outcome::Landed
     }
 
     /// Whether what is known of the load's tags allows to keep its value.
@@ -98,9 +93,9 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// Counts a load that brought nothing, or not all.
-    pub(super) fn count_failure(&self, outcome: &Outcome<V>) {
+    pub(super) fn count_failure(&self, outcome: &Outcome) {
         match outcome {
-            Outcome::Landed(_) | Outcome::Abandoned | Outcome::Overtaken => {}
+            Outcome::Landed | Outcome::Abandoned | Outcome::Overtaken => {}
             Outcome::Busy => Counters::bump(&self.counters.busy),
             Outcome::Failed(_) | Outcome::Panicked(_) | Outcome::Timeout => {
                 Counters::bump(&self.counters.load_errors);
@@ -109,7 +104,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// A load that brought nothing for its key: the flight goes, and a stale value is left alone for a while.
-    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome<V>) {
+    pub(super) fn ended_badly(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome) {
         self.gone.note(flight.hash, Reason::LoadFailed);
         if let (Some(backoff), Ground::Back) = (&self.backoff, flight.ground) {
             backoff.note(flight.hash, self.hub.clock.now_ms().saturating_add(self.ages.throttle_ms));
@@ -134,9 +129,9 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// Whether a stale value may stand in for this outcome.
-    pub(super) fn tolerated(&self, outcome: &Outcome<V>) -> bool {
+    pub(super) fn tolerated(&self, outcome: &Outcome) -> bool {
         let by_filter = match (outcome, &self.tolerates) {
-            (Outcome::Landed(_), _) => false,
+            (Outcome::Landed, _) => false,
             // A filter is foreign code; one that panics tolerates nothing.
             (Outcome::Failed(error), Some(tolerates)) => {
                 catch_unwind(AssertUnwindSafe(|| tolerates(&**error))).unwrap_or(false)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
+use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes, Sleepers};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
 use super::run::{Guard, LoadFuture, run};
@@ -23,8 +23,8 @@ use crate::stats::Counters;
 /// What a batch's loader says of each id.
 pub(super) type Said<V, E> = Result<Loaded<V>, E>;
 
-/// What it said, a flight after the other.
-type Brought<V> = Vec<Result<Loaded<V>, AnyError>>;
+/// What it said of each flight, if anything, a flight after the other.
+type Brought<V> = Vec<Option<Result<Loaded<V>, AnyError>>>;
 
 /// Flights that stand in the table and whose load has not begun. Dropped, it gives them up: nobody else would.
 pub(super) struct Crew<K: Key, V: Value> {
@@ -54,11 +54,21 @@ impl<K: Key, V: Value> Crew<K, V> {
         let is_overtaken = |flight: &mut Arc<Flight<K, V>>| {
             !cache.flights.stands(flight) || cache.overtaken(flight.began, &flight.tags)
         };
-        let overtaken: Vec<_> = self.flights.extract_if(.., is_overtaken).collect();
-        for flight in overtaken {
-            cache.flights.remove(&flight);
-            flight.publish(Outcome::Overtaken);
+        if mutant::on(Mutant::OvertakenLoaded) {
+            return;
         }
+        let overtaken: Vec<_> = self.flights.extract_if(.., is_overtaken).collect();
+        if overtaken.is_empty() {
+            return;
+        }
+        self.departure.thin();
+        let ended = overtaken.iter().map(|flight| {
+            cache.flights.remove(flight);
+            flight.conclude(Outcome::Overtaken)
+        });
+        // Who waits for several ids sits at one of those that stay.
+        let ended: Vec<_> = ended.chain(self.flights.iter().map(|flight| flight.stir())).collect();
+        ended.into_iter().for_each(Sleepers::wake);
     }
 
     /// Calls the loader; gives the task of its load, unless there is nothing to load or too many loads run. No lock is
@@ -109,29 +119,29 @@ struct Roll<K: Key, V: Value> {
     fleet: Fleet<K, V>,
     /// The first flight of each id, by hash.
     index: HashTable<usize>,
-    /// For each flight the first of the same id.
-    firsts: Vec<usize>,
+    /// The flights of ids that have an earlier one, with that; hardly ever any.
+    again: Vec<(usize, usize)>,
 }
 
 impl<K: Key, V: Value> Roll<K, V> {
     fn new(cache: &Arc<Inner<K, V>>, fleet: &Fleet<K, V>) -> Self {
         let flights = fleet.flights();
         let mut index = HashTable::with_capacity(flights.len());
-        let mut firsts = Vec::with_capacity(flights.len());
+        let mut again = Vec::new();
         for (place, flight) in flights.iter().enumerate() {
-            let known = find(&index, flights, flight.hash, &flight.key);
-            if known.is_none() {
-                index.insert_unique(flight.hash, place, |place: &usize| flights[*place].hash);
+            match find(&index, flights, flight.hash, &flight.key) {
+                Some(first) => again.push((place, first)),
+                None => _ = index.insert_unique(flight.hash, place, |place: &usize| flights[*place].hash),
             }
-            firsts.push(known.unwrap_or(place));
         }
-        Roll { cache: Arc::clone(cache), fleet: fleet.clone(), index, firsts }
+        Roll { cache: Arc::clone(cache), fleet: fleet.clone(), index, again }
     }
 
     /// What the loader is asked: each id once.
     fn ids(&self) -> Vec<K> {
-        let flights = self.fleet.flights().iter().zip(&self.firsts).enumerate();
-        flights.filter(|(place, (_, first))| place == *first).map(|(_, (flight, _))| flight.key.clone()).collect()
+        let mut again = self.again.iter().map(|(place, _)| *place).peekable();
+        let flights = self.fleet.flights().iter().enumerate();
+        flights.filter(|(place, _)| again.next_if_eq(place).is_none()).map(|(_, flight)| flight.key.clone()).collect()
     }
 
     /// What the loader said, for each flight. What it said nothing of has no value; what nobody asked for is counted.
@@ -141,20 +151,24 @@ impl<K: Key, V: Value> Roll<K, V> {
         ttl: Option<Duration>,
     ) -> Brought<V> {
         let flights = self.fleet.flights();
-        let mut told: Vec<Option<Said<V, E>>> = flights.iter().map(|_| None).collect();
+        let mut brought: Brought<V> = flights.iter().map(|_| None).collect();
+        // Most loaders keep the order in which they were asked, and then nothing has to be searched for.
+        let mut next = 0;
         for (id, loaded) in said {
-            match find(&self.index, flights, self.cache.memory.hash(&id), &id) {
-                Some(place) => told[place] = Some(loaded),
+            let place = match flights.get(next) {
+                Some(flight) if self.again.is_empty() && flight.key == id && brought[next].is_none() => Some(next),
+                _ => find(&self.index, flights, self.cache.memory.hash(&id), &id),
+            };
+            match place {
+                Some(place) => {
+                    brought[place] = Some(loaded.map(|loaded| loaded.or_for(ttl)).map_err(any));
+                    next = place + 1;
+                }
                 None => Counters::bump(&self.cache.counters.unasked),
             }
         }
-        let mut brought = Brought::<V>::with_capacity(flights.len());
-        for (told, first) in told.into_iter().zip(&self.firsts) {
-            let result = match told {
-                Some(said) => said.map_err(any),
-                None => brought.get(*first).map_or_else(|| Ok(Loaded::absent()), Clone::clone),
-            };
-            brought.push(result.map(|loaded| loaded.or_for(ttl)));
+        for (place, first) in self.again {
+            brought[place] = brought[first].clone();
         }
         brought
     }
@@ -175,8 +189,10 @@ fn land_all<K: Key, V: Value>(
     brought: Brought<V>,
     took: Duration,
     out: &mut Fallout<K, V>,
-) -> Outcomes<V> {
-    let each = fleet.flights().iter().zip(brought).map(|(flight, result)| match result {
+) -> Outcomes {
+    let each = fleet.flights().iter().zip(brought);
+    // What nothing was said of has no value.
+    let each = each.map(|(flight, said)| match said.unwrap_or_else(|| Ok(Loaded::absent())) {
         Ok(loaded) => {
             if mutant::on(Mutant::DetachedFilledByBatch) {
                 reattach(cache, flight);

@@ -11,7 +11,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -36,8 +36,10 @@ const ROOM_KEPT: usize = 1024;
 pub(crate) type AnyError = Arc<dyn Any + Send + Sync>;
 
 /// How a flight ended.
-pub(crate) enum Outcome<V> {
-    Landed(Arc<Landed<V>>),
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// Its load brought what [`Flight::landed`] has.
+    Landed,
     Failed(AnyError),
     Panicked(Arc<str>),
     Timeout,
@@ -55,16 +57,16 @@ pub(crate) struct Landed<V> {
 }
 
 /// How the flights of one load ended.
-pub(crate) enum Outcomes<V> {
+pub(crate) enum Outcomes {
     /// All alike.
-    Same(Outcome<V>),
+    Same(Outcome),
     /// Each in its own way, in the order of the fleet.
-    Each(Vec<Outcome<V>>),
+    Each(Vec<Outcome>),
 }
 
-impl<V> Outcomes<V> {
+impl Outcomes {
     /// How the flight at this place ended.
-    pub(crate) fn of(&self, place: usize) -> &Outcome<V> {
+    pub(crate) fn of(&self, place: usize) -> &Outcome {
         match self {
             Outcomes::Same(outcome) => outcome,
             Outcomes::Each(each) => &each[place],
@@ -72,41 +74,25 @@ impl<V> Outcomes<V> {
     }
 
     /// The one to tell of where only one is told of: the first that is no value, or else the first.
-    pub(crate) fn gist(&self) -> &Outcome<V> {
+    pub(crate) fn gist(&self) -> &Outcome {
         match self {
             Outcomes::Same(outcome) => outcome,
-            Outcomes::Each(each) => {
-                each.iter().find(|outcome| !matches!(outcome, Outcome::Landed(_))).unwrap_or(&each[0])
-            }
+            Outcomes::Each(each) => each.iter().find(|outcome| !matches!(outcome, Outcome::Landed)).unwrap_or(&each[0]),
         }
     }
 }
 
-impl<V> Outcome<V> {
+impl Outcome {
     /// The outcome in a word, for events.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
-            Outcome::Landed(_) => "loaded",
+            Outcome::Landed => "loaded",
             Outcome::Failed(_) => "failed",
             Outcome::Panicked(_) => "panicked",
             Outcome::Timeout => "timed out",
             Outcome::Busy => "turned away",
             Outcome::Abandoned => "abandoned",
             Outcome::Overtaken => "overtaken",
-        }
-    }
-}
-
-impl<V> Clone for Outcome<V> {
-    fn clone(&self) -> Self {
-        match self {
-            Outcome::Landed(landed) => Outcome::Landed(Arc::clone(landed)),
-            Outcome::Failed(error) => Outcome::Failed(Arc::clone(error)),
-            Outcome::Panicked(message) => Outcome::Panicked(Arc::clone(message)),
-            Outcome::Timeout => Outcome::Timeout,
-            Outcome::Busy => Outcome::Busy,
-            Outcome::Abandoned => Outcome::Abandoned,
-            Outcome::Overtaken => Outcome::Overtaken,
         }
     }
 }
@@ -121,50 +107,64 @@ pub(crate) enum Ground {
 }
 
 /// What the flights of one load have in common.
-#[derive(Clone)]
-pub(crate) struct Departure {
-    /// The table's count of loads when this one began: what came before is below it.
-    pub(crate) ticket: u64,
-    /// The hub's clock when this one began, or will.
-    pub(crate) took_off: Duration,
-    pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) node: Arc<Node>,
-}
+pub(crate) type Departure = Arc<Node>;
 
 pub(crate) struct Flight<K, V> {
     pub(crate) key: K,
     pub(crate) hash: u64,
     /// The hub's epoch before the loader was called.
     pub(crate) began: u64,
-    /// Its load's, as [`Departure`] says.
-    pub(crate) ticket: u64,
-    pub(crate) took_off: Duration,
     pub(crate) ground: Ground,
     /// The tags known from the arguments.
     pub(crate) tags: Box<[Arc<Cell>]>,
-    pub(crate) runtime: Arc<dyn Runtime>,
-    pub(crate) node: Arc<Node>,
-    state: Mutex<State<V>>,
+    /// Its load.
+    pub(crate) node: Departure,
+    /// In the flight itself: who waits has that anyway, and a load of many ids allocates nothing for each.
+    landed: OnceLock<Landed<V>>,
+    state: Mutex<State>,
 }
 
-struct State<V> {
-    outcome: Option<Outcome<V>>,
+#[derive(Default)]
+struct State {
+    outcome: Option<Outcome>,
     waiters: Vec<Option<Waker>>,
+    /// The seats of those who left, for those who come: callers may come and go for as long as a load hangs.
+    free: Vec<usize>,
+}
+
+impl State {
+    fn seat(&mut self, waker: Option<Waker>) -> Seat {
+        if let Some(free) = self.free.pop() {
+            self.waiters[free] = waker;
+            return Seat(free);
+        }
+        self.waiters.push(waker);
+        Seat(self.waiters.len() - 1)
+    }
 }
 
 /// One caller's place among those who wait.
 pub(crate) struct Seat(usize);
 
 impl<K, V> Flight<K, V> {
+    /// Keeps what its load brought, to be told of afterwards.
+    pub(crate) fn land(&self, landed: Landed<V>) {
+        // A load brings what it brings once.
+        drop(self.landed.set(landed));
+    }
+
+    /// What its load brought.
+    pub(crate) fn landed(&self) -> &Landed<V> {
+        self.landed.get().expect("what landed is kept before it is told of")
+    }
+
     /// Takes a seat.
     pub(crate) fn join(&self) -> Seat {
-        let mut state = lock(&self.state);
-        state.waiters.push(None);
-        Seat(state.waiters.len() - 1)
+        lock(&self.state).seat(None)
     }
 
     /// The outcome, or else wakes this waker when there is one.
-    pub(crate) fn outcome(&self, seat: &Seat, waker: &Waker) -> Option<Outcome<V>> {
+    pub(crate) fn outcome(&self, seat: &Seat, waker: &Waker) -> Option<Outcome> {
         // A waker's clone and drop are foreign code: before the lock, and after it.
         let mut waker = Some(waker.clone());
         let mut state = lock(&self.state);
@@ -181,7 +181,7 @@ impl<K, V> Flight<K, V> {
     }
 
     /// The outcome, or else a seat for one whom this waker wakes. Who comes after the end needs no seat.
-    pub(crate) fn outcome_or_seat(&self, waker: &Waker) -> Result<Outcome<V>, Seat> {
+    pub(crate) fn outcome_or_seat(&self, waker: &Waker) -> Result<Outcome, Seat> {
         let waker = waker.clone();
         let mut state = lock(&self.state);
         if let Some(outcome) = &state.outcome {
@@ -189,14 +189,28 @@ impl<K, V> Flight<K, V> {
             drop(state);
             return Ok(outcome);
         }
-        state.waiters.push(Some(waker));
-        Err(Seat(state.waiters.len() - 1))
+        Err(state.seat(Some(waker)))
     }
 
     /// Leaves without having waited to the end.
-    pub(crate) fn leave(&self, seat: &Seat) {
-        let waker = lock(&self.state).waiters.get_mut(seat.0).and_then(Option::take);
+    pub(crate) fn leave(&self, seat: Seat) {
+        let mut state = lock(&self.state);
+        // None of them is left once the flight has ended.
+        let Some(place) = state.waiters.get_mut(seat.0) else { return };
+        let waker = place.take();
+        state.free.push(seat.0);
+        drop(state);
         drop(waker);
+    }
+
+    /// The outcome, once there is one.
+    pub(crate) fn ended(&self) -> Option<Outcome> {
+        lock(&self.state).outcome.clone()
+    }
+
+    /// Gives those who wait for the caller to wake, though it has not ended: they keep their seats.
+    pub(crate) fn stir(&self) -> Sleepers {
+        Sleepers(lock(&self.state).waiters.iter_mut().map(Option::take).collect())
     }
 
     /// Whether its outcome is published.
@@ -205,12 +219,12 @@ impl<K, V> Flight<K, V> {
     }
 
     /// Ends the flight for all who wait. The first outcome counts.
-    pub(crate) fn publish(&self, outcome: Outcome<V>) {
+    pub(crate) fn publish(&self, outcome: Outcome) {
         self.conclude(outcome).wake();
     }
 
     /// Ends the flight, and gives those who wait for the caller to wake.
-    pub(crate) fn conclude(&self, outcome: Outcome<V>) -> Sleepers {
+    pub(crate) fn conclude(&self, outcome: Outcome) -> Sleepers {
         let mut state = lock(&self.state);
         if state.outcome.is_some() {
             drop(state);
@@ -226,6 +240,10 @@ impl<K, V> Flight<K, V> {
 pub(crate) struct Sleepers(Vec<Option<Waker>>);
 
 impl Sleepers {
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn wake(self) {
         for waker in self.0.into_iter().flatten() {
             waker.wake();
@@ -313,7 +331,7 @@ impl<K, V> Table<K, V> {
 
     /// A load that begins now.
     pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>) -> Departure {
-        Departure { ticket: self.ticket(), took_off, runtime, node: Node::new(std::ptr::from_ref(self).addr()) }
+        Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime)
     }
 
     /// A flight, not yet in the table.
@@ -325,14 +343,14 @@ impl<K, V> Table<K, V> {
         tags: Box<[Arc<Cell>]>,
         departure: &Departure,
     ) -> Arc<Flight<K, V>> {
-        let Departure { ticket, took_off, runtime, node } = departure.clone();
-        let state = Mutex::new(State { outcome: None, waiters: Vec::new() });
-        Arc::new(Flight { key, hash, began, ticket, took_off, ground, tags, runtime, node, state })
+        let node = Arc::clone(departure);
+        let (landed, state) = (OnceLock::new(), Mutex::new(State::default()));
+        Arc::new(Flight { key, hash, began, ground, tags, node, landed, state })
     }
 
     /// A load begins.
     pub(crate) fn load_begins(&self, fleet: &Fleet<K, V>) {
-        let old = lock(&self.loading).insert(fleet.first().ticket, fleet.clone());
+        let old = lock(&self.loading).insert(fleet.first().node.ticket, fleet.clone());
         drop(old);
     }
 

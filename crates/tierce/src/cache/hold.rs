@@ -141,7 +141,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         let mut kept = false;
         match fresh.take() {
             Some(new) if alone => {
-                self.cache.memory.put(new, &mut out);
+                self.cache.memory.put(self.hash, new, &mut out);
                 kept = true;
             }
             refused => {

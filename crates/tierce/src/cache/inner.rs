@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
-use super::held::{Held, Rest};
 use super::permits::Permits;
+use super::stamped::{Rest, Stamped};
 use crate::clock::NEVER;
 use crate::expiry::{Age, Ages, Times};
 use crate::key::{Key, KeyRef, Value};
@@ -23,10 +23,10 @@ use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::tag::Cell;
 
 /// What left a cache's memory, to be told and dropped without a lock.
-pub(crate) type Fallout<K, V> = memory::Fallout<K, Held<V>, Rest>;
+pub(crate) type Fallout<K, V> = memory::Fallout<K, Stamped<V>, Rest>;
 
 /// An entry for a cache's memory.
-pub(crate) type Fresh<K, V> = memory::Fresh<K, Held<V>, Rest>;
+pub(crate) type Fresh<K, V> = memory::Fresh<K, Stamped<V>, Rest>;
 
 /// Whether an error may be answered with a stale value.
 pub(crate) type ErrorFilter = Box<dyn Fn(&(dyn Any + Send + Sync)) -> bool + Send + Sync>;
@@ -37,7 +37,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) hub: Arc<Shared>,
     /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
     pub(crate) plain: bool,
-    pub(crate) memory: Sharded<K, Held<V>, Rest>,
+    pub(crate) memory: Sharded<K, Stamped<V>, Rest>,
     pub(crate) name: Box<str>,
     pub(crate) flights: Table<K, V>,
     /// The epoch of this cache's last purge.
@@ -138,27 +138,27 @@ impl<K: Key, V: Value> Inner<K, V> {
             return None;
         }
         let epoch = self.hub.tags.epoch();
-        self.memory.hit(key, |held| held.plainly_fresh(epoch).cloned())
+        self.memory.hit(key, |stamped| stamped.plainly_fresh(epoch).cloned())
     }
 
     fn judge(
         &self,
-        found: &Found<'_, Held<V>, Rest>,
+        found: &Found<'_, Stamped<V>, Rest>,
         epoch: u64,
         reason: &mut Option<Reason>,
         serves: impl Fn(&Sight<V>) -> bool,
     ) -> (Verdict<Sight<V>>, Option<Times>) {
-        let (held, rest) = (found.value, found.beside());
-        if !held.stands(rest, epoch, &self.hub.tags, &self.purged_at) {
-            let purged = held.purged(&self.hub.tags, &self.purged_at);
+        let (stamped, rest) = (found.value, found.beside());
+        if !stamped.stands(rest, epoch, &self.hub.tags, &self.purged_at) {
+            let purged = stamped.purged(&self.hub.tags, &self.purged_at);
             *reason = Some(if purged { Reason::Purged } else { Reason::TagInvalidated });
             let cause = if purged { Cause::Purged } else { Cause::Invalidated };
             return (Verdict::Gone(cause), None);
         }
         *reason = None;
-        let times = held.times(rest, found.expiry_ms);
+        let times = stamped.times(rest, found.expiry_ms);
         let age = self.ages.judge(found.now_ms, times, rest.cost_us(), &self.hub.random);
-        let sight = Sight { value: held.value().cloned(), age };
+        let sight = Sight { value: stamped.value().cloned(), age };
         let is_hit = age != Age::OnError && serves(&sight);
         (if is_hit { Verdict::Hit(sight) } else { Verdict::Miss(sight) }, Some(times))
     }
@@ -185,14 +185,14 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// An uncounted look at a standing entry.
-    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(&Held<V>, &Rest, Times) -> R) -> Option<R>
+    pub(crate) fn look<Q, R>(&self, key: &Q, look: impl FnOnce(&Stamped<V>, &Rest, Times) -> R) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let seen = self.memory.look(key, |found| {
-            let (held, rest) = (found.value, found.beside());
-            let stands = !held.fallen(rest, &self.hub.tags, &self.purged_at);
-            stands.then(|| look(held, rest, held.times(rest, found.expiry_ms)))
+            let (stamped, rest) = (found.value, found.beside());
+            let stands = !stamped.fallen(rest, &self.hub.tags, &self.purged_at);
+            stands.then(|| look(stamped, rest, stamped.times(rest, found.expiry_ms)))
         });
         seen.flatten()
     }
@@ -203,9 +203,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        self.look(key, |held, rest, times| {
+        self.look(key, |stamped, rest, times| {
             let age = self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random);
-            Sight { value: held.value().cloned(), age }
+            Sight { value: stamped.value().cloned(), age }
         })
     }
 
@@ -215,8 +215,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let fresh = self.look(key, |held, _, times| {
-            let fits = !held.is_absence() || accepts == Accepts::Absence;
+        let fresh = self.look(key, |stamped, _, times| {
+            let fits = !stamped.is_absence() || accepts == Accepts::Absence;
             fits && now_ms < times.fresh_until_ms
         });
         fresh == Some(true)
@@ -229,7 +229,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     {
         let now_ms = self.hub.clock.now_ms();
         let covers = |times| because == Because::Slow || self.ages.covers_errors(now_ms, times);
-        self.look(key, |held, _, times| covers(times).then(|| held.value().cloned())).flatten()
+        self.look(key, |stamped, _, times| covers(times).then(|| stamped.value().cloned())).flatten()
     }
 
     /// Whether no load is to be started behind a caller, since one has just failed.
@@ -241,8 +241,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         backoff.is_some_and(|backoff| backoff.holds(self.memory.hash(key), self.hub.clock.now_ms()))
     }
 
-    /// Changes a key: nobody's load from before may fill it afterwards, and nobody joins one.
-    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(&mut Fallout<K, V>))
+    /// Changes a key, whose hash the closure gets: nobody's load from before may fill it afterwards, and nobody joins one.
+    pub(crate) fn change<Q>(&self, key: &Q, mutant: Mutant, change: impl FnOnce(u64, &mut Fallout<K, V>))
     where
         Q: KeyRef<K> + ?Sized,
     {
@@ -251,7 +251,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut slice = self.flights.lock(hash);
         let detached = if mutant::on(mutant) { None } else { slice.detach(key) };
         slice.writers().disturb(hash, key);
-        change(&mut out);
+        change(hash, &mut out);
         drop(slice);
         drop(detached);
         self.memory.settle(out);
@@ -273,7 +273,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let mut was_here = false;
-        self.change(key, Mutant::FlightNotDetached, |out| {
+        self.change(key, Mutant::FlightNotDetached, |_, out| {
             self.memory.take(key, out);
             was_here = out.len() > 0;
         });
@@ -286,7 +286,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let now_ms = self.hub.clock.now_ms();
-        let mark = |_: &K, entry: &mut Amend<'_, Held<V>, Rest>| {
+        let mark = |_: &K, entry: &mut Amend<'_, Stamped<V>, Rest>| {
             let times = entry.times();
             // An absence is never served stale: it goes.
             let kept_ms = if entry.value.is_absence() { 0 } else { self.ages.stale_ms() };
@@ -296,7 +296,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             let ttl_ms = 0;
             entry.set_times(Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false });
         };
-        self.change(key, Mutant::MarkStaleNotDetaching, |_| {
+        self.change(key, Mutant::MarkStaleNotDetaching, |_, _| {
             self.memory.amend(key, mark);
         });
     }
@@ -330,7 +330,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let began = self.hub.tags.epoch();
         let cells = self.hub.tags.cells(tags);
         let fresh = self.fresh(key.clone(), value, (ttl, weight), cells, began, 0);
-        self.change(&key, Mutant::SetNotDetaching, |out| self.memory.put(fresh, out));
+        self.change(&key, Mutant::SetNotDetaching, |hash, out| self.memory.put(hash, fresh, out));
     }
 
     pub(crate) fn fresh(
@@ -343,9 +343,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         cost_us: u32,
     ) -> Fresh<K, V> {
         let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
-        let (held, rest, expiry_ms) = Held::new(value, &tags, began, times, cost_us);
-        let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &held)).max(1);
-        Fresh { key, value: held, beside: rest, weight, expiry_ms }
+        let (stamped, rest, expiry_ms) = Stamped::new(value, &tags, began, times, cost_us);
+        let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &stamped)).max(1);
+        Fresh { key, value: stamped, beside: rest, weight, expiry_ms }
     }
 
     /// Ends every entry and every load of this cache.

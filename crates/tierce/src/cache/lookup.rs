@@ -23,7 +23,7 @@ use super::answer::Freshness;
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::load::{Load, Loaded, Stale};
-use super::run::{GRACE, Guard, LoadFuture, land_one, run};
+use super::run::{GRACE, Guard, LoadFuture, Pledge, land_one, run};
 use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
@@ -108,6 +108,7 @@ impl Step {
             Some(Age::Fresh) => Step::Serve(Freshness::Fresh),
             Some(Age::Throttled) => Step::Serve(Freshness::Stale),
             Some(Age::Early) => Step::ServeAndRefresh(Freshness::Fresh, Before::Nothing),
+            Some(Age::Revalidate) if mutant::on(Mutant::StaleCalledFresh) => Step::Serve(Freshness::Fresh),
             Some(Age::Revalidate) => Step::ServeAndRefresh(Freshness::Stale, Before::LookAtMemory),
             Some(Age::OnError) | None => Step::Load,
         }
@@ -188,7 +189,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             let arrived = self.cache.hub.tags.epoch();
             let boarded = self.board(&self.departure(&runtime), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
-            let ours = flight.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
+            let ours = flight.node.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
                 self.take_off(&flight, load);
@@ -262,12 +263,15 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         }
         slice.insert(Arc::clone(&new));
         drop(slice);
+        // Listeners, and drops of keys and values.
+        let pledge = Pledge::new(self.cache, &new);
         self.cache.memory.settle(out);
         if let Some(flight) = passed_by
             && let Some(outcome) = self.cache.stands_still(&flight)
         {
             self.cache.give_up(&flight, outcome);
         }
+        pledge.kept();
         Boarded::Flight(new, Role::Leads)
     }
 
@@ -287,10 +291,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let fleet = Fleet::One(Arc::clone(flight));
-        let Ok(place) = self.cache.place(flight) else { return self.cache.turn_away(&fleet) };
+        let pledge = Pledge::new(self.cache, flight);
+        let place = self.cache.place(flight);
+        pledge.kept();
+        let Ok(place) = place else { return self.cache.turn_away(&fleet) };
         let guard = Guard::take_off(self.cache, fleet, place);
-        let stale = self.cache.look(self.key, |held, rest, _| {
-            held.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
+        let stale = self.cache.look(self.key, |stamped, rest, _| {
+            stamped.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
         });
         let ttl = self.call.ttl;
         let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
@@ -300,7 +307,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Ok(loaded.or_for(ttl))
             })
         });
-        flight.runtime.spawn(Box::pin(run(guard, future, land_one)));
+        flight.node.runtime.spawn(Box::pin(run(guard, future, land_one)));
     }
 
     /// Starts a load that nobody waits for, unless one runs or has just failed, or the hub is draining.
@@ -360,12 +367,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// What follows for this caller from how a flight ended.
-    pub(super) fn next<E>(&self, flight: &Flight<K, V>, outcome: Outcome<V>, arrived: u64) -> Next<V, E>
+    pub(super) fn next<E>(&self, flight: &Flight<K, V>, outcome: Outcome, arrived: u64) -> Next<V, E>
     where
         E: Send + Sync + 'static,
     {
         match outcome {
-            Outcome::Landed(landed) => {
+            Outcome::Landed => {
+                let landed = flight.landed();
                 let overtaken = self.cache.overtaken(flight.began, &landed.tags);
                 let came_later = arrived > flight.began;
                 if overtaken && came_later && !mutant::on(Mutant::NotLookedAgain) {
@@ -392,7 +400,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// A stale value instead of an error, if there is one *now* and the error is one that may be covered up.
-    pub(super) fn stale_or<E>(&self, outcome: Outcome<V>, error: LoadError<E>) -> Result<Served<V>, LoadError<E>> {
+    pub(super) fn stale_or<E>(&self, outcome: Outcome, error: LoadError<E>) -> Result<Served<V>, LoadError<E>> {
         let covered = self.call.on_failure == OnFailure::Stale && self.cache.tolerated(&outcome);
         covered.then(|| self.stale(Because::Failed)).flatten().ok_or(error)
     }

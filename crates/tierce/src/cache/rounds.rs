@@ -2,7 +2,8 @@
 //!
 //! Each id goes the way of a single lookup, with the same steps, and ends for itself. What is done for all together: the
 //! ids that this call leads are brought by one load; there is one wait with one patience; and of the flights that one
-//! load brings only one at a time is waited for, since they all end at once.
+//! load brings only one at a time is waited for, since they all end at once, but for those that were overtaken before
+//! it began: of them the load says so, and wakes whoever waits for another of its flights.
 //!
 //! An id whose wait says nothing about this caller's moment is looked up again at once, while the others are still
 //! waited for. It may then be led by another load of this call; an id is led at most once, so that a runtime which drops
@@ -18,6 +19,7 @@ use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step, serve
 use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
 use crate::tag::Cell;
@@ -74,11 +76,11 @@ struct Group<K, V> {
 
 /// What a batch that waits is woken for.
 enum Event<K, V> {
-    Ended(Vec<(Wait<K, V>, Outcome<V>)>),
+    Ended(Vec<(Wait<K, V>, Outcome)>),
     Soft,
     Hard,
     /// The load of this group is to be given up.
-    GiveUp(usize, Outcome<V>),
+    GiveUp(usize, Outcome),
 }
 
 impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'_, K, V, Q, S, E> {
@@ -157,6 +159,9 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
                 }
                 Step::Load => {}
             }
+            if mutant::on(Mutant::BatchJoinsNobody) {
+                push_aside(&path);
+            }
             let board = |departure: &_| path.board(departure, cells, Before::LookAtMemory, Ground::Fore);
             match start.board(Ground::Fore, board) {
                 Boarded::Filled => want.sight = path.look_again(),
@@ -173,13 +178,13 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
 
     /// Takes a seat for each load that is waited for.
     fn sit(&mut self, mut waits: Vec<Wait<K, V>>, groups: &mut Vec<Group<K, V>>) {
-        waits.sort_by_key(|wait| wait.flight.ticket);
+        waits.sort_by_key(|wait| wait.flight.node.ticket);
         let mut waits = waits.into_iter().peekable();
         while let Some(first) = waits.next() {
-            let ticket = first.flight.ticket;
+            let ticket = first.flight.node.ticket;
             let mut of_load = Vec::with_capacity(1 + waits.len());
             of_load.push(first);
-            while let Some(next) = waits.next_if(|wait| wait.flight.ticket == ticket) {
+            while let Some(next) = waits.next_if(|wait| wait.flight.node.ticket == ticket) {
                 of_load.push(next);
             }
             let Some(last) = of_load.last() else { continue };
@@ -195,7 +200,7 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
         }
     }
 
-    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome<V>)>, due: &mut Vec<usize>) {
+    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome)>, due: &mut Vec<usize>) {
         for (wait, outcome) in ended {
             // What was changed before its load began was not led.
             self.wants[wait.want].led &= !matches!(outcome, Outcome::Overtaken);
@@ -241,17 +246,38 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
     }
 }
 
+/// A planted fault: the flight that stands in the way goes.
+fn push_aside<K: Key, V: Value, Q: ToKey<K>>(path: &Path<'_, K, V, Q>) {
+    let mut slice = path.cache.flights.lock(path.cache.memory.hash(path.key));
+    let pushed = slice.detach(path.key);
+    drop(slice);
+    drop(pushed);
+}
+
 impl<K: Key, V: Value> Group<K, V> {
     /// What has ended by now.
-    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome<V>)>) {
+    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
         while !self.waits.is_empty() {
-            let Some(outcome) = self.waiter.outcome(cx) else { return };
+            let Some(outcome) = self.waiter.outcome(cx) else { return self.collect_overtaken(ended) };
             if ended.is_empty() {
                 ended.reserve(self.waits.len());
             }
             ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
+            // The others have mostly ended too, and a look is less than a seat.
+            while let Some(outcome) = self.waits.last().and_then(|wait| wait.flight.ended()) {
+                ended.extend(self.waits.pop().map(|wait| (wait, outcome)));
+            }
             self.wait_for_last();
         }
+    }
+
+    /// What ended before the load began, while the one that is waited for has not.
+    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
+        let Some(others) = self.waits.len().checked_sub(1).filter(|_| self.waiter.flight().node.is_thinned()) else {
+            return;
+        };
+        let overtaken = self.waits.extract_if(..others, |wait| wait.flight.is_over());
+        ended.extend(overtaken.filter_map(|wait| wait.flight.ended().map(|outcome| (wait, outcome))));
     }
 
     fn wait_for_last(&mut self) {
@@ -272,7 +298,7 @@ fn poll<K: Key, V: Value>(
     if !ended.is_empty() {
         return Poll::Ready(Event::Ended(ended));
     }
-    match patience.ends::<V>(cx) {
+    match patience.ends(cx) {
         Some(Waited::Hard) => return Poll::Ready(Event::Hard),
         Some(_) => return Poll::Ready(Event::Soft),
         None => {}

@@ -26,28 +26,27 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 pub(crate) type LoadFuture<T> = Pin<Box<dyn Future<Output = Result<T, AnyError>> + Send>>;
 
 /// Keeps what a load brought: how its flights end.
-pub(crate) type Land<K, V, T> = fn(&Inner<K, V>, &Fleet<K, V>, T, Duration, &mut Fallout<K, V>) -> Outcomes<V>;
+pub(crate) type Land<K, V, T> = fn(&Inner<K, V>, &Fleet<K, V>, T, Duration, &mut Fallout<K, V>) -> Outcomes;
 
 impl<K: Key, V: Value> Inner<K, V> {
     /// Ends a load: its counting and its place, and the wait of those who wait for one of its flights.
     ///
     /// The load's own task does it, or one who finds that its runtime stands still, whoever comes first; the others do
     /// nothing. Values have landed before.
-    pub(super) fn end(&self, flight: &Flight<K, V>, outcomes: &Outcomes<V>) {
-        let Some(fleet) = self.flights.load_ends(flight.ticket) else { return };
+    pub(super) fn end(&self, flight: &Flight<K, V>, outcomes: &Outcomes) {
+        let Some(fleet) = self.flights.load_ends(flight.node.ticket) else { return };
         let gist = outcomes.gist();
-        let took = self.hub.clock.precise().saturating_sub(flight.took_off);
+        let took = self.hub.clock.precise().saturating_sub(flight.node.took_off);
         trace::load_ended(&self.name, fleet.first().hash, gist.as_str(), took);
         self.count_failure(gist);
         for (place, flight) in fleet.flights().iter().enumerate() {
             match outcomes.of(place) {
-                Outcome::Landed(_) => {}
+                Outcome::Landed => {}
                 Outcome::Abandoned | Outcome::Overtaken => drop(self.flights.remove(flight)),
-                // A key's `Eq` is foreign code. Its panic has been told of, and must keep nobody waiting.
-                bad => drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, bad)))),
+                bad => self.ended_badly_or_panic(flight, bad),
             }
         }
-        if let Some(place) = flight.node.place() {
+        if let Some(place) = flight.node.place().filter(|_| !mutant::on(Mutant::PermitKept)) {
             place.leave();
         }
         // Counted before it is told: who was woken must not see his load running.
@@ -60,7 +59,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
     /// still as well.
-    pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome<V>) {
+    pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome) {
         if !mutant::on(Mutant::GivenUpInPart) {
             self.end(flight, &Outcomes::Same(outcome.clone()));
         }
@@ -70,12 +69,18 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Ends the flights of a load that never began: too many run.
     pub(super) fn turn_away(&self, fleet: &Fleet<K, V>) {
-        trace::load_ended(&self.name, fleet.first().hash, Outcome::<V>::Busy.as_str(), Duration::ZERO);
+        trace::load_ended(&self.name, fleet.first().hash, Outcome::Busy.as_str(), Duration::ZERO);
         self.count_failure(&Outcome::Busy);
         for flight in fleet.flights() {
-            self.ended_badly(flight, &Outcome::Busy);
+            self.ended_badly_or_panic(flight, &Outcome::Busy);
         }
         publish(fleet, &Outcomes::Same(Outcome::Busy));
+    }
+
+    /// As [`ended_badly`](Inner::ended_badly). A key's `Hash` and `Eq` are foreign code: their panic has been told of by
+    /// the hook, and must keep nobody waiting.
+    fn ended_badly_or_panic(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome) {
+        drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, outcome))));
     }
 
     /// A place in the line for a permit, where loads are limited.
@@ -90,8 +95,8 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// How a load is to be ended whose runtime does not: it is dead, or should have ended the load by now.
-    pub(super) fn stands_still(&self, flight: &Flight<K, V>) -> Option<Outcome<V>> {
-        if !flight.runtime.alive() {
+    pub(super) fn stands_still(&self, flight: &Flight<K, V>) -> Option<Outcome> {
+        if !flight.node.runtime.alive() {
             return Some(Outcome::Abandoned);
         }
         self.time_left(flight).is_zero().then_some(Outcome::Timeout)
@@ -99,7 +104,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// How long a load may still take before it is given up.
     pub(super) fn time_left(&self, flight: &Flight<K, V>) -> Duration {
-        let end = flight.took_off.saturating_add(self.limits.deadline).saturating_add(GRACE);
+        let end = flight.node.took_off.saturating_add(self.limits.deadline).saturating_add(GRACE);
         end.saturating_sub(self.hub.clock.precise())
     }
 
@@ -128,15 +133,41 @@ impl<K: Key, V: Value> Inner<K, V> {
 }
 
 /// Tells those who wait, and wakes them once all of the load's flights have ended: who waits for several is polled once.
-fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes<V>) {
+fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes) {
     if let Fleet::One(flight) = fleet {
         return flight.publish(outcomes.of(0).clone());
     }
     let flights = fleet.flights().iter().enumerate();
     let told = if mutant::on(Mutant::OutcomeForFirstAlone) { 1 } else { usize::MAX };
-    let sleepers: Vec<_> =
-        flights.take(told).map(|(place, flight)| flight.conclude(outcomes.of(place).clone())).collect();
+    let ended = flights.take(told).map(|(place, flight)| flight.conclude(outcomes.of(place).clone()));
+    let sleepers: Vec<_> = ended.filter(|sleepers| !sleepers.are_none()).collect();
     sleepers.into_iter().for_each(Sleepers::wake);
+}
+
+/// A flight that stands in the table and whose load has not begun: a panic on the way there gives it up, since nobody
+/// else would. The panic is its caller's, and whoever joined looks again.
+pub(super) struct Pledge<'a, K: Key, V: Value> {
+    cache: &'a Inner<K, V>,
+    flight: Option<&'a Arc<Flight<K, V>>>,
+}
+
+impl<'a, K: Key, V: Value> Pledge<'a, K, V> {
+    pub(super) fn new(cache: &'a Inner<K, V>, flight: &'a Arc<Flight<K, V>>) -> Self {
+        Pledge { cache, flight: Some(flight) }
+    }
+
+    /// Somebody else answers for the flight from here on.
+    pub(super) fn kept(mut self) {
+        self.flight = None;
+    }
+}
+
+impl<K: Key, V: Value> Drop for Pledge<'_, K, V> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight {
+            self.cache.give_up(flight, Outcome::Abandoned);
+        }
+    }
 }
 
 /// Ends a load's flights whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
@@ -163,7 +194,9 @@ impl<K: Key, V: Value> Guard<K, V> {
         // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(&fleet);
         let mut guard = Guard::new(cache, fleet);
-        if !queues {
+        if queues {
+            guard.fleet.first().node.exempt_if_needed();
+        } else {
             guard.start();
         }
         guard
@@ -194,7 +227,7 @@ pub(crate) async fn run<K: Key, V: Value, T>(
     let fleet = guard.fleet.clone();
     let flight = fleet.first();
     let load = load.map_err(|payload| panic_message(&*payload));
-    let ready = load.and_then(|load| Ok((load, runtime::sleep(&*flight.runtime, cache.limits.deadline)?)));
+    let ready = load.and_then(|load| Ok((load, runtime::sleep(&*flight.node.runtime, cache.limits.deadline)?)));
     let (mut load, mut deadline) = match ready {
         Ok(ready) => ready,
         Err(message) => {
@@ -252,7 +285,7 @@ pub(super) fn land_one<K: Key, V: Value>(
     loaded: Loaded<V>,
     took: Duration,
     out: &mut Fallout<K, V>,
-) -> Outcomes<V> {
+) -> Outcomes {
     Outcomes::Same(cache.land_or_panic(fleet.first(), loaded, took, out))
 }
 
@@ -265,5 +298,8 @@ enum Ended<T> {
 }
 
 fn overdue(deadline: &mut Pin<Box<dyn Future<Output = ()> + Send>>, cx: &mut Context<'_>) -> Poll<()> {
+    if mutant::on(Mutant::DeadlineIgnored) {
+        return Poll::Pending;
+    }
     deadline.as_mut().poll(cx)
 }

@@ -32,8 +32,8 @@ impl Patience {
     }
 
     /// How the caller's patience has an end, once it has one.
-    pub(crate) fn ends<V>(&mut self, cx: &mut Context<'_>) -> Option<Waited<V>> {
-        if rang(&mut self.hard, cx) {
+    pub(crate) fn ends(&mut self, cx: &mut Context<'_>) -> Option<Waited> {
+        if rang(&mut self.hard, cx) && !mutant::on(Mutant::HardTimeoutIgnored) {
             self.over = true;
             return Some(Waited::Hard);
         }
@@ -42,8 +42,8 @@ impl Patience {
 }
 
 /// How a wait ended.
-pub(crate) enum Waited<V> {
-    Outcome(Outcome<V>),
+pub(crate) enum Waited {
+    Outcome(Outcome),
     /// Time for a stale value, if there is one. Said once.
     Soft,
     /// The caller's time is over.
@@ -83,7 +83,7 @@ impl<K, V> Waiter<K, V> {
     ) -> Result<Self, Refused> {
         let edge = flight.node.wait_for().map_err(|Circle| Refused::Circle)?;
         let deadline = runtime::sleep(&*runtime, at_most).map_err(Refused::NoTimer)?;
-        let watch = flight.runtime.watch().map(|every| runtime.sleep(every));
+        let watch = flight.node.runtime.watch().map(|every| runtime.sleep(every));
         let seat = Some(flight.join());
         Ok(Waiter { flight, seat, runtime, watch, deadline: Some(deadline), _edge: edge })
     }
@@ -92,11 +92,11 @@ impl<K, V> Waiter<K, V> {
         &self.flight
     }
 
-    pub(crate) async fn end(&mut self, patience: &mut Patience) -> Waited<V> {
+    pub(crate) async fn end(&mut self, patience: &mut Patience) -> Waited {
         std::future::poll_fn(|cx| self.poll(cx, patience)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<Waited<V>> {
+    fn poll(&mut self, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<Waited> {
         if let Some(outcome) = self.outcome(cx) {
             return Poll::Ready(Waited::Outcome(outcome));
         }
@@ -107,7 +107,7 @@ impl<K, V> Waiter<K, V> {
     }
 
     /// The flight's outcome, or else this task is woken when there is one.
-    pub(crate) fn outcome(&mut self, cx: &mut Context<'_>) -> Option<Outcome<V>> {
+    pub(crate) fn outcome(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         if let Some(seat) = &self.seat {
             return self.flight.outcome(seat, cx.waker());
         }
@@ -122,20 +122,20 @@ impl<K, V> Waiter<K, V> {
 
     fn leave(&mut self) {
         if let Some(seat) = self.seat.take() {
-            self.flight.leave(&seat);
+            self.flight.leave(seat);
         }
     }
 
     /// What is wrong with the load or its runtime, once it is.
-    pub(crate) fn alarm(&mut self, cx: &mut Context<'_>) -> Option<Waited<V>> {
+    pub(crate) fn alarm(&mut self, cx: &mut Context<'_>) -> Option<Waited> {
         if rang(&mut self.deadline, cx) {
             return Some(Waited::Overdue);
         }
         while rang(&mut self.watch, cx) {
-            if !self.flight.runtime.alive() && !mutant::on(Mutant::DeadRuntimeJoined) {
+            if !self.flight.node.runtime.alive() && !mutant::on(Mutant::DeadRuntimeJoined) {
                 return Some(Waited::Dead);
             }
-            self.watch = self.flight.runtime.watch().map(|every| self.runtime.sleep(every));
+            self.watch = self.flight.node.runtime.watch().map(|every| self.runtime.sleep(every));
         }
         None
     }

@@ -10,7 +10,8 @@
 //!
 //! **What is overtaken within the window.** A flight whose key, tag or cache was invalidated before the gate closes is not
 //! loaded: those who wait for it look again, and join the one that stands by now. Otherwise two loads of a key would
-//! begin after one invalidation, of which the first could not be kept.
+//! begin after one invalidation, of which the first could not be kept. They are told when the gate closes, and not only
+//! when the rest of the load has ended.
 //!
 //! **Whose runtime dies.** The task that waits for the window then runs the load, so it dies with the runtime of him who
 //! opened the gate, and the flights are given up with it: those of other callers look again, and one of them opens the
@@ -294,6 +295,8 @@ fn is_driven<K: Key, V: Value>(cache: &Inner<K, V>, gate: &Gate<K, V>) -> bool {
 impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V, E> {
     fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
         let gate = self.admit();
+        // Before it can depart, so that it finds no full queue.
+        gate.departure.note_if_inside();
         let mut boarding = Boarding { cache: &self.joint.cache, gate, flight: None };
         let boarded = board(&boarding.gate.departure);
         let Boarded::Flight(flight, role) = boarded else { return boarded };
@@ -301,7 +304,7 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
             boarding.flight = Some(Arc::clone(&flight));
         }
         // Who boards a load of somebody else's is not lost with it: he looks again.
-        let ours = self.opened.contains(&flight.ticket);
+        let ours = self.opened.contains(&flight.node.ticket);
         Boarded::Flight(flight, if ours { Role::Leads } else { Role::Follows })
     }
 

@@ -176,7 +176,7 @@ impl<K: Hash + Eq, V> Memory<K, V> {
     fn insert_until(&self, key: K, value: V, ttl: Option<Duration>) -> Option<V> {
         let fresh = self.fresh(key, value, ttl);
         let mut out = Fallout::new();
-        let replaced = self.inner.place(fresh, &mut out);
+        let replaced = self.inner.place(self.inner.hash(&fresh.key), fresh, &mut out);
         self.inner.settle(out);
         let replaced = replaced?;
         self.inner.tell(&replaced);

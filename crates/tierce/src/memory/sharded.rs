@@ -220,17 +220,21 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         changed.flatten()
     }
 
-    /// Puts an entry in; the caller settles what fell out once it holds no lock of its own.
-    pub(crate) fn put(&self, fresh: Fresh<K, V, B>, out: &mut Fallout<K, V, B>) {
-        if let Some(replaced) = self.place(fresh, out) {
+    /// Puts an entry in, of whose key this is the hash; the caller settles what fell out once it holds no lock of its own.
+    pub(crate) fn put(&self, hash: u64, fresh: Fresh<K, V, B>, out: &mut Fallout<K, V, B>) {
+        if let Some(replaced) = self.place(hash, fresh, out) {
             out.push(replaced);
         }
     }
 
     /// Puts an entry in. A panic of the key's `Eq` drops the entry after the lock, since it was made before.
     #[inline]
-    pub(super) fn place(&self, fresh: Fresh<K, V, B>, out: &mut Fallout<K, V, B>) -> Option<Removed<K, V, B>> {
-        let hash = self.hash(&fresh.key);
+    pub(super) fn place(
+        &self,
+        hash: u64,
+        fresh: Fresh<K, V, B>,
+        out: &mut Fallout<K, V, B>,
+    ) -> Option<Removed<K, V, B>> {
         let mut alone = self.alone(self.part(hash));
         let place = alone.seek(hash as u32, &fresh.key);
         alone.insert(place, fresh, &self.clock, out)

@@ -20,6 +20,7 @@ mod cycles;
 mod explain;
 mod hubs;
 mod invalidation;
+mod load_panics;
 mod loads;
 mod negative;
 mod options;

@@ -7,7 +7,7 @@ use tierce::testing::{Death, Sim};
 use tierce::{Batched, Cache, Hub, LoadError, Loaded};
 use tokio::time::timeout;
 
-use crate::fixture::{Broken, ms, secs, settle};
+use crate::fixture::{Broken, Source, ms, secs, settle};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -158,6 +158,68 @@ async fn a_load_that_holds_the_only_permit_waits_for_no_window_that_needs_one() 
             assert_eq!(other.await.unwrap().unwrap(), Some(30));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_inside_a_load_is_not_turned_away_by_a_window_whose_queue_is_full() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").max_concurrent_loads(1).build();
+    let (by_id, asked) = batched(&cache, ms(5), 9);
+    let (begun, crowd) = (Source::waiting(), Source::waiting());
+    let (outer, first) = (cache.clone(), begun.clone());
+    let load = || async move {
+        first.load().await?;
+        Ok::<_, Broken>(by_id.find_or_load(&2).await.map_err(|_| Broken("inside"))?.unwrap())
+    };
+    let outer = tokio::spawn(async move { outer.get_or_load(&1, load).await });
+    settle().await;
+    for key in 100..164 {
+        let (cache, crowd) = (cache.clone(), crowd.clone());
+        tokio::spawn(async move { cache.get_or_load(&key, || crowd.load()).await });
+    }
+    settle().await;
+    begun.answer();
+    let got = timeout(secs(5), outer).await.expect("it waits for its own permit until the deadline").unwrap();
+    assert_eq!((got.unwrap(), asked.all()), (20, vec![vec![2]]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_inside_a_load_takes_no_permit_through_a_window() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").max_concurrent_loads(2).build();
+    let held = Source::waiting();
+    let slow = held.clone();
+    let by_id = cache.batched(ms(5), 9, move |ids: Vec<u64>| {
+        let slow = slow.clone();
+        async move { Ok::<_, Broken>(vec![(ids[0], slow.load().await?)]) }
+    });
+    let outer = cache.clone();
+    let load = || async move { Ok::<_, Broken>(by_id.find_or_load(&2).await.map_err(|_| Broken("inside"))?.unwrap()) };
+    let outer = tokio::spawn(async move { outer.get_or_load(&1, load).await });
+    tokio::time::sleep(ms(10)).await;
+    assert_eq!((held.calls(), cache.stats().loading), (1, 2));
+    let other = timeout(secs(1), cache.get_or_load(&3, || async { Ok::<_, Broken>(30) })).await;
+    assert_eq!(other.expect("the second permit is free").unwrap(), 30);
+    held.answer();
+    assert_eq!(outer.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_invalidated_within_the_window_is_asked_for_again_while_the_others_are_loaded() {
+    let cache = numbers();
+    let (asked, source) = (Asked::default(), Source::waiting());
+    let (notes, slow) = (asked.clone(), source.clone());
+    let by_id = cache.batched(ms(5), 9, move |ids: Vec<u64>| {
+        notes.note(&ids);
+        let slow = slow.clone();
+        async move { slow.load().await.map(|number| ids.into_iter().map(move |id| (id, 10 * id + number))) }
+    });
+    let asking = tokio::spawn(async move { by_id.get_many_or_load(&[1, 2, 3, 4]).await });
+    settle().await;
+    cache.invalidate_many(&[1, 3]).await.unwrap();
+    tokio::time::sleep(ms(100)).await;
+    assert_eq!(asked.all(), [[2, 4], [1, 3]], "none of them has been answered yet");
+    source.answer();
+    assert_eq!(asking.await.unwrap().unwrap(), [12, 21, 32, 41].map(Some));
+    assert_eq!(cache.get_many(&[1, 2, 3, 4]).await, [12, 21, 32, 41].map(Some), "all are kept");
 }
 
 #[tokio::test(start_paused = true)]

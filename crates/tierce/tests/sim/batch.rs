@@ -105,8 +105,11 @@ impl World {
                 checker.met(Race::OneOfBatchChanged);
             }
             match self.sim.below(40) {
-                0 => {}
-                1 => said.push((*key, Ok(Loaded::absent()))),
+                0 => self.say_absent(*key),
+                1 => {
+                    self.say_absent(*key);
+                    said.push((*key, Ok(Loaded::absent())));
+                }
                 2 => {
                     over.end = End::Failed;
                     said.push((*key, Err("the row is damaged")));

@@ -68,7 +68,7 @@ pub(crate) enum Scope {
 pub(crate) struct Asked {
     pub(crate) key: u32,
     pub(crate) at: u64,
-    at_ms: u64,
+    pub(crate) at_ms: u64,
     barriers: BTreeMap<Scope, u64>,
     /// The holds that had been rolled back.
     rolled_back: BTreeSet<u64>,
@@ -106,7 +106,7 @@ pub(crate) struct Checker<'a> {
     churned: u64,
     stale_barriers: BTreeMap<u32, u64>,
     newest_fresh: BTreeMap<u32, u64>,
-    asked: BTreeMap<u64, Asked>,
+    pub(crate) asked: BTreeMap<u64, Asked>,
     running: BTreeMap<u64, Running>,
     /// The holds by number: their keys, and their ends.
     holds: BTreeMap<u64, (u32, Option<u64>)>,

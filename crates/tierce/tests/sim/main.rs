@@ -9,6 +9,7 @@
 
 mod batch;
 mod checker;
+mod limits;
 #[cfg(tierce_mutants)]
 mod mutants;
 mod race;

@@ -34,6 +34,14 @@ const FAULTS: &[Mutant] = &[
     Mutant::DroppedHoldKeeps,
     Mutant::DetachedFilledByBatch,
     Mutant::OutcomeForFirstAlone,
+    Mutant::BatchJoinsNobody,
+    Mutant::OvertakenLoaded,
+    Mutant::DeadlineIgnored,
+    Mutant::HardTimeoutIgnored,
+    Mutant::PermitKept,
+    Mutant::TtlStretched,
+    Mutant::NegativeTtlIgnored,
+    Mutant::StaleCalledFresh,
 ];
 
 /// Seeds after which a fault counts as not caught.

@@ -12,6 +12,7 @@ use tierce::{Cache, Early, Freshness, Hub, Load, LoadError, Loaded, Lookup};
 
 use super::batch::Joint;
 use super::checker::{Checker, End, Row, Scope};
+use super::limits::Limits;
 use super::race::{Met, Race};
 
 pub(crate) const KEYS: u64 = 10;
@@ -20,7 +21,9 @@ const TAGS: u64 = 30;
 const TTL_MS: u64 = 300;
 const REVALIDATE_MS: u64 = 100;
 const ON_ERROR_MS: u64 = 400;
-const RETRY_MS: u64 = 10;
+/// Long enough for another caller of the key to come.
+const RETRY_MS: u64 = 50;
+pub(crate) const NEGATIVE_MS: u64 = 60;
 /// How many loads may run at once.
 pub(crate) const LOADS: u64 = 8;
 pub(crate) const DEADLINE: Duration = Duration::from_millis(200);
@@ -39,6 +42,7 @@ pub(crate) struct World {
     shared: Arc<Mutex<Shared>>,
     /// The loader whose callers share their loads.
     pub(crate) joint: Joint,
+    pub(crate) limits: Limits,
 }
 
 pub(crate) struct Shared {
@@ -76,10 +80,11 @@ impl World {
         let hub = Hub::builder().clock(sim.clock()).seed(seed).build();
         let builder = hub.local_cache::<u32, Row>("row").capacity(if seed.is_multiple_of(2) { 100 } else { 6 });
         // Without an end to their own patience callers depend on being told.
+        let limits = Limits::new((!seed.is_multiple_of(4)).then_some(HARD));
         let builder = if seed.is_multiple_of(4) { builder } else { builder.hard_timeout(HARD) };
         let cache = builder
             .ttl(Duration::from_millis(TTL_MS))
-            .negative_ttl(Duration::from_millis(60))
+            .negative_ttl(Duration::from_millis(NEGATIVE_MS))
             .stale_while_revalidate(Duration::from_millis(REVALIDATE_MS))
             .stale_if_error(Duration::from_millis(ON_ERROR_MS))
             .retry_after(Duration::from_millis(RETRY_MS))
@@ -92,7 +97,8 @@ impl World {
         let runtimes = (0..3).map(|_| (sim.runtime(), true)).collect();
         let shared = Shared { tags: BTreeMap::new(), runtimes, loads_on: Vec::new(), lookups_on: Vec::new(), junk: 0 };
         let checker = Arc::new(Mutex::new(checker));
-        let world = World { sim, hub, cache, checker, shared: Arc::new(Mutex::new(shared)), joint: Joint::default() };
+        let shared = Arc::new(Mutex::new(shared));
+        let world = World { sim, hub, cache, checker, shared, joint: Joint::default(), limits };
         world.join_up();
         world
     }
@@ -168,6 +174,7 @@ impl World {
         tags.push(tag);
         self.checker().note_result_tags(over.load, &tags);
         if self.sim.below(20) == 0 {
+            self.say_absent(key);
             return Ok(Loaded::absent());
         }
         if let Some(stale) = load.stale
@@ -206,6 +213,7 @@ impl World {
 
     /// Of a batch, whose ids are served before it ends, an age is that of the moment when it began.
     pub(crate) fn check_at(&self, asked: u64, found: Found, aged_ms: u64, of_batch: bool) {
+        self.check_times(asked, &found, aged_ms);
         let now_ms = self.now_ms();
         let mut checker = self.checker();
         if !of_batch
@@ -454,7 +462,7 @@ impl World {
     }
 }
 
-fn ms(time: Duration) -> u64 {
+pub(crate) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).expect("a simulation is short")
 }
 

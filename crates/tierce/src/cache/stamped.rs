@@ -29,7 +29,7 @@ const FORGOTTEN: u32 = u32::MAX;
 
 /// A value or a known absence, with the stamp: in each variant, so that the mark between the two stands in the stamp's
 /// last two bytes.
-pub(crate) enum Held<V> {
+pub(crate) enum Stamped<V> {
     Value { era: u16, low: AtomicU32, value: V },
     Absent { era: u16, low: AtomicU32 },
 }
@@ -52,7 +52,7 @@ enum TagList {
     Many(Box<[Arc<Cell>]>),
 }
 
-impl<V> Held<V> {
+impl<V> Stamped<V> {
     /// An entry's two parts, and the expiry for its slot.
     pub(crate) fn new(
         value: Option<V>,
@@ -62,21 +62,21 @@ impl<V> Held<V> {
         cost_us: u32,
     ) -> (Self, Rest, u64) {
         let (era, low) = (era_of(began), AtomicU32::new(low_of(began)));
-        let mut held = match value {
-            Some(value) => Held::Value { era, low, value },
-            None => Held::Absent { era, low },
+        let mut stamped = match value {
+            Some(value) => Stamped::Value { era, low, value },
+            None => Stamped::Absent { era, low },
         };
         let mut rest = Rest { kept_ms: 0, ttl_ms: 0, cost_us, tags: TagList::new(tags) };
-        let expiry_ms = held.set_times(&mut rest, times);
-        (held, rest, expiry_ms)
+        let expiry_ms = stamped.set_times(&mut rest, times);
+        (stamped, rest, expiry_ms)
     }
 
     /// `None` is a known absence.
     #[inline]
     pub(crate) fn value(&self) -> Option<&V> {
         match self {
-            Held::Value { value, .. } => Some(value),
-            Held::Absent { .. } => None,
+            Stamped::Value { value, .. } => Some(value),
+            Stamped::Absent { .. } => None,
         }
     }
 
@@ -89,7 +89,7 @@ impl<V> Held<V> {
     #[inline]
     pub(crate) fn plainly_fresh(&self, epoch: u64) -> Option<&V> {
         match self {
-            Held::Value { era, low, value } if *era == era_of(epoch) && low.load(Relaxed) == low_of(epoch) => {
+            Stamped::Value { era, low, value } if *era == era_of(epoch) && low.load(Relaxed) == low_of(epoch) => {
                 Some(value)
             }
             _ => None,
@@ -147,7 +147,7 @@ impl<V> Held<V> {
         rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(FORGOTTEN);
         let overdue = if times.overdue { OVERDUE } else { 0 };
         match self {
-            Held::Value { era, .. } | Held::Absent { era, .. } => *era = *era & !OVERDUE | overdue,
+            Stamped::Value { era, .. } | Stamped::Absent { era, .. } => *era = *era & !OVERDUE | overdue,
         }
         fresh_until_ms.min(expiry_ms)
     }
@@ -159,7 +159,7 @@ impl<V> Held<V> {
 
     fn stamp(&self) -> (u16, &AtomicU32) {
         match self {
-            Held::Value { era, low, .. } | Held::Absent { era, low } => (*era, low),
+            Stamped::Value { era, low, .. } | Stamped::Absent { era, low } => (*era, low),
         }
     }
 }
@@ -173,7 +173,7 @@ fn low_of(epoch: u64) -> u32 {
     epoch as u32
 }
 
-impl<V> Amend<'_, Held<V>, Rest> {
+impl<V> Amend<'_, Stamped<V>, Rest> {
     pub(crate) fn times(&self) -> Times {
         self.value.times(self.beside, self.expiry_ms)
     }
@@ -227,36 +227,36 @@ mod tests {
 
     #[test]
     fn an_entry_costs_what_its_page_says() {
-        let more_than_the_value = size_of::<Held<u64>>() - size_of::<u64>() + size_of::<Rest>();
+        let more_than_the_value = size_of::<Stamped<u64>>() - size_of::<u64>() + size_of::<Rest>();
         assert_eq!(more_than_the_value, 48);
     }
 
     #[test]
     fn times_come_back_as_they_were_noted() {
-        let (mut held, mut rest, _) = Held::new(Some(1), &[], 7, times(1, 1), 0);
+        let (mut stamped, mut rest, _) = Stamped::new(Some(1), &[], 7, times(1, 1), 0);
         for (fresh, expiry) in [(5, 9), (9, 5), (5, 5), (NEVER, NEVER), (NEVER, 7), (NEVER - 1, NEVER - 1)] {
-            let slot = held.set_times(&mut rest, times(fresh, expiry));
+            let slot = stamped.set_times(&mut rest, times(fresh, expiry));
             assert_eq!(slot, fresh.min(expiry));
-            assert_eq!(held.times(&rest, slot), times(fresh, expiry));
+            assert_eq!(stamped.times(&rest, slot), times(fresh, expiry));
         }
         let overdue = Times { ttl_ms: 0, ended_ms: 40, overdue: true, ..times(50, 90) };
-        let slot = held.set_times(&mut rest, overdue);
-        assert_eq!(held.times(&rest, slot), overdue);
-        assert_eq!(held.plainly_fresh(7), None);
+        let slot = stamped.set_times(&mut rest, overdue);
+        assert_eq!(stamped.times(&rest, slot), overdue);
+        assert_eq!(stamped.plainly_fresh(7), None);
     }
 
     #[test]
     fn an_entry_of_an_earlier_era_is_compared_each_time_and_never_taken_for_a_later_ones() {
         let (tags, purged_at) = (Tags::new(), AtomicU64::new(0));
-        let (held, rest, _) = Held::new(Some(1), &[], 7, times(1, 1), 0);
-        assert_eq!(held.plainly_fresh(7), Some(&1));
+        let (stamped, rest, _) = Stamped::new(Some(1), &[], 7, times(1, 1), 0);
+        assert_eq!(stamped.plainly_fresh(7), Some(&1));
         for epoch in [(1 << 32) + 7, (1 << 32) + 8] {
-            assert_eq!(held.plainly_fresh(epoch), None);
-            assert!(held.stands(&rest, epoch, &tags, &purged_at));
-            assert_eq!((held.good_at(), held.plainly_fresh(epoch)), (7, None));
+            assert_eq!(stamped.plainly_fresh(epoch), None);
+            assert!(stamped.stands(&rest, epoch, &tags, &purged_at));
+            assert_eq!((stamped.good_at(), stamped.plainly_fresh(epoch)), (7, None));
         }
         purged_at.store((1 << 32) + 9, Ordering::Release);
-        assert!(!held.stands(&rest, (1 << 32) + 9, &tags, &purged_at));
+        assert!(!stamped.stands(&rest, (1 << 32) + 9, &tags, &purged_at));
     }
 
     fn times(fresh_until_ms: u64, expiry_ms: u64) -> Times {
