@@ -9,7 +9,6 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::random::Random;
 use crate::stats::Stats;
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::tag::Tags;
 
@@ -50,7 +49,7 @@ pub(crate) enum Owner {
 
 impl Shared {
     pub(crate) fn new(clock: Clock, random: Random) -> Self {
-        let running = Running { loads: Mutex::new(Loads::default()), draining: AtomicBool::new(false) };
+        let running = Running { loads: Mutex::new(Loads::default()) };
         Shared { tags: Tags::new(), clock, random, running, caches: Mutex::new(HashMap::new()) }
     }
 
@@ -109,12 +108,21 @@ fn taken(name: &str) -> String {
 /// The loads of a hub that have not ended, for `drain`.
 pub(crate) struct Running {
     loads: Mutex<Loads>,
-    draining: AtomicBool,
+}
+
+/// Leave to begin a load behind a caller. The load counts itself; this is kept until it has.
+pub(crate) struct Behind<'a>(&'a Running);
+
+impl Drop for Behind<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 #[derive(Default)]
 struct Loads {
     running: usize,
+    draining: bool,
     waiting: Vec<Waker>,
 }
 
@@ -140,13 +148,20 @@ impl Running {
         lock(&self.loads).running
     }
 
-    /// From now on nothing is refreshed in the background.
+    /// From now on nothing is refreshed in the background. Whoever was allowed to before is counted.
     pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        lock(&self.loads).draining = true;
     }
 
-    pub(crate) fn draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Leave to begin a load behind a caller, which is counted from here on; none while the hub drains.
+    pub(crate) fn behind(&self) -> Option<Behind<'_>> {
+        let mut loads = lock(&self.loads);
+        if loads.draining {
+            return None;
+        }
+        loads.running += 1;
+        drop(loads);
+        Some(Behind(self))
     }
 
     /// Ready when no load runs.

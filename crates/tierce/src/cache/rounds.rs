@@ -21,6 +21,7 @@ use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
+use crate::shared::Behind;
 use crate::stats::Counters;
 use crate::tag::Cell;
 
@@ -83,7 +84,7 @@ enum Event<K, V> {
     GiveUp(usize, Outcome),
 }
 
-impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'_, K, V, Q, S, E> {
+impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'a, K, V, Q, S, E> {
     /// Gives each id its answer.
     pub(super) async fn run(mut self) -> Vec<Want<V, E>> {
         let Some(first) = self.wants.first() else { return self.wants };
@@ -130,16 +131,24 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
         // What was invalidated before this must not be served.
         let arrived = self.cache.hub.tags.epoch();
         let mut waits = Vec::with_capacity(due.len());
+        let mut behind = None;
         for want in due.drain(..) {
-            if let Some((flight, role)) = self.serve_or_board(want, cells) {
+            if let Some((flight, role)) = self.serve_or_board(want, cells, &mut behind) {
                 waits.push(Wait { want, flight, role, arrived });
             }
         }
         self.start.take_off();
+        // By now the loads behind the caller count themselves.
+        drop(behind);
         waits
     }
 
-    fn serve_or_board(&mut self, want: usize, cells: &[Arc<Cell>]) -> Option<(Arc<Flight<K, V>>, Role)> {
+    fn serve_or_board(
+        &mut self,
+        want: usize,
+        cells: &[Arc<Cell>],
+        behind: &mut Option<Behind<'a>>,
+    ) -> Option<(Arc<Flight<K, V>>, Role)> {
         let Rounds { cache, ids, call, start, wants, .. } = self;
         let want = &mut wants[want];
         let path = Path { cache, key: &ids[want.at], call };
@@ -151,7 +160,8 @@ impl<K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Ro
                     return None;
                 }
                 Step::ServeAndRefresh(freshness, before) => {
-                    if path.may_refresh_behind() {
+                    if let Some(leave) = path.leave_to_refresh_behind() {
+                        *behind = Some(leave);
                         start.board(Ground::Back, |departure| path.board(departure, cells, before, Ground::Back));
                     }
                     want.answer = Some(Ok(served(sight, freshness)));

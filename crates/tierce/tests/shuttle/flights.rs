@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shuttle::rand::Rng;
 use shuttle::thread;
-use tierce::{Cache, Hub};
+use tierce::{Cache, Hub, ManualClock};
 
 use crate::source::Source;
 use crate::{linger, on_threads};
@@ -133,5 +133,29 @@ fn loads_of_one_cache_keep_to_their_number() {
         let callers: Vec<_> = (0..3).map(caller).collect();
         callers.into_iter().for_each(|caller| assert!(caller.join().expect("it does not panic")));
         assert_eq!(source.loads(), 3);
+    });
+}
+
+#[test]
+fn nothing_is_refreshed_once_a_drain_has_found_nothing_running() {
+    crate::check(|| {
+        let clock = ManualClock::new();
+        let hub = Hub::builder().seed(1).clock(clock.clock()).build();
+        let builder = hub.local_cache::<u8, u64>("check").capacity(8).ttl(Duration::from_secs(1)).jitter(0.0);
+        let cache = builder.stale_while_revalidate(Duration::from_secs(9)).build();
+        let source = Arc::new(Source::default());
+        on_threads(cache.set(1, 0)).expect("there is no store to fail");
+        clock.advance(Duration::from_secs(2));
+        // Is served what is stale, and has it refreshed behind him if he may.
+        let caller = {
+            let (cache, source) = (cache.clone(), Arc::clone(&source));
+            thread::spawn(move || read(&cache, &source, 1))
+        };
+        linger();
+        assert_eq!(on_threads(hub.drain(Duration::MAX)), 0);
+        let loads = source.loads();
+        assert_eq!(caller.join().expect("it does not panic"), 0);
+        assert_eq!(on_threads(hub.drain(Duration::MAX)), 0);
+        assert_eq!(source.loads(), loads, "a refresh began after the drain");
     });
 }
