@@ -295,11 +295,13 @@ fn is_driven<K: Key, V: Value>(cache: &Inner<K, V>, gate: &Gate<K, V>) -> bool {
 impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V, E> {
     fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
         let gate = self.admit();
-        // Before it can depart, so that it finds no full queue.
-        gate.departure.note_if_inside();
         let mut boarding = Boarding { cache: &self.joint.cache, gate, flight: None };
         let boarded = board(&boarding.gate.departure);
         let Boarded::Flight(flight, role) = boarded else { return boarded };
+        if Arc::ptr_eq(&flight.node, &boarding.gate.departure) {
+            // Before the gate can depart, so that its load finds no full queue.
+            flight.node.note_if_inside();
+        }
         if role == Role::Leads {
             boarding.flight = Some(Arc::clone(&flight));
         }

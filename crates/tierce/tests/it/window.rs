@@ -203,6 +203,30 @@ async fn a_load_inside_a_load_takes_no_permit_through_a_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_takes_its_permit_though_a_load_of_the_cache_came_by_and_found_its_id_elsewhere() {
+    let cache: Cache<u64, u64> = Hub::embedded().local_cache("number").max_concurrent_loads(1).build();
+    let (by_id, _) = batched(&cache, ms(5), 9);
+    let (begun, slow) = (Source::waiting(), Source::waiting());
+    let (outer, inner, first) = (cache.clone(), by_id.clone(), begun.clone());
+    let load = || async move {
+        first.load().await?;
+        Ok::<_, Broken>(inner.find_or_load(&3).await.map_err(|_| Broken("inside"))?.unwrap())
+    };
+    let outer = tokio::spawn(async move { outer.get_or_load(&1, load).await });
+    settle().await;
+    let (single, source) = (cache.clone(), slow.clone());
+    tokio::spawn(async move { single.get_or_load(&3, || source.load()).await });
+    let other = find(&by_id, 4);
+    settle().await;
+    begun.answer();
+    tokio::time::sleep(ms(20)).await;
+    let loads = cache.stats().loads;
+    assert_eq!((slow.calls(), loads), (1, 2), "the only permit is that of the load that came by");
+    slow.answer();
+    assert_eq!((outer.await.unwrap().unwrap(), other.await.unwrap().unwrap()), (1, Some(40)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_id_that_is_invalidated_within_the_window_is_asked_for_again_while_the_others_are_loaded() {
     let cache = numbers();
     let (asked, source) = (Asked::default(), Source::waiting());
