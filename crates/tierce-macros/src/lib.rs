@@ -12,9 +12,12 @@ mod borrowed;
 mod duration;
 mod fit;
 mod function;
+mod krate;
+mod method;
 mod nearest;
 mod options;
 mod output;
+mod receiver;
 mod returns;
 mod template;
 
@@ -219,7 +222,12 @@ fn expand(
     let written = syn::parse2::<Options>(options).and_then(|options| {
         let function = taken?;
         fit::check(kind, &item.signature.ident, &options, &function)?;
-        Ok(Output::new(kind, &item, &function, &options).tokens())
+        let output = Output::new(kind, &item, &function, &options);
+        let written = match &function.receiver {
+            Some(receiver) => method::tokens(&output, receiver.has),
+            None => output.tokens(),
+        };
+        Ok(krate::name(written, options.krate.as_ref()))
     });
     written.unwrap_or_else(|error| {
         let Item { attributes, visibility, signature, body } = &item;

@@ -38,3 +38,4 @@ mod runtimes;
 mod blocking;
 mod current;
 mod macros;
+mod methods;
