@@ -46,7 +46,7 @@ impl<'a> Output<'a> {
     pub(crate) fn tokens(&self) -> TokenStream {
         let (name, vis) = (self.name, &self.item.visibility);
         let outer = self.outer();
-        let (site, run, uncached) = (self.site(), self.run(), self.uncached());
+        let (site, load, uncached) = (self.site(), self.load(), self.uncached());
         let (tags, keyed, whole) = (self.tag_functions(), self.keyed(), self.whole());
         let check = self.check();
         let doc = format!("The cache of [`{name}`](fn@{name}).");
@@ -62,7 +62,7 @@ impl<'a> Output<'a> {
             #vis struct #name {}
             #allow
             impl #name {
-                #site #run #uncached #tags #keyed #whole
+                #site #load #uncached #tags #keyed #whole
             }
             #check
         }
@@ -76,9 +76,7 @@ impl<'a> Output<'a> {
     fn outer(&self) -> TokenStream {
         let (name, vis) = (self.name, &self.item.visibility);
         let (attributes, signature) = (self.outer_attributes(), without_mut(&self.item.signature));
-        let names = self.function.arguments.iter().map(|argument| &argument.name);
-        let call = quote!(#name::__run(__tierce::__macros::Ask::Lookup #(, #names)*));
-        let call = if self.face() == Face::Async { quote!(#call.await) } else { call };
+        let call = self.call(&quote!(Lookup));
         let doc = format!(
             "\n\nCached by `{}`; [its cache](struct@{name}) has `{name}::invalidate` and the like.",
             self.kind.name()
@@ -152,37 +150,42 @@ impl<'a> Output<'a> {
         quote!(#builder #(#settings)*)
     }
 
-    /// A lookup or a refresh.
-    fn run(&self) -> TokenStream {
-        let signature = &self.item.signature;
-        let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
-        let (where_clause, name) = (&generics.where_clause, self.name);
-        let inputs = plain_inputs(&signature.inputs);
-        let key = self.key();
-        let (shape, tags) = (self.shape(), self.argument_tags());
+    /// A lookup or a refresh: what stands in the function itself, so that an async one is one future and not two.
+    fn call(&self, what: &TokenStream) -> TokenStream {
+        let name = self.name;
+        let (key, shape, tags) = (self.key(), self.shape(), self.argument_tags());
+        let passed = self.function.arguments.iter().map(Argument::pass);
+        let (past, wait) = match self.face() {
+            Face::Async => (quote!(past), quote!(.await)),
+            Face::Blocking => (quote!(past_blocking), TokenStream::new()),
+        };
+        quote! {
+            let __key = #key;
+            match __tierce::__macros::here(#name::__site(), __key, __tierce::__macros::Ask::#what, #shape) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__miss) => __tierce::__macros::#past(
+                    __miss, __key, #tags, ::std::boxed::Box::new(|| #name::__load(#(#passed),*))
+                )#wait,
+            }
+        }
+    }
+
+    /// What begins a load. Its future is named by its box, in a function that is not async: so an async function may call
+    /// itself.
+    fn load(&self) -> TokenStream {
+        let name = self.name;
+        let generics = &self.item.signature.generics;
+        let (inputs, where_clause) = (plain_inputs(&self.item.signature.inputs), &generics.where_clause);
         let own = self.function.arguments.iter().map(Argument::own_passed);
         let lend = self.function.arguments.iter().map(Argument::lend);
         let call = quote!(#name::uncached(#(#lend),*));
-        let (past, call) = match self.face() {
-            Face::Async => (quote!(past), quote!(#call.await)),
-            Face::Blocking => (quote!(past_blocking), quote!(__tierce::__macros::aside(move || #call))),
+        let call = match self.face() {
+            Face::Async => quote!(#call.await),
+            Face::Blocking => quote!(__tierce::__macros::aside(move || #call)),
         };
-        let wait = asyncness.map(|_| quote!(.await));
         let (tagger, before) = self.tagger();
-        let passed = self.function.arguments.iter().map(Argument::pass);
         let (value, whole) = (&self.function.returns.value, &self.function.returns.whole);
-        // The load's future is named by its box, in a function that is not async: so an async function may call itself.
         quote! {
-            #[inline]
-            #asyncness fn __run #generics (__what: __tierce::__macros::Ask, #inputs) #output #where_clause {
-                let __key = #key;
-                match __tierce::__macros::here(#name::__site(), __key, __what, #shape) {
-                    ::core::result::Result::Ok(__value) => __value,
-                    ::core::result::Result::Err(__miss) => __tierce::__macros::#past(
-                        __miss, __key, #tags, ::std::boxed::Box::new(|| #name::__load(#(#passed),*))
-                    )#wait,
-                }
-            }
             fn __load #generics (#inputs) -> __tierce::__macros::Begun<#whole, #value> #where_clause {
                 #before
                 #(#own)*
@@ -396,11 +399,10 @@ impl<'a> Output<'a> {
         let signature = &self.item.signature;
         let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
         let (inputs, where_clause) = (plain_inputs(&signature.inputs), &generics.where_clause);
-        let names = self.function.arguments.iter().map(|argument| &argument.name);
-        let refresh = quote!(#name::__run(__tierce::__macros::Ask::Refresh #(, #names)*));
-        let (refresh, clear) = match self.face() {
-            Face::Async => (quote!(#refresh.await), quote!(#name::cache().purge().await)),
-            Face::Blocking => (refresh, quote!(__tierce::block_on(#name::cache().purge()))),
+        let refresh = self.call(&quote!(Refresh));
+        let clear = match self.face() {
+            Face::Async => quote!(#name::cache().purge().await),
+            Face::Blocking => quote!(__tierce::block_on(#name::cache().purge())),
         };
         quote! {
             /// Calls the function now, whatever is here, and keeps what it returns.

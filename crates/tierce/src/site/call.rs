@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use super::Site;
 use super::memo::{Memo, Method};
+use super::named::Tags;
 use super::shape::{Content, Failing, accepts};
-use super::{Site, Tags};
 use crate::cache::{Builder, Cache, Load, Loaded, Sight};
 use crate::current;
 use crate::key::{Key, ToKey, Value};

@@ -19,8 +19,8 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use super::Tags;
 use super::call::{Miss, Tagger, loaded};
+use super::named::Tags;
 use super::shape::{Content, Failing, accepts};
 use crate::cache::{Load, Loaded, Node, innermost};
 use crate::key::{Key, ToKey, Value};

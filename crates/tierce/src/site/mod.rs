@@ -13,14 +13,14 @@ mod named;
 mod owned;
 mod shape;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use call::{Ask, Begun, Calling, Loader, Miss, Tagger, aside, here, here_in, past, past_blocking};
 pub use key::{Args, Escaped};
 pub use lent::{Body, past_lent};
 pub use memo::{Memo, Method};
-pub use named::tags;
+pub use named::{Tags, tags};
 pub use owned::{keep, own};
 pub use shape::{ByClone, ByFrom, ByLoadError, ByNobody, Content, Failing, Maybe, Never, NotAResult, Probe, Sure};
 
@@ -94,6 +94,3 @@ impl<K: Key, V: Value> Site<K, V> {
 pub fn deadline<R, K: Key, V: Value, S: Failing<R>>(builder: cache::Builder<K, V>, _: S) -> cache::Builder<K, V> {
     if S::TELLS { builder } else { builder.load_deadline(Duration::MAX) }
 }
-
-/// What a load brings of tags that only its value shows.
-pub type Tags = Vec<Arc<str>>;

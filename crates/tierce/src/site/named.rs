@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Tags;
 use crate::cache;
 use crate::tag;
+
+/// What a call says of tags: those of its arguments, or those that only its value shows.
+pub type Tags = Vec<Arc<str>>;
 
 /// The tags that templates give, as they are kept: what is too long as its beginning and a hash of it all, so that the same
 /// arguments give the same tag. An empty one is left out, since nobody could invalidate it.

@@ -438,8 +438,7 @@ async fn an_async_function_may_call_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_that_hangs_is_told_to_an_error_that_is_made_of_a_loads() {
-    let started = tokio::time::Instant::now();
-    let told = tokio::time::timeout(std::time::Duration::from_secs(600), Hub::embedded().scope(waits::hangs(1))).await;
+    let most = std::time::Duration::from_secs(61);
+    let told = tokio::time::timeout(most, Hub::embedded().scope(waits::hangs(1))).await;
     assert_eq!(told.unwrap(), Err(Told::Load("Timeout".to_string())));
-    assert_eq!(started.elapsed().as_secs(), 60);
 }
