@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, Ident, Pat, PatType, Result, Type};
+use syn::{Error, Ident, Pat, PatType, Result, Type};
 
 use crate::borrowed::{self, Refused};
 
@@ -17,15 +17,7 @@ pub(crate) struct Argument {
 
 impl Argument {
     /// Reads an argument, and takes its `#[skip]` away.
-    pub(crate) fn take(argument: &mut FnArg) -> Result<Self> {
-        let typed = match argument {
-            FnArg::Typed(typed) => typed,
-            FnArg::Receiver(receiver) => {
-                let why = "a method's values are its instance's: keep them in a field of type `tierce::Memory<K, V>` or \
-                           `tierce::Cache<K, V>`, or cache a function outside of the `impl`";
-                return Err(Error::new_spanned(&*receiver, why));
-            }
-        };
+    pub(crate) fn take(typed: &mut PatType) -> Result<Self> {
         let skipped = take_skip(typed);
         let name = name(&typed.pat)?;
         let (ty, is_reference) = match &*typed.ty {
@@ -119,10 +111,22 @@ impl Argument {
         let unsized_text = matches!(ty, Type::Slice(_)) || matches!(ty, Type::Path(path) if path.path.is_ident("str"));
         match (self.skipped, self.is_reference) {
             (true, false) => quote!(#name),
-            (true, true) if !unsized_text => quote_spanned!(ty.span()=> ::tierce::__macros::keep::<#ty>(#name)),
-            (_, true) => quote!(::tierce::__macros::own::<#ty>(#name)),
+            (true, true) if !unsized_text => quote_spanned!(ty.span()=> __tierce::__macros::keep::<#ty>(#name)),
+            (_, true) => quote!(__tierce::__macros::own::<#ty>(#name)),
             (false, false) => quote!(::core::clone::Clone::clone(&#name)),
         }
+    }
+
+    /// Makes a load's own of what was passed.
+    pub(crate) fn own_passed(&self) -> TokenStream {
+        let (name, own) = (&self.name, self.own());
+        if self.is_reference { quote!(let #name = #own;) } else { TokenStream::new() }
+    }
+
+    /// What is passed on: the key is still needed after it.
+    pub(crate) fn pass(&self) -> TokenStream {
+        let name = &self.name;
+        if self.is_reference || self.skipped { quote!(#name) } else { quote!(::core::clone::Clone::clone(&#name)) }
     }
 
     /// What a load's own is given to the function as.

@@ -4,6 +4,7 @@ use syn::{Error, Ident, Result};
 
 use crate::function::Function;
 use crate::options::{Kind, Options};
+use crate::receiver::Has;
 use crate::returns::Failing;
 use crate::template::Template;
 
@@ -14,6 +15,7 @@ pub(crate) const RESULT: &str = "result";
 const MOST_ARGUMENTS: usize = 8;
 
 pub(crate) fn check(kind: Kind, name: &Ident, options: &Options, function: &Function) -> Result<()> {
+    instance(kind, options, function)?;
     bounds(options)?;
     failures(options, function)?;
     if kind == Kind::Memo
@@ -29,6 +31,37 @@ pub(crate) fn check(kind: Kind, name: &Ident, options: &Options, function: &Func
         None => typed_key(function)?,
     }
     options.tags.iter().try_for_each(|tag| tag_names(tag, function))
+}
+
+/// A method has its values in a field; nothing else has.
+fn instance(kind: Kind, options: &Options, function: &Function) -> Result<()> {
+    let (receiver, field) = (function.receiver.as_ref(), options.said("field"));
+    let (receiver, field) = match (receiver, field) {
+        (None, None) => return Ok(()),
+        (None, Some(span)) => {
+            return Err(Error::new(span, "`field` is for methods, and this function has no `self`: drop this"));
+        }
+        (Some(receiver), None) => {
+            let why = "a method's values are its instance's: give it a field `memo: tierce::Memo<K, V>`, and write \
+                       `#[tierce::memo(field = self.memo)]`";
+            return Err(Error::new(receiver.span, why));
+        }
+        (Some(receiver), Some(field)) => (receiver, field),
+    };
+    if kind == Kind::Cached {
+        let why = "an instance's values never leave the process: write `#[tierce::memo(field = …)]`";
+        return Err(Error::new(field, why));
+    }
+    // A load that may run without its caller.
+    let alone = ["stale_while_revalidate", "refresh_early", "soft_timeout", "max_concurrent_loads"];
+    match alone.iter().find_map(|name| Some((name, options.said(name)?))) {
+        Some((name, span)) if receiver.has == Has::Borrowed => {
+            let why =
+                format!("`{name}` lets a load outlive its caller, whose `&self` it borrows: take `self: &Arc<Self>`");
+            Err(Error::new(span, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn bounds(options: &Options) -> Result<()> {

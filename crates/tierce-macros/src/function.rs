@@ -2,9 +2,10 @@
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, GenericParam, Result, Safety, Signature, Visibility};
+use syn::{Attribute, Error, FnArg, GenericParam, Result, Safety, Signature, Visibility};
 
 use crate::argument::Argument;
+use crate::receiver::Receiver;
 use crate::returns::Returns;
 
 /// A function as it was written; its body is not looked into.
@@ -17,6 +18,8 @@ pub(crate) struct Item {
 
 /// What is known of it.
 pub(crate) struct Function {
+    /// Of a method: how it has its instance.
+    pub(crate) receiver: Option<Receiver>,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Returns,
 }
@@ -42,17 +45,24 @@ impl Item {
         };
         let mut arguments = Vec::new();
         // All of them, also after a mistake: a `#[skip]` that stays would be a second one.
+        let mut receiver = None;
         for argument in &mut signature.inputs {
-            match Argument::take(argument) {
-                Ok(argument) => arguments.push(argument),
-                Err(error) => note(error),
+            match argument {
+                FnArg::Receiver(own) => match Receiver::of(own, signature.asyncness.is_some()) {
+                    Ok(own) => receiver = Some(own),
+                    Err(error) => note(error),
+                },
+                FnArg::Typed(typed) => match Argument::take(typed) {
+                    Ok(argument) => arguments.push(argument),
+                    Err(error) => note(error),
+                },
             }
         }
         if let Err(error) = plain(signature) {
             note(error);
         }
-        match (Returns::of(signature), wrong) {
-            (Ok(returns), None) => Ok(Function { arguments, returns }),
+        match (Returns::of(signature, receiver.is_some()), wrong) {
+            (Ok(returns), None) => Ok(Function { receiver, arguments, returns }),
             (Ok(_), Some(error)) | (Err(error), None) => Err(error),
             (Err(last), Some(mut error)) => {
                 error.combine(last);

@@ -12,9 +12,12 @@ mod borrowed;
 mod duration;
 mod fit;
 mod function;
+mod krate;
+mod method;
 mod nearest;
 mod options;
 mod output;
+mod receiver;
 mod returns;
 mod template;
 
@@ -53,7 +56,7 @@ use output::Output;
 /// # What is written
 ///
 /// The function, and an empty type of its name whose functions change its cache. They take the arguments of the key:
-/// `key peek set invalidate mark_stale explain`; all arguments: `refresh`, and `uncached`, which is the function as you
+/// `key peek set invalidate mark_stale explain`, and `tags` where some are made of them; all arguments: `refresh`, and `uncached`, which is the function as you
 /// wrote it; or none: `stats clear cache`. Those of an async function are async, except for `key`, `peek`, `stats` and
 /// `cache`. `product::cache()` is a `tierce::Cache` for everything else.
 ///
@@ -64,12 +67,17 @@ use output::Output;
 /// allocates nothing. A skipped one is not looked at for a hit, and cloned for a load if it is a reference, since a load
 /// outlives its first caller: `&Db` needs a cheap `Clone`, else take `&Arc<Db>`.
 ///
+/// At most 8 make a key, and none that is a float. The key's type is the one argument's, or a tuple of them, owned;
+/// `String` with `key = "…"`: that of `f::cache()`, and of `f::key`.
+///
 /// # What may be returned
 ///
 /// - `tierce::Result<T, E>`: errors go to all who wait and are not kept. `E` need not be `Clone`. Says also when a load was
 ///   too slow, or waits for itself. With `Option<T>` inside, `None` is a known absence.
 /// - `Result<T, E>` with `E: Clone`: the same; what `E` cannot say panics, unless `E` is made `From<tierce::LoadError<E>>`.
 /// - `Option<T>`: `None` is a known absence. Any other type is a value.
+///
+/// `Result` and `Option` are written out: an alias that hides one is refused when the program is compiled.
 ///
 /// A function that cannot fail panics where it panicked, in every caller who waited for that call.
 ///
@@ -102,10 +110,11 @@ use output::Output;
 /// | `name` | the cache's name in its hub | the function's name |
 /// | `version` | of the value's shape: raise it when that changes | 1 |
 /// | `hub` | an expression of a `Hub`: a static, a call | the current hub |
+/// | `crate` | the name that your program has for tierce | `::tierce` |
 /// | `negative_ttl` | how long a `None` is believed | 30 s |
 /// | `stale_while_revalidate`, `stale_if_error` | how long past its ttl a value is served | not at all |
 /// | `soft_timeout`, `hard_timeout` | how long a caller waits | as long as it takes |
-/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type is not `tierce::Result` |
+/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type cannot tell of it |
 /// | `max_concurrent_loads` | loads at once | no limit |
 /// | `refresh_early` | `"xfetch"`, or the share of the ttl after which it is time, as `0.8` | not at all |
 /// | `jitter` | the share of the ttl that chance takes off, `0.0` to `1.0` | `0.1` |
@@ -184,10 +193,12 @@ pub fn cached(options: TokenStream, function: TokenStream) -> TokenStream {
 /// | `key` | a template, see below | all arguments, typed |
 /// | `name` | the cache's name in its hub | the function's path |
 /// | `hub` | an expression of a `Hub`: a static, a call | the current hub |
+/// | `field` | of a method: where its instance keeps the values, as `self.memo` | needed there |
+/// | `crate` | the name that your program has for tierce | `::tierce` |
 /// | `negative_ttl` | how long a `None` is believed | 30 s |
 /// | `stale_while_revalidate`, `stale_if_error` | how long past its ttl a value is served | not at all |
 /// | `soft_timeout`, `hard_timeout` | how long a caller waits | as long as it takes |
-/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type is not `tierce::Result` |
+/// | `load_deadline` | when a load is given up | 1 minute; never, where the return type cannot tell of it |
 /// | `max_concurrent_loads` | loads at once | no limit |
 /// | `refresh_early` | `"xfetch"`, or the share of the ttl after which it is time, as `0.8` | not at all |
 /// | `jitter` | the share of the ttl that chance takes off, `0.0` to `1.0` | `0.1` |
@@ -196,6 +207,42 @@ pub fn cached(options: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// Times are `"250ms"`, `"10s"`, `"5m"`, `"1h"`, `"7d"` or `"1h30m"`, read when the program is compiled, or an expression
 /// of a `Duration`.
+///
+/// # Templates
+///
+/// Of tags and of `key`, as [`cached`](macro@cached#templates) says.
+///
+/// ```
+/// #[tierce::memo(key = "{language}:{word}", tags = ["language:{language}", "length:{result}"])]
+/// fn length(language: &str, word: &str) -> usize {
+///     word.len()
+/// }
+/// length("en", "lamp");
+/// assert_eq!(length::key("en", "lamp"), "en:lamp");
+/// tierce::block_on(tierce::hub().invalidate_tag("length:4")).expect("an embedded hub has nothing that could fail");
+/// assert_eq!(length::peek("en", "lamp"), None);
+/// ```
+///
+/// # Methods
+///
+/// A method's values are in a field of its instance, a `tierce::Memo<K, V>`; on it is what is done to them. A plain method
+/// takes `&self`; an async one `self: &Arc<Self>`, since its load outlives its caller. `docs/macros.md` says more.
+///
+/// ```
+/// #[derive(Default)]
+/// struct Shop {
+///     prices: tierce::Memo<u64, f64>,
+/// }
+/// impl Shop {
+///     #[tierce::memo(field = self.prices)]
+///     fn price(&self, id: u64) -> f64 {
+///         id as f64 / 2.0
+///     }
+/// }
+/// let shop = Shop::default();
+/// assert_eq!(shop.price(7), 3.5);
+/// shop.prices.invalidate(&7);
+/// ```
 #[proc_macro_attribute]
 pub fn memo(options: TokenStream, function: TokenStream) -> TokenStream {
     expand(Kind::Memo, options.into(), function.into()).into()
@@ -219,7 +266,12 @@ fn expand(
     let written = syn::parse2::<Options>(options).and_then(|options| {
         let function = taken?;
         fit::check(kind, &item.signature.ident, &options, &function)?;
-        Ok(Output::new(kind, &item, &function, &options).tokens())
+        let output = Output::new(kind, &item, &function, &options);
+        let written = match &function.receiver {
+            Some(receiver) => method::tokens(&output, receiver.has),
+            None => output.tokens(),
+        };
+        Ok(krate::name(written, options.krate.as_ref()))
     });
     written.unwrap_or_else(|error| {
         let Item { attributes, visibility, signature, body } = &item;

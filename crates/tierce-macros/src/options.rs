@@ -2,8 +2,9 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Result, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Member, Path, Result, Token};
 
 use crate::duration;
 use crate::nearest::nearest;
@@ -27,9 +28,14 @@ impl Kind {
     }
 }
 
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) name: Option<LitStr>,
     pub(crate) hub: Option<Expr>,
+    /// Where a method's instance keeps its values.
+    pub(crate) field: Option<Expr>,
+    /// The name that the program has for tierce.
+    pub(crate) krate: Option<Path>,
     pub(crate) key: Option<Template>,
     pub(crate) tags: Vec<Template>,
     /// Calls of the builder's methods, in the order in which they were written.
@@ -50,12 +56,14 @@ enum Takes {
     Early,
     Name,
     Hub,
+    Field,
+    Crate,
     Key,
     Tags,
     Nothing,
 }
 
-const OPTIONS: [(&str, Takes); 20] = [
+const OPTIONS: [(&str, Takes); 22] = [
     ("ttl", Takes::Duration),
     ("capacity", Takes::Number),
     ("unbounded", Takes::Nothing),
@@ -64,6 +72,8 @@ const OPTIONS: [(&str, Takes); 20] = [
     ("name", Takes::Name),
     ("version", Takes::Number),
     ("hub", Takes::Hub),
+    ("field", Takes::Field),
+    ("crate", Takes::Crate),
     ("policy", Takes::Policy),
     ("negative_ttl", Takes::Duration),
     ("jitter", Takes::Share),
@@ -78,10 +88,12 @@ const OPTIONS: [(&str, Takes); 20] = [
     ("max_concurrent_loads", Takes::Number),
 ];
 
+/// What `tierce` takes as a tag, in bytes; what arguments make longer it shortens.
+const LONGEST_TAG: usize = 200;
+
 impl Parse for Options {
     fn parse(input: ParseStream) -> Result<Self> {
-        let mut options =
-            Options { name: None, hub: None, key: None, tags: Vec::new(), settings: Vec::new(), said: Vec::new() };
+        let mut options = Options::default();
         while !input.is_empty() {
             options.take(input)?;
             if !input.is_empty() {
@@ -102,7 +114,8 @@ impl Options {
         if input.peek(LitStr) {
             return Err(input.error("options have names: write `ttl = \"10m\"`"));
         }
-        let option: Ident = input.parse()?;
+        // `crate` is one, and a word of the language.
+        let option = input.call(Ident::parse_any)?;
         let Some((_, takes)) = OPTIONS.iter().find(|(name, _)| option == name) else { return Err(unknown(&option)) };
         if self.said(&option.to_string()).is_some() {
             return Err(Error::new_spanned(&option, format!("`{option}` is said twice")));
@@ -140,6 +153,8 @@ impl Options {
             }
             Takes::Name => self.name = Some(name(&text(option, takes, input)?)?),
             Takes::Hub => self.hub = Some(input.parse()?),
+            Takes::Field => self.field = Some(field(input.parse()?)?),
+            Takes::Crate => self.krate = Some(input.call(Path::parse_mod_style)?),
             Takes::Key => {
                 let template = Template::parse(&text(option, takes, input)?)?;
                 template.separates()?;
@@ -149,6 +164,25 @@ impl Options {
             Takes::Nothing => unreachable!("it has no value"),
         }
         Ok(())
+    }
+}
+
+/// A field of the instance, or one of a field of it.
+fn field(value: Expr) -> Result<Expr> {
+    let mut inner = &value;
+    let mut is_field = false;
+    loop {
+        match inner {
+            Expr::Field(place) if matches!(place.member, Member::Named(_) | Member::Unnamed(_)) => {
+                (inner, is_field) = (&place.base, true);
+            }
+            Expr::Path(path) if is_field && path.path.is_ident("self") => return Ok(value),
+            _ => {
+                let why =
+                    "a field of the instance stands here, of type `tierce::Memo<K, V>`: write `field = self.memo`";
+                return Err(Error::new_spanned(&value, why));
+            }
+        }
     }
 }
 
@@ -176,6 +210,8 @@ fn example(option: &Ident, takes: Takes) -> String {
         Takes::Early => "\"xfetch\"",
         Takes::Name => "\"product\"",
         Takes::Hub => "HUB",
+        Takes::Field => "self.memo",
+        Takes::Crate => "::tierce",
         Takes::Key => "\"product:{id}\"",
         Takes::Tags => "[\"products\", \"category:{result.category}\"]",
         Takes::Nothing => return format!("write `{option}`"),
@@ -212,8 +248,8 @@ fn check_number(option: &Ident, takes: Takes, number: &Expr) -> Result<()> {
 
 fn policy(name: &LitStr) -> Result<TokenStream> {
     match name.value().as_str() {
-        "s3-fifo" => Ok(quote!(::tierce::Policy::S3Fifo)),
-        "lru" => Ok(quote!(::tierce::Policy::Lru)),
+        "s3-fifo" => Ok(quote!(__tierce::Policy::S3Fifo)),
+        "lru" => Ok(quote!(__tierce::Policy::Lru)),
         _ => Err(Error::new(name.span(), "the policies are \"s3-fifo\" and \"lru\"")),
     }
 }
@@ -221,10 +257,10 @@ fn policy(name: &LitStr) -> Result<TokenStream> {
 fn early(value: &Expr) -> Result<TokenStream> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.value() == "xfetch" => {
-            Ok(quote!(::tierce::Early::XFetch { beta: 1.0 }))
+            Ok(quote!(__tierce::Early::XFetch { beta: 1.0 }))
         }
         Expr::Lit(ExprLit { lit: Lit::Float(share), .. }) if (0.0..=1.0).contains(&share.base10_parse::<f64>()?) => {
-            Ok(quote!(::tierce::Early::Fraction(#share)))
+            Ok(quote!(__tierce::Early::Fraction(#share)))
         }
         Expr::Lit(other) => Err(Error::new_spanned(
             other,
@@ -252,7 +288,13 @@ fn tags(option: &Ident, input: ParseStream) -> Result<Vec<Template>> {
     syn::bracketed!(list in input);
     let mut tags = Vec::new();
     while !list.is_empty() {
-        tags.push(Template::parse(&text(option, Takes::Tags, &list)?)?);
+        let literal = text(option, Takes::Tags, &list)?;
+        let tag = Template::parse(&literal)?;
+        if tag.names().next().is_none() && literal.value().len() > LONGEST_TAG {
+            let why = format!("a tag is at most {LONGEST_TAG} bytes long");
+            return Err(Error::new(literal.span(), why));
+        }
+        tags.push(tag);
         if !list.is_empty() {
             list.parse::<Token![,]>()?;
         }

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Ident, Pat, Type};
+use syn::{Attribute, FnArg, Ident, Pat, Signature, Type};
 
 use crate::argument::Argument;
 use crate::fit::RESULT;
@@ -15,13 +15,13 @@ use crate::template::Template;
 /// Everything that the parts of the code are made of.
 pub(crate) struct Output<'a> {
     kind: Kind,
-    item: &'a Item,
-    function: &'a Function,
-    options: &'a Options,
+    pub(crate) item: &'a Item,
+    pub(crate) function: &'a Function,
+    pub(crate) options: &'a Options,
     name: &'a Ident,
     /// The arguments of the key.
-    keys: Vec<&'a Argument>,
-    key_type: TokenStream,
+    pub(crate) keys: Vec<&'a Argument>,
+    pub(crate) key_type: TokenStream,
 }
 
 /// How what waits is waited for.
@@ -46,7 +46,7 @@ impl<'a> Output<'a> {
     pub(crate) fn tokens(&self) -> TokenStream {
         let (name, vis) = (self.name, &self.item.visibility);
         let outer = self.outer();
-        let (site, run, uncached) = (self.site(), self.run(), self.uncached());
+        let (site, load, uncached) = (self.site(), self.load(), self.uncached());
         let (tags, keyed, whole) = (self.tag_functions(), self.keyed(), self.whole());
         let check = self.check();
         let doc = format!("The cache of [`{name}`](fn@{name}).");
@@ -62,7 +62,7 @@ impl<'a> Output<'a> {
             #vis struct #name {}
             #allow
             impl #name {
-                #site #run #uncached #tags #keyed #whole
+                #site #load #uncached #tags #keyed #whole
             }
             #check
         }
@@ -75,18 +75,8 @@ impl<'a> Output<'a> {
     /// The function itself, which asks its cache.
     fn outer(&self) -> TokenStream {
         let (name, vis) = (self.name, &self.item.visibility);
-        let attributes = self.item.attributes.iter().filter(|attribute| !is_lint(attribute, "expect"));
-        let mut signature = self.item.signature.clone();
-        for argument in &mut signature.inputs {
-            if let FnArg::Typed(typed) = argument
-                && let Pat::Ident(pattern) = &mut *typed.pat
-            {
-                pattern.mutability = None;
-            }
-        }
-        let names = self.function.arguments.iter().map(|argument| &argument.name);
-        let call = quote!(#name::__run(::tierce::__macros::Ask::Lookup #(, #names)*));
-        let call = if self.face() == Face::Async { quote!(#call.await) } else { call };
+        let (attributes, signature) = (self.outer_attributes(), without_mut(&self.item.signature));
+        let call = self.call(&quote!(Lookup));
         let doc = format!(
             "\n\nCached by `{}`; [its cache](struct@{name}) has `{name}::invalidate` and the like.",
             self.kind.name()
@@ -100,87 +90,106 @@ impl<'a> Output<'a> {
 
     fn site(&self) -> TokenStream {
         let (key, value) = (&self.key_type, &self.function.returns.value);
-        let own_name = self.name.to_string();
-        let own_name = own_name.trim_start_matches("r#");
-        let cache_name = match (&self.options.name, self.kind) {
-            (Some(said), _) => quote!(#said),
-            (None, Kind::Cached) => quote!(#own_name),
-            (None, Kind::Memo) => quote!(::core::concat!(::core::module_path!(), "::", #own_name)),
-        };
-        let hub = match &self.options.hub {
-            None => quote!(::core::option::Option::None),
-            Some(hub) => quote_spanned!(hub.span()=> ::core::option::Option::Some(|| {
-                let hub: &::tierce::Hub = &#hub;
-                ::core::clone::Clone::clone(hub)
-            })),
-        };
-        let build = self.build();
+        let (cache_name, hub, build) = (self.cache_name(), self.hub(), self.build());
         quote! {
             #[inline]
-            fn __site() -> &'static ::tierce::__macros::Site<#key, #value> {
-                static SITE: ::tierce::__macros::Site<#key, #value> =
-                    ::tierce::__macros::Site::new(#cache_name, #hub, |hub, name| #build);
+            fn __site() -> &'static __tierce::__macros::Site<#key, #value> {
+                static SITE: __tierce::__macros::Site<#key, #value> =
+                    __tierce::__macros::Site::new(#cache_name, #hub, |hub, name| #build);
                 &SITE
             }
         }
     }
 
-    /// How the cache is built in a hub.
-    fn build(&self) -> TokenStream {
-        let (key, value, settings) = (&self.key_type, &self.function.returns.value, &self.options.settings);
-        let forever = quote!(::core::time::Duration::MAX);
-        let mut build = match self.kind {
-            Kind::Cached => quote!(hub.cache::<#key, #value>(name)),
-            Kind::Memo if self.options.said("ttl").is_some() => quote!(hub.local_cache::<#key, #value>(name)),
-            Kind::Memo => quote!(hub.local_cache::<#key, #value>(name).ttl(#forever)),
-        };
-        if self.options.said("load_deadline").is_none() {
-            // Who cannot be told that a load is too slow waits for it, as a caller of the function itself does.
-            let whole = &self.function.returns.whole;
-            build = match self.function.returns.failing {
-                Failing::Never => quote!(#build.load_deadline(#forever)),
-                Failing::Result => quote!({
-                    #[allow(unused_imports, reason = "where the type says it itself")]
-                    use ::tierce::__macros::NotAResult as _;
-                    ::tierce::__macros::deadline(#build, ::tierce::__macros::Probe::<#whole>::TELLS)
-                }),
-            };
+    /// What the cache is called.
+    pub(crate) fn cache_name(&self) -> TokenStream {
+        let own_name = self.name.to_string();
+        let own_name = own_name.trim_start_matches("r#");
+        match (&self.options.name, self.kind) {
+            (Some(said), _) => quote!(#said),
+            (None, Kind::Cached) => quote!(#own_name),
+            (None, Kind::Memo) => quote!(::core::concat!(::core::module_path!(), "::", #own_name)),
         }
-        quote!(#build #(#settings)*)
     }
 
-    /// A lookup or a refresh.
-    fn run(&self) -> TokenStream {
-        let signature = &self.item.signature;
-        let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
-        let (where_clause, name) = (&generics.where_clause, self.name);
-        let inputs = plain_inputs(&signature.inputs);
-        let key = self.key();
-        let (shape, tags) = (self.shape(), self.argument_tags());
-        let own = self.function.arguments.iter().map(|argument| (&argument.name, argument.own()));
-        let own = own.map(|(name, own)| quote!(let #name = #own;));
+    /// The hub, where one is named.
+    pub(crate) fn hub(&self) -> TokenStream {
+        match &self.options.hub {
+            None => quote!(::core::option::Option::None),
+            Some(hub) => quote_spanned!(hub.span()=> ::core::option::Option::Some(|| {
+                let hub: &__tierce::Hub = &#hub;
+                ::core::clone::Clone::clone(hub)
+            })),
+        }
+    }
+
+    /// How the cache is built in a hub.
+    fn build(&self) -> TokenStream {
+        let (key, value) = (&self.key_type, &self.function.returns.value);
+        self.settings(match self.kind {
+            Kind::Cached => quote!(hub.cache::<#key, #value>(name)),
+            Kind::Memo => quote!(hub.local_cache::<#key, #value>(name)),
+        })
+    }
+
+    /// What is said of the cache, to its builder.
+    pub(crate) fn settings(&self, mut builder: TokenStream) -> TokenStream {
+        let (returns, settings) = (&self.function.returns, &self.options.settings);
+        let forever = quote!(::core::time::Duration::MAX);
+        if self.kind == Kind::Memo && self.options.said("ttl").is_none() {
+            builder = quote!(#builder.ttl(#forever));
+        }
+        if self.options.said("load_deadline").is_none() {
+            // Who cannot be told that a load is too slow waits for it, as a caller of the function itself does.
+            let (whole, failing) = (&returns.whole, self.failing());
+            builder = match returns.failing {
+                Failing::Never => quote!(#builder.load_deadline(#forever)),
+                Failing::Result => quote!(__tierce::__macros::deadline::<#whole, _, _, _>(#builder, #failing)),
+            };
+        }
+        quote!(#builder #(#settings)*)
+    }
+
+    /// A lookup or a refresh: what stands in the function itself, so that an async one is one future and not two.
+    fn call(&self, what: &TokenStream) -> TokenStream {
+        let name = self.name;
+        let (key, shape, tags) = (self.key(), self.shape(), self.argument_tags());
+        let passed = self.function.arguments.iter().map(Argument::pass);
+        let (past, wait) = match self.face() {
+            Face::Async => (quote!(past), quote!(.await)),
+            Face::Blocking => (quote!(past_blocking), TokenStream::new()),
+        };
+        quote! {
+            let __key = #key;
+            match __tierce::__macros::here(#name::__site(), __key, __tierce::__macros::Ask::#what, #shape) {
+                ::core::result::Result::Ok(__value) => __value,
+                ::core::result::Result::Err(__miss) => __tierce::__macros::#past(
+                    __miss, __key, #tags, ::std::boxed::Box::new(|| #name::__load(#(#passed),*))
+                )#wait,
+            }
+        }
+    }
+
+    /// What begins a load. Its future is named by its box, in a function that is not async: so an async function may call
+    /// itself.
+    fn load(&self) -> TokenStream {
+        let name = self.name;
+        let generics = &self.item.signature.generics;
+        let (inputs, where_clause) = (plain_inputs(&self.item.signature.inputs), &generics.where_clause);
+        let own = self.function.arguments.iter().map(Argument::own_passed);
         let lend = self.function.arguments.iter().map(Argument::lend);
         let call = quote!(#name::uncached(#(#lend),*));
-        let (past, call) = match self.face() {
-            Face::Async => (quote!(past), quote!(#call.await)),
-            Face::Blocking => (quote!(past_blocking), quote!(::tierce::__macros::aside(move || #call))),
+        let call = match self.face() {
+            Face::Async => quote!(#call.await),
+            Face::Blocking => quote!(__tierce::__macros::aside(move || #call)),
         };
-        let wait = asyncness.map(|_| quote!(.await));
         let (tagger, before) = self.tagger();
+        let (value, whole) = (&self.function.returns.value, &self.function.returns.whole);
         quote! {
-            #[inline]
-            #asyncness fn __run #generics (__what: ::tierce::__macros::Ask, #inputs) #output #where_clause {
-                let __key = #key;
-                match ::tierce::__macros::here(#name::__site(), __key, __what, #shape) {
-                    ::core::result::Result::Ok(__value) => __value,
-                    ::core::result::Result::Err(__miss) => {
-                        ::tierce::__macros::#past(__miss, __key, #tags, ::std::boxed::Box::new(|| {
-                            #before
-                            #(#own)*
-                            (::std::boxed::Box::pin(async move { #call }), #tagger)
-                        }))#wait
-                    }
-                }
+            fn __load #generics (#inputs) -> __tierce::__macros::Begun<#whole, #value> #where_clause {
+                #before
+                #(#own)*
+                (::std::boxed::Box::pin(async move { #call }), #tagger)
             }
         }
     }
@@ -188,8 +197,7 @@ impl<'a> Output<'a> {
     /// The function as it was written, under another name.
     fn uncached(&self) -> TokenStream {
         let vis = &self.item.visibility;
-        let lints = ["allow", "expect", "warn", "deny", "forbid"];
-        let attributes = self.item.attributes.iter().filter(|a| lints.iter().any(|lint| is_lint(a, lint)));
+        let attributes = self.inner_attributes();
         let mut signature = self.item.signature.clone();
         signature.ident = Ident::new("uncached", self.name.span());
         let body = &self.item.body;
@@ -200,24 +208,49 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// The attributes of what is called: all but expectations, which the body meets.
+    pub(crate) fn outer_attributes(&self) -> impl Iterator<Item = &Attribute> {
+        self.item.attributes.iter().filter(|attribute| !attribute.path().is_ident("expect"))
+    }
+
+    /// The attributes of what was written: those for lints.
+    pub(crate) fn inner_attributes(&self) -> impl Iterator<Item = &Attribute> {
+        let lints = ["allow", "expect", "warn", "deny", "forbid"];
+        self.item.attributes.iter().filter(move |a| lints.iter().any(|lint| a.path().is_ident(lint)))
+    }
+
     /// How the function's return type is taken apart.
-    fn shape(&self) -> TokenStream {
+    pub(crate) fn shape(&self) -> TokenStream {
+        let content = if self.function.returns.absence { quote!(Maybe) } else { quote!(Sure) };
+        let failing = self.failing();
+        quote!((__tierce::__macros::#content, #failing))
+    }
+
+    fn failing(&self) -> TokenStream {
         let returns = &self.function.returns;
-        let content = if returns.absence { quote!(Maybe) } else { quote!(Sure) };
         let whole = &returns.whole;
-        let failing = match returns.failing {
-            Failing::Never => quote!(::tierce::__macros::Never),
+        match returns.failing {
+            Failing::Never => quote!(__tierce::__macros::Never),
             Failing::Result => quote_spanned!(whole.span()=> {
                 #[allow(unused_imports, reason = "the first that fits is taken")]
-                use ::tierce::__macros::{ByClone as _, ByFrom as _, ByLoadError as _, ByNobody as _};
-                (&&&&::tierce::__macros::Probe::<#whole>::NEW).failing()
+                use __tierce::__macros::{ByClone as _, ByFrom as _, ByLoadError as _, ByNobody as _};
+                (&&&&__tierce::__macros::Probe::<#whole>::NEW).failing()
             }),
-        };
-        quote!((::tierce::__macros::#content, #failing))
+        }
     }
 
     /// Refuses names that hide a `Result` or an `Option`, and errors that cannot be shared: only the types tell.
     fn check(&self) -> TokenStream {
+        let facts = self.facts();
+        if facts.is_empty() {
+            facts
+        } else {
+            quote_spanned!(self.function.returns.whole.span()=> const _: () = #facts;)
+        }
+    }
+
+    /// The same, as a block.
+    pub(crate) fn facts(&self) -> TokenStream {
         let returns = &self.function.returns;
         let (value, whole) = (&returns.value, &returns.whole);
         let mut facts = TokenStream::new();
@@ -240,40 +273,40 @@ impl<'a> Output<'a> {
             return facts;
         }
         quote_spanned! {whole.span()=>
-            const _: () = {
+            {
                 #[allow(unused_imports, reason = "where the type says it itself")]
-                use ::tierce::__macros::{NotAResult as _, Probe as __Probe};
+                use __tierce::__macros::{NotAResult as _, Probe as __Probe};
                 #facts
-            };
+            }
         }
     }
 
     /// An expression of a reference to the borrowed key.
-    fn key(&self) -> TokenStream {
+    pub(crate) fn key(&self) -> TokenStream {
         if let Some(key) = &self.options.key {
-            let text = key.text(Some(&quote!(::tierce::__macros::Escaped)));
+            let text = key.text(Some(&quote!(__tierce::__macros::Escaped)));
             return quote!(&::std::string::String::from(#text));
         }
         let borrowed: Vec<_> = self.keys.iter().map(|argument| argument.borrow()).collect();
         match &*borrowed {
             [] => quote!(&()),
             [one] => quote!(#one),
-            _ => quote!(&::tierce::__macros::Args((#(#borrowed),*))),
+            _ => quote!(&__tierce::__macros::Args((#(#borrowed),*))),
         }
     }
 
     /// The tags that name the result, and those that do not.
-    fn tags(&self) -> (Vec<&Template>, Vec<&Template>) {
+    pub(crate) fn tags(&self) -> (Vec<&Template>, Vec<&Template>) {
         self.options.tags.iter().partition(|tag| tag.uses(RESULT))
     }
 
     fn argument_tags(&self) -> TokenStream {
         let name = self.name;
-        let borrowed = self.keys.iter().map(|argument| argument.borrow());
+        let passed = self.keys.iter().map(|argument| argument.pass());
         if self.tags().1.is_empty() {
-            return quote!(::tierce::__macros::Tags::new());
+            return quote!(__tierce::__macros::Tags::new());
         }
-        quote!(#name::__tags(#(#borrowed),*))
+        quote!(#name::tags(#(#passed),*))
     }
 
     /// What names the tags of a result, and what is to be done for it before the arguments are made the load's own.
@@ -294,21 +327,22 @@ impl<'a> Output<'a> {
         let (of_result, of_arguments) = self.tags();
         let value = &self.function.returns.value;
         let parameters: Vec<_> = self.keys.iter().map(|argument| argument.borrowed_parameter()).collect();
-        let list = |tags: &[&Template]| {
-            let tags = tags.iter().map(|tag| tag.text(None));
-            quote!(::std::vec![#(::std::sync::Arc::<str>::from(#tags)),*])
-        };
         let mut functions = TokenStream::new();
         let unused = quote!(#[allow(unused_variables, reason = "written by a macro")]);
         if !of_arguments.is_empty() {
             let list = list(&of_arguments);
-            functions.extend(quote!(#unused fn __tags(#(#parameters),*) -> ::tierce::__macros::Tags { #list }));
+            let vis = &self.item.visibility;
+            let written = self.keys.iter().map(|argument| argument.parameter());
+            functions.extend(quote! {
+                /// The tags that these arguments give, as they are kept.
+                #unused #vis fn tags(#(#written),*) -> ::std::vec::Vec<::std::sync::Arc<str>> { #list }
+            });
         }
         if !of_result.is_empty() {
             let list = list(&of_result);
             let result = Ident::new(RESULT, of_result[0].literal.span());
             functions.extend(quote! {
-                #unused fn __result_tags(#(#parameters,)* #result: &#value) -> ::tierce::__macros::Tags { #list }
+                #unused fn __result_tags(#(#parameters,)* #result: &#value) -> __tierce::__macros::Tags { #list }
             });
         }
         functions
@@ -321,10 +355,10 @@ impl<'a> Output<'a> {
         let key = self.key();
         let parameters: Vec<_> = self.keys.iter().map(|argument| argument.parameter()).collect();
         let (asyncness, done) =
-            (self.item.signature.asyncness.as_ref(), quote!(::core::result::Result<(), ::tierce::Error>));
+            (self.item.signature.asyncness.as_ref(), quote!(::core::result::Result<(), __tierce::Error>));
         let wait = |what: TokenStream| match self.face() {
             Face::Async => quote!(#what.await),
-            Face::Blocking => quote!(::tierce::block_on(#what)),
+            Face::Blocking => quote!(__tierce::block_on(#what)),
         };
         let invalidate = wait(quote!(#name::cache().invalidate(#key)));
         let mark_stale = wait(quote!(#name::cache().mark_stale(#key)));
@@ -332,7 +366,7 @@ impl<'a> Output<'a> {
         let borrowed: Vec<_> = self.keys.iter().map(|argument| argument.borrow()).collect();
         let (of_result, of_arguments) = self.tags();
         let tags = [
-            (!of_arguments.is_empty()).then(|| quote!(#name::__tags(#(#borrowed),*))),
+            (!of_arguments.is_empty()).then(|| self.argument_tags()),
             (!of_result.is_empty()).then(|| quote!(#name::__result_tags(#(#borrowed,)* &__value))),
         ];
         let tags: Vec<_> = tags.into_iter().flatten().map(|tags| quote!(.tags(#tags))).collect();
@@ -340,7 +374,7 @@ impl<'a> Output<'a> {
         quote! {
             /// The key of these arguments.
             #[inline]
-            #vis fn key(#(#parameters),*) -> #key_type { ::tierce::ToKey::<#key_type>::to_key(#key) }
+            #vis fn key(#(#parameters),*) -> #key_type { __tierce::ToKey::<#key_type>::to_key(#key) }
             /// The value if it is here and fresh; not counted.
             #[inline]
             #vis fn peek(#(#parameters),*) -> ::core::option::Option<#value> { #name::cache().peek(#key) }
@@ -355,7 +389,7 @@ impl<'a> Output<'a> {
             #vis #asyncness fn mark_stale(#(#parameters),*) -> #done { #mark_stale }
             /// All that is known of it: where it is, how old, under which tags, or why it is missing.
             #[inline]
-            #vis #asyncness fn explain(#(#parameters),*) -> ::tierce::Explanation { #explain }
+            #vis #asyncness fn explain(#(#parameters),*) -> __tierce::Explanation { #explain }
         }
     }
 
@@ -365,11 +399,10 @@ impl<'a> Output<'a> {
         let signature = &self.item.signature;
         let (asyncness, generics, output) = (&signature.asyncness, &signature.generics, &signature.output);
         let (inputs, where_clause) = (plain_inputs(&signature.inputs), &generics.where_clause);
-        let names = self.function.arguments.iter().map(|argument| &argument.name);
-        let refresh = quote!(#name::__run(::tierce::__macros::Ask::Refresh #(, #names)*));
-        let (refresh, clear) = match self.face() {
-            Face::Async => (quote!(#refresh.await), quote!(#name::cache().purge().await)),
-            Face::Blocking => (refresh, quote!(::tierce::block_on(#name::cache().purge()))),
+        let refresh = self.call(&quote!(Refresh));
+        let clear = match self.face() {
+            Face::Async => quote!(#name::cache().purge().await),
+            Face::Blocking => quote!(__tierce::block_on(#name::cache().purge())),
         };
         quote! {
             /// Calls the function now, whatever is here, and keeps what it returns.
@@ -377,18 +410,37 @@ impl<'a> Output<'a> {
             #vis #asyncness fn refresh #generics (#inputs) #output #where_clause { #refresh }
             /// Ends all that is kept.
             #[inline]
-            #vis #asyncness fn clear() -> ::core::result::Result<(), ::tierce::Error> { #clear }
+            #vis #asyncness fn clear() -> ::core::result::Result<(), __tierce::Error> { #clear }
             /// What was counted since the cache was built.
             #[inline]
-            #vis fn stats() -> ::tierce::Stats { #name::cache().stats() }
+            #vis fn stats() -> __tierce::Stats { #name::cache().stats() }
             /// The cache itself, in the hub that is current here.
             #[inline]
-            #vis fn cache() -> ::tierce::Cache<#key, #value> { #name::__site().cache() }
+            #vis fn cache() -> __tierce::Cache<#key, #value> { #name::__site().cache() }
         }
     }
 }
 
-/// The arguments without `mut`, which is the body's.
+/// What templates give, as a list of tags.
+pub(crate) fn list(tags: &[&Template]) -> TokenStream {
+    let tags = tags.iter().map(|tag| tag.text(None));
+    quote!(__tierce::__macros::tags(::std::vec![#(::std::string::String::from(#tags)),*]))
+}
+
+/// A signature without `mut` before its arguments, which is the body's.
+pub(crate) fn without_mut(signature: &Signature) -> Signature {
+    let mut signature = signature.clone();
+    for argument in &mut signature.inputs {
+        if let FnArg::Typed(typed) = argument
+            && let Pat::Ident(pattern) = &mut *typed.pat
+        {
+            pattern.mutability = None;
+        }
+    }
+    signature
+}
+
+/// The arguments, without that `mut`.
 fn plain_inputs<'a>(inputs: impl IntoIterator<Item = &'a FnArg>) -> TokenStream {
     let typed = inputs.into_iter().filter_map(|argument| match argument {
         FnArg::Typed(typed) => Some(typed),
@@ -402,10 +454,6 @@ fn plain_inputs<'a>(inputs: impl IntoIterator<Item = &'a FnArg>) -> TokenStream 
         quote!(#typed)
     });
     quote!(#(#plain),*)
-}
-
-fn is_lint(attribute: &Attribute, level: &str) -> bool {
-    attribute.path().is_ident(level)
 }
 
 /// Whether a type is one of the language's own, so that its name hides nothing.

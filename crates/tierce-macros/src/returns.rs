@@ -23,12 +23,15 @@ pub(crate) enum Failing {
 }
 
 impl Returns {
-    pub(crate) fn of(signature: &Signature) -> Result<Self> {
+    pub(crate) fn of(signature: &Signature, is_method: bool) -> Result<Self> {
         let ReturnType::Type(_, whole) = &signature.output else {
             let name = &signature.ident;
             return Err(Error::new_spanned(name, "this function returns nothing that a cache could keep"));
         };
-        if let Some(refused) = borrowed::first_in(whole) {
+        let refused = borrowed::first_in(whole);
+        if let Some(refused) =
+            refused.filter(|refused| !(is_method && matches!(refused, borrowed::Refused::SelfType(_))))
+        {
             let what = match refused {
                 borrowed::Refused::Borrow(_) => {
                     "a cache keeps what is owned: return `String` for `&str`, `Vec<T>` for `&[T]`"

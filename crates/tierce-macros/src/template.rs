@@ -115,7 +115,14 @@ impl Place {
         let wrong =
             |_| Error::new(span, format!("{{{text}}}: an argument or a field of one stands in braces, as {{user.id}}"));
         let mut steps = text.trim().split('.');
-        let ident = |name: &str| syn::parse_str::<Ident>(name).map(|ident| Ident::new(&ident.to_string(), span));
+        let ident = |name: &str| {
+            // `{type}` names `r#type`: the template is no Rust.
+            let parsed = syn::parse_str::<Ident>(name).or_else(|_| syn::parse_str(&format!("r#{name}")));
+            parsed.map(|mut ident| {
+                ident.set_span(span);
+                ident
+            })
+        };
         let root = ident(steps.next().unwrap_or_default()).map_err(wrong)?;
         let mut fields = TokenStream::new();
         for step in steps {

@@ -43,7 +43,8 @@ static PROCESS: OnceLock<Hub> = OnceLock::new();
 static SCOPES: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    static INSIDE: RefCell<Vec<Hub>> = const { RefCell::new(Vec::new()) };
+    /// `None` stands for the process's own: a load that began outside of any scope.
+    static INSIDE: RefCell<Vec<Option<Hub>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Whether any scope exists, on whatever thread.
@@ -57,7 +58,22 @@ pub(crate) fn scoped() -> Option<Hub> {
     if !has_scopes() {
         return None;
     }
-    INSIDE.with(|inside| inside.borrow().last().cloned())
+    INSIDE.with(|inside| inside.borrow().last().cloned().flatten())
+}
+
+/// Polls a future inside the scope that is here now, or outside of any: also where another's scope polls it.
+pub(crate) fn carry<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    scope(scoped(), future)
+}
+
+async fn scope<F: Future>(hub: Option<Hub>, future: F) -> F::Output {
+    let _counted = hub.as_ref().map(|_| Scope::open());
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        let _inside = (hub.is_some() || has_scopes()).then(|| Inside::enter(hub.clone()));
+        future.as_mut().poll(cx)
+    })
+    .await
 }
 
 impl Hub {
@@ -73,19 +89,13 @@ impl Hub {
     /// # }
     /// ```
     pub async fn scope<F: Future>(&self, future: F) -> F::Output {
-        let _counted = Scope::open();
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| {
-            let _inside = Inside::enter(self);
-            future.as_mut().poll(cx)
-        })
-        .await
+        scope(Some(self.clone()), future).await
     }
 
     /// Makes this hub the current one for what a closure calls on this thread. See [`scope`](Hub::scope).
     pub fn scope_sync<R>(&self, inside: impl FnOnce() -> R) -> R {
         let _counted = Scope::open();
-        let _inside = Inside::enter(self);
+        let _inside = Inside::enter(Some(self.clone()));
         inside()
     }
 }
@@ -110,8 +120,8 @@ impl Drop for Scope {
 struct Inside;
 
 impl Inside {
-    fn enter(hub: &Hub) -> Self {
-        INSIDE.with(|inside| inside.borrow_mut().push(hub.clone()));
+    fn enter(hub: Option<Hub>) -> Self {
+        INSIDE.with(|inside| inside.borrow_mut().push(hub));
         Inside
     }
 }

@@ -120,6 +120,8 @@ pub use key::{Key, ToKey, Value};
 pub use memory::{Builder as MemoryBuilder, Cause, Iter as MemoryIter, Memory, Policy, Stats as MemoryStats};
 #[cfg(feature = "cache")]
 pub use runtime::blocking::block_on;
+#[cfg(feature = "macros")]
+pub use site::Memo;
 pub use stats::Removals;
 #[cfg(feature = "cache")]
 pub use stats::{Histogram, Stats};
@@ -131,7 +133,8 @@ pub use tierce_macros::{cached, memo};
 #[doc(hidden)]
 pub mod __macros {
     pub use crate::site::{
-        Args, Ask, ByClone, ByFrom, ByLoadError, ByNobody, Calling, Content, Escaped, Failing, Loader, Maybe, Miss,
-        Never, NotAResult, Probe, Site, Sure, Tagger, Tags, aside, deadline, here, keep, own, past, past_blocking,
+        Args, Ask, Begun, Body, ByClone, ByFrom, ByLoadError, ByNobody, Calling, Content, Escaped, Failing, Loader,
+        Maybe, Method, Miss, Never, NotAResult, Probe, Site, Sure, Tagger, Tags, aside, deadline, here, here_in, keep,
+        own, past, past_blocking, past_lent, tags,
     };
 }

@@ -25,7 +25,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, lock};
 
 /// The longest tag, in bytes: a key of Memcached's (250) less its namespace and cache.
-const LONGEST_TAG: usize = 200;
+pub(crate) const LONGEST_TAG: usize = 200;
 
 /// Cells that nothing names are looked for when there are twice as many as the last look left in use, and this many
 /// more: each look is paid for by as many new cells.

@@ -3,7 +3,7 @@
 use super::Cache;
 use super::entry::value_loader;
 use crate::error::LoadError;
-use crate::key::{Key, ToKey, Value};
+use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::runtime::blocking::{aside, block_on};
 
 impl<K: Key, V: Value> Cache<K, V> {
@@ -45,6 +45,27 @@ impl<K: Key, V: Value> Cache<K, V> {
         Q: ToKey<K> + ?Sized,
     {
         self.inner.hit(key)
+    }
+
+    /// As [`invalidate`](Cache::invalidate), which waits for nothing where nothing leaves the process.
+    pub(crate) fn invalidate_here<Q>(&self, key: &Q)
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.inner.invalidate(key);
+    }
+
+    /// As [`mark_stale`](Cache::mark_stale), in this process.
+    pub(crate) fn mark_stale_here<Q>(&self, key: &Q)
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        self.inner.mark_stale(key);
+    }
+
+    /// As [`purge`](Cache::purge), in this process.
+    pub(crate) fn purge_here(&self) {
+        self.inner.purge();
     }
 
     #[cold]

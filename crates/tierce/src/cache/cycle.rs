@@ -173,6 +173,11 @@ impl Node {
     }
 }
 
+/// The load that is being polled on this thread, the innermost if there are several.
+pub(crate) fn innermost() -> Option<Arc<Node>> {
+    POLLED.with(|stack| stack.borrow().last().cloned())
+}
+
 /// The loads that are being polled on this thread, outermost first.
 fn polled() -> Vec<Arc<Node>> {
     POLLED.with(|stack| stack.borrow().clone())

@@ -33,6 +33,7 @@ pub use answer::{Freshness, Lookup};
 pub use batch::Entries;
 pub use builder::Builder;
 pub(crate) use builder::LONGEST_NAME;
+pub(crate) use cycle::{Node, innermost};
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;

@@ -3,9 +3,11 @@
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use super::Site;
+use super::memo::{Memo, Method};
+use super::named::Tags;
 use super::shape::{Content, Failing, accepts};
-use super::{Site, Tags};
-use crate::cache::{Accepts, Load, Loaded, Sight};
+use crate::cache::{Builder, Cache, Load, Loaded, Sight};
 use crate::current;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime;
@@ -21,9 +23,9 @@ pub enum Ask {
 
 /// A lookup that found nothing to return at once.
 pub struct Miss<K: Key, V: Value, R, C, S> {
-    site: &'static Site<K, V>,
+    pub(super) cache: Cache<K, V>,
     what: Ask,
-    sight: Option<Sight<V>>,
+    pub(super) sight: Option<Sight<V>>,
     returns: PhantomData<fn() -> R>,
     shape: PhantomData<(C, S)>,
 }
@@ -55,24 +57,46 @@ where
     {
         return Ok(S::close(Ok(C::close(Some(value)))));
     }
-    look(site, key, what, accepts::<C, S::Content>()).map(|value| S::close(Ok(C::close(value)))).map_err(|sight| Miss {
-        site,
-        what,
-        sight,
-        returns: PhantomData,
-        shape: PhantomData,
-    })
+    look::<K, V, Q, R, C, S>(site.cache(), key, what)
+}
+
+/// As [`here`], for a method whose values are in a field of its instance.
+#[cfg_attr(not(debug_assertions), inline(always))]
+#[cfg_attr(debug_assertions, inline)]
+pub fn here_in<K, V, Q, R, C, S>(
+    memo: &Memo<K, V>,
+    method: &'static Method,
+    settings: fn(Builder<K, V>) -> Builder<K, V>,
+    key: &Q,
+    _shape: (C, S),
+) -> Result<R, Miss<K, V, R, C, S>>
+where
+    K: Key,
+    V: Value,
+    Q: ToKey<K> + ?Sized,
+    S: Failing<R>,
+    C: Content<S::Content, Value = V>,
+{
+    if let Some(cache) = memo.of(method)
+        && let Some(value) = cache.hit(key)
+    {
+        return Ok(S::close(Ok(C::close(Some(value)))));
+    }
+    look::<K, V, Q, R, C, S>(memo.made_by(method, settings).clone(), key, Ask::Lookup)
 }
 
 /// A function's own future.
 pub type Calling<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
 /// What names the tags of a value.
-pub type Tagger<V> = Option<Box<dyn FnOnce(&V) -> Tags + Send>>;
+pub type Tagger<'a, V> = Option<Box<dyn FnOnce(&V) -> Tags + Send + 'a>>;
+
+/// A call of the function itself, and what names the tags of what it returns.
+pub type Begun<R, V> = (Calling<R>, Tagger<'static, V>);
 
 /// Makes the arguments a load's own, and gives its future. Boxed, so that the path of a load is compiled once for each
 /// cache and return type, and not for each function.
-pub type Loader<'a, R, V> = Box<dyn FnOnce() -> (Calling<R>, Tagger<V>) + Send + 'a>;
+pub type Loader<'a, R, V> = Box<dyn FnOnce() -> Begun<R, V> + Send + 'a>;
 
 /// The rest of a call of an async function.
 pub async fn past<K, V, Q, R, C, S>(miss: Miss<K, V, R, C, S>, key: &Q, tags: Tags, load: Loader<'_, R, V>) -> R
@@ -84,8 +108,7 @@ where
     S: Failing<R>,
     C: Content<S::Content, Value = V>,
 {
-    let Miss { site, what, sight, .. } = miss;
-    let cache = site.cache();
+    let Miss { cache, what, sight, .. } = miss;
     let entry = cache.entry(key).accepts(accepts::<C, S::Content>()).tags(tags);
     let load = move |_: Load<V>| loading::<V, R, C, S>(load());
     let served = match what {
@@ -115,37 +138,44 @@ pub fn aside<R>(function: impl FnOnce() -> R) -> R {
 }
 
 #[inline(never)]
-fn look<K, V, Q>(site: &'static Site<K, V>, key: &Q, what: Ask, accepts: Accepts) -> Result<Option<V>, Option<Sight<V>>>
+fn look<K, V, Q, R, C, S>(cache: Cache<K, V>, key: &Q, what: Ask) -> Result<R, Miss<K, V, R, C, S>>
 where
     K: Key,
     V: Value,
     Q: ToKey<K> + ?Sized,
+    S: Failing<R>,
+    C: Content<S::Content, Value = V>,
 {
-    if what == Ask::Refresh {
-        return Err(None);
+    let looked = match what {
+        Ask::Lookup => cache.entry(key).accepts(accepts::<C, S::Content>()).look(),
+        Ask::Refresh => Err(None),
+    };
+    match looked {
+        Ok(served) => Ok(S::close(Ok(C::close(served.value)))),
+        Err(sight) => Err(Miss { cache, what, sight, returns: PhantomData, shape: PhantomData }),
     }
-    let cache = site.cache();
-    let served = cache.entry(key).accepts(accepts).look()?;
-    Ok(served.value)
 }
 
 type Loading<V, E> = Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>;
 
 /// The function's future as a loader's, which answers with its tags, inside the scope of the call.
-fn loading<V, R, C, S>((calling, tagger): (Calling<R>, Tagger<V>)) -> Loading<V, S::Error>
+fn loading<V, R, C, S>((calling, tagger): Begun<R, V>) -> Loading<V, S::Error>
 where
     V: Value,
     R: 'static,
     S: Failing<R>,
     C: Content<S::Content, Value = V>,
 {
-    let loading = async move {
-        let value = C::open(S::open(calling.await)?);
-        let tags = tagger.zip(value.as_ref()).map(|(tagger, value)| tagger(value));
-        Ok(tags.into_iter().flatten().fold(Loaded::from(value), Loaded::tag))
-    };
-    match current::scoped() {
-        Some(hub) => Box::pin(async move { hub.scope(loading).await }),
-        None => Box::pin(loading),
-    }
+    Box::pin(current::carry(async move { loaded::<V, R, C, S>(calling.await, tagger) }))
+}
+
+/// What a function returned, as a loader's answer.
+pub(super) fn loaded<V, R, C, S>(returned: R, tagger: Tagger<'_, V>) -> Result<Loaded<V>, S::Error>
+where
+    S: Failing<R>,
+    C: Content<S::Content, Value = V>,
+{
+    let value = C::open(S::open(returned)?);
+    let tags = tagger.zip(value.as_ref()).map(|(tagger, value)| tagger(value));
+    Ok(tags.into_iter().flatten().fold(Loaded::from(value), Loaded::tag))
 }

@@ -7,14 +7,20 @@
 
 mod call;
 mod key;
+mod lent;
+mod memo;
+mod named;
 mod owned;
 mod shape;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use call::{Ask, Calling, Loader, Miss, Tagger, aside, here, past, past_blocking};
+pub use call::{Ask, Begun, Calling, Loader, Miss, Tagger, aside, here, here_in, past, past_blocking};
 pub use key::{Args, Escaped};
+pub use lent::{Body, past_lent};
+pub use memo::{Memo, Method};
+pub use named::{Tags, tags};
 pub use owned::{keep, own};
 pub use shape::{ByClone, ByFrom, ByLoadError, ByNobody, Content, Failing, Maybe, Never, NotAResult, Probe, Sure};
 
@@ -23,6 +29,7 @@ use crate::current;
 use crate::hub::Hub;
 use crate::key::{Key, Value};
 use crate::shared::Owner;
+use named::cache_name;
 
 /// The place of one function: how its cache is built, and the one of the process's hub.
 pub struct Site<K: Key, V: Value> {
@@ -84,43 +91,6 @@ impl<K: Key, V: Value> Site<K, V> {
 }
 
 /// Lets loads take their time, where nobody can be told that they are too slow.
-pub fn deadline<K: Key, V: Value>(builder: cache::Builder<K, V>, tells: bool) -> cache::Builder<K, V> {
-    if tells { builder } else { builder.load_deadline(Duration::MAX) }
-}
-
-/// What a load brings of tags that only its value shows.
-pub type Tags = Vec<Arc<str>>;
-
-/// A cache's name of a path: dots for colons, and the end of what is too long, behind a hash of it all.
-fn cache_name(path: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
-    let name: String = path.replace("::", ".").chars().map(plain).collect();
-    let Some(cut) = (name.len() + 17).checked_sub(cache::LONGEST_NAME).filter(|_| name.len() > cache::LONGEST_NAME)
-    else {
-        return name;
-    };
-    // FNV-1a: the same in every build of one program, which a hasher of std's does not promise.
-    let hash = path
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    format!("{hash:016x}.{}", &name[cut..])
-}
-
-#[cfg(test)]
-mod tests {
-    #[track_caller]
-    fn check(path: &str, expected: &str) {
-        assert_eq!(super::cache_name(path), expected);
-    }
-
-    #[test]
-    fn a_path_becomes_a_name_that_fits() {
-        check("shop::prices::of", "shop.prices.of");
-        check("shop::größe", "shop.gr--e");
-        let long = format!("{}::tail", "module".repeat(20));
-        let name = super::cache_name(&long);
-        assert_eq!(name.len(), 64);
-        assert!(name.ends_with("module.tail"), "{name}");
-        assert_ne!(name, super::cache_name(&format!("x{long}")));
-    }
+pub fn deadline<R, K: Key, V: Value, S: Failing<R>>(builder: cache::Builder<K, V>, _: S) -> cache::Builder<K, V> {
+    if S::TELLS { builder } else { builder.load_deadline(Duration::MAX) }
 }

@@ -69,6 +69,8 @@ pub trait Failing<R> {
     type Content;
     /// The loader's error.
     type Error: Send + Sync + 'static;
+    /// Whether it can tell of a load that is too slow.
+    const TELLS: bool;
 
     /// What a call of the function itself brought.
     fn open(returned: R) -> Result<Self::Content, Self::Error>;
@@ -95,6 +97,7 @@ pub struct Unshared;
 impl<C> Failing<C> for Never {
     type Content = C;
     type Error = Infallible;
+    const TELLS: bool = false;
 
     fn open(returned: C) -> Result<C, Infallible> {
         Ok(returned)
@@ -112,6 +115,7 @@ impl<C> Failing<C> for Never {
 impl<C, E: Send + Sync + 'static> Failing<Result<C, LoadError<E>>> for Shared {
     type Content = C;
     type Error = LoadError<E>;
+    const TELLS: bool = true;
 
     fn open(returned: Result<C, LoadError<E>>) -> Result<C, LoadError<E>> {
         returned
@@ -126,6 +130,7 @@ impl<C, E: Send + Sync + 'static> Failing<Result<C, LoadError<E>>> for Shared {
 impl<C, E: Clone + From<LoadError<E>> + Send + Sync + 'static> Failing<Result<C, E>> for Told {
     type Content = C;
     type Error = E;
+    const TELLS: bool = true;
 
     fn open(returned: Result<C, E>) -> Result<C, E> {
         returned
@@ -140,6 +145,7 @@ impl<C, E: Clone + From<LoadError<E>> + Send + Sync + 'static> Failing<Result<C,
 impl<C, E: Clone + Send + Sync + 'static> Failing<Result<C, E>> for Cloned {
     type Content = C;
     type Error = E;
+    const TELLS: bool = false;
 
     fn open(returned: Result<C, E>) -> Result<C, E> {
         returned
@@ -155,6 +161,7 @@ impl<C, E: Clone + Send + Sync + 'static> Failing<Result<C, E>> for Cloned {
 impl<C, E: Send + Sync + 'static> Failing<Result<C, E>> for Unshared {
     type Content = C;
     type Error = E;
+    const TELLS: bool = false;
 
     fn open(returned: Result<C, E>) -> Result<C, E> {
         returned
@@ -182,11 +189,6 @@ impl<R> Probe<R> {
     pub const NEW: Self = Probe(PhantomData);
 }
 
-impl<C, E> Probe<Result<C, LoadError<E>>> {
-    /// Whether it can tell of a load that is too slow.
-    pub const TELLS: bool = true;
-}
-
 impl<C, E> Probe<Result<C, E>> {
     /// Whether it is a `Result`.
     pub const IS_RESULT: bool = true;
@@ -204,8 +206,6 @@ impl<T> Probe<Option<T>> {
 
 /// What [`Probe`] says of other types.
 pub trait NotAResult {
-    /// Whether it can tell of a load that is too slow.
-    const TELLS: bool = false;
     /// Whether it is a `Result`.
     const IS_RESULT: bool = false;
     /// Whether its error can be given to all who wait for one load.

@@ -106,3 +106,36 @@ fn a_function_that_names_its_hub_stays_there() {
     let names: Vec<_> = OWN.stats().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["given", "named"]);
 }
+
+#[test]
+fn a_load_that_began_outside_of_scopes_stays_there_whoever_polls_it() {
+    #[memo]
+    async fn below(n: u64) -> u64 {
+        n
+    }
+
+    #[memo]
+    async fn slow(n: u64) -> u64 {
+        tokio::task::yield_now().await;
+        below(n).await
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        tokio::select! {
+            biased;
+            _ = slow(1) => unreachable!("its load has not been polled"),
+            () = async {} => {}
+        }
+    });
+    let scope = Hub::embedded();
+    scope.scope_sync(|| {
+        runtime.block_on(async {
+            while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        });
+    });
+    assert_eq!((slow::peek(1), below::peek(1)), (Some(1), Some(1)));
+    assert!(scope.stats().is_empty());
+}

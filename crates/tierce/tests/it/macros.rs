@@ -375,3 +375,70 @@ async fn tags_of_arguments_and_of_the_result_end_what_has_them() {
     };
     hub.scope(inside).await;
 }
+
+mod names {
+    use super::memo;
+
+    use tierce as renamed;
+
+    #[memo(crate = renamed, key = "{r#type}:{loop}", tags = ["type:{type}"])]
+    pub(super) fn of_words(r#type: &str, r#loop: u64) -> String {
+        format!("{type}{loop}", r#type = r#type, r#loop = r#loop)
+    }
+
+    #[memo(tags = ["{name}", "result:{result}"])]
+    pub(super) fn tagged(name: &str) -> String {
+        name.to_string()
+    }
+}
+
+#[test]
+fn words_of_the_language_may_name_arguments() {
+    Hub::embedded().scope_sync(|| {
+        assert_eq!((names::of_words("a", 1), names::of_words::key("a", 1)), ("a1".into(), "a:1".into()));
+        tierce::block_on(tierce::hub().invalidate_tag("type:a")).unwrap();
+        assert_eq!(names::of_words::peek("a", 1), None);
+    });
+}
+
+#[test]
+fn a_tag_that_arguments_make_too_long_is_shortened_and_still_ends_its_own_entries_alone() {
+    Hub::embedded().scope_sync(|| {
+        let (one, other) = ("ä".repeat(1000), "ä".repeat(1001));
+        assert_eq!((names::tagged(&one), names::tagged(&other)), (one.clone(), other.clone()));
+        let tags = names::tagged::tags(&one);
+        assert_eq!(tags.len(), 1);
+        assert!(tags[0].len() <= 200 && tags[0].starts_with('ä'), "{}", tags[0]);
+        tierce::block_on(tierce::hub().invalidate_tag(&tags[0])).unwrap();
+        assert_eq!((names::tagged::peek(&one), names::tagged::peek(&other)), (None, Some(other)));
+        assert_eq!((names::tagged(""), names::tagged::tags("").len()), (String::new(), 0));
+    });
+}
+
+mod waits {
+    use super::{Told, memo};
+
+    #[memo]
+    pub(super) async fn recursive(n: u64) -> u64 {
+        tokio::task::yield_now().await;
+        if n < 2 { n } else { recursive(n - 1).await + recursive(n - 2).await }
+    }
+
+    #[memo]
+    pub(super) async fn hangs(n: u64) -> Result<u64, Told> {
+        std::future::pending::<()>().await;
+        Ok(n)
+    }
+}
+
+#[tokio::test]
+async fn an_async_function_may_call_itself() {
+    assert_eq!(Hub::embedded().scope(waits::recursive(90)).await, 2_880_067_194_370_816_120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_hangs_is_told_to_an_error_that_is_made_of_a_loads() {
+    let most = std::time::Duration::from_secs(61);
+    let told = tokio::time::timeout(most, Hub::embedded().scope(waits::hangs(1))).await;
+    assert_eq!(told.unwrap(), Err(Told::Load("Timeout".to_string())));
+}

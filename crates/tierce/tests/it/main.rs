@@ -39,3 +39,4 @@ mod runtimes;
 mod blocking;
 mod current;
 mod macros;
+mod methods;
