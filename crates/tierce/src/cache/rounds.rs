@@ -212,8 +212,9 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
 
     fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome)>, due: &mut Vec<usize>) {
         for (wait, outcome) in ended {
-            // What was changed before its load began was not led.
-            self.wants[wait.want].led &= !matches!(outcome, Outcome::Overtaken);
+            // What was changed before its load began was not led, nor what somebody else had put on board before.
+            let came_later = wait.arrived > wait.flight.began;
+            self.wants[wait.want].led &= !came_later && !matches!(outcome, Outcome::Overtaken);
             let want = &self.wants[wait.want];
             let path = self.path(want.at);
             let answer = match path.next(&wait.flight, outcome, wait.arrived) {

@@ -247,6 +247,32 @@ async fn an_id_that_is_invalidated_within_the_window_is_asked_for_again_while_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_opened_a_window_and_came_too_late_for_its_load_looks_again() {
+    let hub = Hub::embedded();
+    let cache: Cache<u64, u64> = hub.local_cache("number").build();
+    let loads = Arc::new(Mutex::new(0));
+    let load = move |ids: Vec<u64>| {
+        let loads = Arc::clone(&loads);
+        async move {
+            tokio::time::sleep(ms(10)).await;
+            *loads.lock().unwrap() += 1;
+            let number = *loads.lock().unwrap();
+            Ok::<_, Broken>(ids.into_iter().map(|id| (id, Ok(Loaded::new(number).tag("all")))).collect::<Vec<_>>())
+        }
+    };
+    let by_id = cache.batched_with(ms(5), 9, load);
+    let opened = find(&by_id, 7);
+    settle().await;
+    cache.invalidate(&7).await.unwrap();
+    let other = find(&by_id, 7);
+    settle().await;
+    // Before the first asks again, and after the second's load counts as begun.
+    hub.invalidate_tag("all").await.unwrap();
+    assert_eq!(other.await.unwrap().unwrap(), Some(1), "he came before the tag was invalidated");
+    assert_eq!(opened.await.unwrap().unwrap(), Some(2), "he asked again after it was");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_what_waits_for_its_window() {
     let hub = Hub::embedded();
     let cache: Cache<u64, u64> = hub.local_cache("number").build();

@@ -422,7 +422,8 @@ impl<'a> Checker<'a> {
             self.met.count(Race::FailedBehind);
             self.held_back_ms.insert(load.key, retried_ms);
         }
-        if load.excused {
+        // In no time nobody can have joined it for certain: he may have been on his way from an earlier load.
+        if load.excused || load.began_ms == now_ms {
             return;
         }
         for asked in self.asked.values_mut().filter(|asked| asked.key == load.key && asked.at > load.asked) {
