@@ -120,7 +120,7 @@ pub use key::{Key, ToKey, Value};
 pub use memory::{Builder as MemoryBuilder, Cause, Iter as MemoryIter, Memory, Policy, Stats as MemoryStats};
 #[cfg(feature = "cache")]
 pub use runtime::blocking::block_on;
-#[cfg(feature = "macros")]
+#[cfg(feature = "cache")]
 pub use site::Memo;
 pub use stats::Removals;
 #[cfg(feature = "cache")]
