@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::random::Random;
 use crate::stats::Stats;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::tag::Tags;
 
@@ -49,7 +50,7 @@ pub(crate) enum Owner {
 
 impl Shared {
     pub(crate) fn new(clock: Clock, random: Random) -> Self {
-        let running = Running { loads: Mutex::new(Loads::default()) };
+        let running = Running { loads: Mutex::new(Loads::default()), draining: AtomicBool::new(false) };
         Shared { tags: Tags::new(), clock, random, running, caches: Mutex::new(HashMap::new()) }
     }
 
@@ -108,6 +109,8 @@ fn taken(name: &str) -> String {
 /// The loads of a hub that have not ended, for `drain`.
 pub(crate) struct Running {
     loads: Mutex<Loads>,
+    /// As the loads say: looked at without their lock.
+    draining: AtomicBool,
 }
 
 /// Leave to begin a load behind a caller. The load counts itself; this is kept until it has.
@@ -151,6 +154,12 @@ impl Running {
     /// From now on nothing is refreshed in the background. Whoever was allowed to before is counted.
     pub(crate) fn drain(&self) {
         lock(&self.loads).draining = true;
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it drains: mostly what it costs to ask before a load behind a caller, of which few begin.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Leave to begin a load behind a caller, which is counted from here on; none while the hub drains.

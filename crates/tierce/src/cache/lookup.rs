@@ -30,7 +30,6 @@ use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::{self, Runtime};
-use crate::shared::Behind;
 use crate::stats::Counters;
 use crate::tag::{self, Cell};
 
@@ -123,7 +122,7 @@ pub(super) struct Path<'a, K: Key, V: Value, Q: ?Sized> {
     pub(super) call: &'a Call,
 }
 
-impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'a, K, V, Q> {
+impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     /// The whole path, for lookups that did not find a fresh value at once.
     ///
     /// `first` is what memory had, counted already.
@@ -318,19 +317,18 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'a, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let Some(load) = load else { return };
-        let Some(_until_it_counts_itself) = self.leave_to_refresh_behind() else { return };
+        let Some(load) = load.filter(|_| self.may_refresh_behind()) else { return };
         let departure = self.departure(runtime);
-        if let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) {
-            self.take_off(&flight, load);
+        let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) else { return };
+        // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
+        match self.cache.hub.running.behind() {
+            Some(_until_it_counts_itself) => self.take_off(&flight, load),
+            None => self.cache.give_up(&flight, Outcome::Abandoned),
         }
     }
 
-    pub(super) fn leave_to_refresh_behind(&self) -> Option<Behind<'a>> {
-        if self.cache.holds_back(self.key) {
-            return None;
-        }
-        self.cache.hub.running.behind()
+    pub(super) fn may_refresh_behind(&self) -> bool {
+        !self.cache.hub.running.draining() && !self.cache.holds_back(self.key)
     }
 
     /// A seat among those who wait for a flight.

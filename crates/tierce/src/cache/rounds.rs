@@ -160,9 +160,12 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
                     return None;
                 }
                 Step::ServeAndRefresh(freshness, before) => {
-                    if let Some(leave) = path.leave_to_refresh_behind() {
-                        *behind = Some(leave);
-                        start.board(Ground::Back, |departure| path.board(departure, cells, before, Ground::Back));
+                    if path.may_refresh_behind() {
+                        // One leave is for all that the batch refreshes.
+                        *behind = behind.take().or_else(|| cache.hub.running.behind());
+                        if behind.is_some() {
+                            start.board(Ground::Back, |departure| path.board(departure, cells, before, Ground::Back));
+                        }
                     }
                     want.answer = Some(Ok(served(sight, freshness)));
                     return None;
