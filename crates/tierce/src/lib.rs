@@ -68,7 +68,7 @@ mod metrics;
 #[cfg(feature = "cache")]
 pub mod runtime;
 
-#[cfg(feature = "redis")]
+#[cfg(feature = "cache")]
 pub mod store;
 
 #[cfg(feature = "cache")]

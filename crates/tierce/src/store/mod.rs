@@ -2,9 +2,18 @@
 //!
 //! Caches do not use it yet: so far it is a connection that many callers share.
 
+mod face;
+mod fault;
+
+#[cfg(feature = "redis")]
 mod address;
+#[cfg(feature = "redis")]
 mod connection;
+#[cfg(feature = "redis")]
 pub mod redis;
 
+pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
+pub use fault::Fault;
+
+#[cfg(feature = "redis")]
 pub use address::{Address, Kind};
-pub use connection::Fault;

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::driver::{Dial, Driver, Greeting};
-use super::fault::Fault;
 use super::limits::Limits;
 use super::line::Line;
 use super::protocol::Protocol;
@@ -14,6 +13,7 @@ use super::shared::{Shared, State};
 use super::slots::Answers;
 use crate::clock::{Clock, to_ms};
 use crate::runtime::Runtime;
+use crate::store::fault::Fault;
 use crate::sync::{Mutex, lock};
 
 /// A connection to one server. Its clones are the same one; it closes when the last is dropped.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::fault::Fault;
 use super::line::{Fed, down};
 use super::protocol::Protocol;
 use super::shared::{Shared, State};
 use crate::random::Random;
 use crate::runtime::{BoxFuture, Dialing, Runtime, Wire};
+use crate::store::fault::Fault;
 use crate::sync::{MutexGuard, lock};
 
 /// Opens a stream to the server.

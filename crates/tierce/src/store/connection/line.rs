@@ -10,10 +10,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::fault::Fault;
 use super::limits::Limits;
 use super::protocol::{Garbled, Protocol, Received};
 use super::slots::{Answers, Slots};
+use crate::store::fault::Fault;
 
 /// A request that waits to be written.
 struct Queued {
@@ -301,7 +301,8 @@ mod tests {
 
     use super::{Fed, Line};
     use crate::store::connection::protocol::{Garbled, Protocol, Received, Taken};
-    use crate::store::connection::{Answers, Fault, Limits};
+    use crate::store::connection::{Answers, Limits};
+    use crate::store::fault::Fault;
 
     /// Answers are two bytes each, a request's number; it is answered as often as its second byte says.
     struct Pairs;

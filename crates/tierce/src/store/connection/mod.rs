@@ -7,7 +7,6 @@
 
 mod call;
 mod driver;
-mod fault;
 mod limits;
 mod line;
 mod protocol;
@@ -16,7 +15,6 @@ mod slots;
 
 pub(crate) use call::Connection;
 pub(crate) use driver::Greeting;
-pub use fault::Fault;
 pub(crate) use limits::Limits;
 pub(crate) use protocol::{Garbled, Protocol, Received, Taken};
 pub(crate) use slots::Answers;

@@ -2,7 +2,7 @@
 
 use std::task::{Poll, Waker};
 
-use super::fault::Fault;
+use crate::store::fault::Fault;
 
 /// The answers to one request.
 #[derive(Debug, PartialEq)]

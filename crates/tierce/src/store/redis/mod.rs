@@ -10,7 +10,8 @@ use std::time::Duration;
 pub use reply::Reply;
 
 use super::address::Address;
-use super::connection::{Answers, Connection, Fault, Greeting, Limits};
+use super::connection::{Answers, Connection, Greeting, Limits};
+use super::fault::Fault;
 use crate::clock::Clock;
 use crate::runtime::{self, Dialing, Runtime};
 use resp::Resp;
