@@ -5,6 +5,17 @@
 mod face;
 mod fault;
 
+#[allow(dead_code, reason = "caches do not use it yet")]
+pub(crate) mod codec;
+#[allow(dead_code, reason = "caches do not use it yet")]
+pub(crate) mod damage;
+#[allow(dead_code, reason = "caches do not use it yet")]
+pub(crate) mod envelope;
+#[allow(dead_code, unused_imports, reason = "caches do not use it yet")]
+pub(crate) mod key;
+#[allow(dead_code, reason = "caches do not use it yet")]
+pub(crate) mod packing;
+
 #[cfg(feature = "redis")]
 mod address;
 #[cfg(feature = "redis")]
@@ -12,6 +23,7 @@ mod connection;
 #[cfg(feature = "redis")]
 pub mod redis;
 
+pub use codec::Codec;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
 
