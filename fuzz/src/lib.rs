@@ -1,4 +1,5 @@
 //! What each fuzz target does with its bytes, as plain functions that a test can call too.
 
 mod bytes;
+pub mod envelope;
 pub mod memory_ops;

@@ -138,3 +138,10 @@ pub mod __macros {
         own, past, past_blocking, past_lent, tags,
     };
 }
+
+/// What the fuzz targets reach. Not for anybody else: it changes without notice.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod __fuzz {
+    pub use crate::store::fuzzed::{Envelope, decode, mend, open, seal};
+}

@@ -31,11 +31,11 @@ const FORMAT: u8 = 1;
 pub(crate) const STATE_AT: usize = 2;
 
 /// The bytes that may change while the entry stays.
-const MUTABLE_BYTES: usize = 16;
+pub(super) const MUTABLE_BYTES: usize = 16;
 /// What is under the checksum begins behind it.
-const CHECKED_FROM: usize = 24;
+pub(super) const CHECKED_FROM: usize = 24;
 /// The key begins here.
-const HEAD_BYTES: usize = 64;
+pub(super) const HEAD_BYTES: usize = 64;
 
 const NEGATIVE: u8 = 1;
 

@@ -16,6 +16,9 @@ pub(crate) mod key;
 #[allow(dead_code, reason = "caches do not use it yet")]
 pub(crate) mod packing;
 
+#[cfg(feature = "testing")]
+pub(crate) mod fuzzed;
+
 #[cfg(feature = "redis")]
 mod address;
 #[cfg(feature = "redis")]
