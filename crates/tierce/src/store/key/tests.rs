@@ -265,7 +265,7 @@ proptest! {
             let name = names.key(&text);
             let name = name.as_str();
             prop_assert!(name.len() <= 240 && name.bytes().all(|byte| byte.is_ascii_graphic()), "{}", name);
-            prop_assert!(name.starts_with(names.begin()) && name.ends_with(&['}']), "{}", name);
+            prop_assert!(name.starts_with(names.begin()) && name.ends_with(['}']), "{}", name);
             prop_assert_eq!(name.matches(['{', '}']).count(), 2);
         }
         let tag = tag(&"n".repeat(40), &key);
