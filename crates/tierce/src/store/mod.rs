@@ -7,6 +7,7 @@ mod fault;
 #[cfg(any(feature = "redis", feature = "testing"))]
 mod nonce;
 #[cfg(any(feature = "redis", feature = "testing"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has globs"))]
 mod pattern;
 
 #[cfg(feature = "testing")]
@@ -23,7 +24,7 @@ pub mod redis;
 pub use check::check_store;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
-#[cfg(any(feature = "redis", feature = "testing"))]
+#[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
 
 #[cfg(feature = "redis")]

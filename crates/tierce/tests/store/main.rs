@@ -5,4 +5,5 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod connection;
+mod redis;
 mod server;

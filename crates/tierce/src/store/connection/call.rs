@@ -59,6 +59,11 @@ impl<P: Protocol> Connection<P> {
         Connection { held: Arc::new(Held(shared)) }
     }
 
+    /// Whether its runtime has stopped: it is never opened again.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.held.0.state).line.is_closed()
+    }
+
     /// Asks for so many answers, and waits for them no longer than this. The bytes are written when it is first polled.
     pub(crate) fn call<E>(&self, answers: u32, patience: Duration, encode: E) -> Call<'_, P, E>
     where

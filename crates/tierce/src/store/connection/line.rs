@@ -245,6 +245,8 @@ impl<P: Protocol> Line<P> {
         self.greeting.clear();
         self.input.clear();
         self.start = 0;
+        // It says of nobody that he did not ask.
+        let fault = if matches!(fault, Fault::Down(_)) { &Fault::Lost } else { fault };
         for slot in self.written.drain(..) {
             self.slots.fail(slot, fault, wakers);
             self.slots.unline(slot);
@@ -266,6 +268,11 @@ impl<P: Protocol> Line<P> {
     pub(crate) fn close(&mut self, fault: Fault, wakers: &mut Vec<Waker>) {
         self.refuse(&fault, wakers);
         self.closed = Some(fault);
+    }
+
+    /// Whether nothing is asked any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
     /// When the next patience may end; `u64::MAX` where nobody waits.
