@@ -175,10 +175,13 @@ async fn a_server_without_memory_still_ends_what_is_asked() {
     }
     let before = store.versions(&tag, WITHIN).await.unwrap();
     let token = win(&store, &loading).await;
-    let filler = "x".repeat(100_000);
     let mut number = 0;
-    while told(&commands, &["SET", &number.to_string(), &filler]).await == Reply::Okay {
-        number += 1;
+    // The last are small, so that no room is left that a large request's own buffer gives back.
+    for length in [100_000, 1000, 10] {
+        let filler = "x".repeat(length);
+        while told(&commands, &["SET", &number.to_string(), &filler]).await == Reply::Okay {
+            number += 1;
+        }
     }
     let refused = |fault: Fault| assert!(matches!(&fault, Fault::Refused(text) if text.contains("OOM")), "{fault}");
     store.renew(&tag[0], WITHIN).await.unwrap();
@@ -245,6 +248,24 @@ fn a_store_outlives_the_runtime_that_opened_it() {
         assert!(store.get(&key, WITHIN).await.unwrap().is_some());
         // A lease is the server's, not the connection's.
         assert_eq!(fill(&store, &key, token).await, Ok(true));
+    });
+}
+
+#[test]
+fn who_waits_while_the_runtime_of_the_connection_stops_is_answered_on_his_own() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Server::begin(&[]);
+    let store = open(&server);
+    let key = key("waiting");
+    let first = runtime();
+    first.block_on(store.set(&key, ENTRY, LONG, WITHIN)).unwrap();
+    runtime().block_on(async {
+        // Nobody drives the first runtime, so that this is asked of nobody.
+        let mut get = store.get(&key, WITHIN);
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(get.as_mut().poll(cx).is_pending())).await;
+        assert!(polled);
+        first.shutdown_background();
+        assert!(get.await.unwrap().is_some());
     });
 }
 

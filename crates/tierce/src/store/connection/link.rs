@@ -27,16 +27,16 @@ impl<P: Protocol> Link<P> {
         Link { open: Box::new(open), connection: Mutex::new(None) }
     }
 
-    /// Asks for so many answers.
+    /// Asks for so many answers, on the connection of this number alone where it is said.
     pub(crate) async fn ask(
         &self,
-        answers: u32,
+        (answers, on): (u32, Option<u64>),
         deadline: Deadline,
         encode: impl Fn(&mut Vec<u8>),
     ) -> Result<Answers<P::Frame>, Fault> {
         loop {
             let connection = self.connection();
-            let asked = connection.call(answers, deadline.left()?, |out: &mut Vec<u8>| encode(out)).await;
+            let asked = connection.call_on(on, answers, deadline.left()?, |out: &mut Vec<u8>| encode(out)).await;
             // It was not asked: a runtime that stopped took the connection with it, and here is another runtime.
             if matches!(asked, Err(Fault::Down(_))) && connection.is_closed() {
                 continue;
@@ -47,7 +47,7 @@ impl<P: Protocol> Link<P> {
 
     /// As [`ask`](Self::ask), for one answer.
     pub(crate) async fn ask_one(&self, deadline: Deadline, encode: impl Fn(&mut Vec<u8>)) -> Result<P::Frame, Fault> {
-        match self.ask(1, deadline, encode).await? {
+        match self.ask((1, None), deadline, encode).await? {
             Answers::One(frame) => Ok(frame),
             Answers::All(_) => Err(Fault::Garbled("several answers to one request")),
         }
@@ -61,10 +61,15 @@ impl<P: Protocol> Link<P> {
         encode: impl Fn(&mut Vec<u8>),
     ) -> Result<Vec<P::Frame>, Fault> {
         let count = u32::try_from(answers).map_err(|_| Fault::TooLarge)?;
-        match self.ask(count, deadline, encode).await? {
+        match self.ask((count, None), deadline, encode).await? {
             Answers::One(frame) => Ok(vec![frame]),
             Answers::All(frames) => Ok(frames),
         }
+    }
+
+    /// The number of the connection that there is now; none where there is none.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.connection().number()
     }
 
     fn connection(&self) -> Connection<P> {

@@ -1,0 +1,8 @@
+//! Memcached, from 1.6 on, by its meta commands.
+
+mod meta;
+mod rendezvous;
+mod server;
+mod store;
+
+pub use store::Memcached;
