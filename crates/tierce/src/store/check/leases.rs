@@ -92,6 +92,8 @@ async fn overtaken(run: &Run<'_>, kind: Kind) -> Checked {
     let second = run.win(&key, None).await?;
     refused(run, &key, token, "another lease was won").await?;
     holds(fill(run, &key, second, 3).await?, || "a refused fill ended the lease of another".to_string())?;
+    let here = run.get(&key).await?;
+    run.win(&key, here.as_ref()).await?;
 
     let (key, seen) = kind.key(run, "set").await?;
     let token = run.win(&key, seen.as_ref()).await?;

@@ -1,5 +1,7 @@
 //! Memcached, from 1.6 on, by its meta commands.
 
+mod item;
+mod lease;
 mod meta;
 mod rendezvous;
 mod server;

@@ -1,21 +1,12 @@
 //! The verbs of a store, on Memcached.
 //!
-//! Memcached has no scripts, but each change gives an item another number (`cas`), and a store may be bound to one. A
-//! **fill** is bound to the number that its lease saw, so whatever happened to the item since refuses it.
-//!
-//! - The **lease of a key without an entry** is an empty item, which one asker makes and which goes by itself (`mg N`). An
-//!   empty item is never an entry.
-//! - The **lease of an entry that is to be replaced** is an item beside it, `l{…}`, which one asker adds and which goes by
-//!   itself. A fill first deletes that item, by its number, and then stores by the entry's. Memcached's own way to give out such
-//!   a lease (`mg R`, or `W` of a stale item) has no end: if its winner dies, nobody loads until the entry goes.
-//! - A **hold** is an empty item of another kind in the entry's place: nothing is served of a key while it is held.
-//!
-//! Numbers begin again when a server does. So a token is good on the connection alone on which it was given, and what is
-//! bound to it is never asked on the next.
+//! Those of leases are in `lease.rs`, what there is of a key in `item.rs`.
 
 use std::time::Duration;
 
-use super::meta::{Flags, Frame, Request};
+use super::item::{HOLD, Here, here};
+use super::lease::To;
+use super::meta::{Frame, Request};
 use super::rendezvous::Rendezvous;
 use super::server::{Server, sound};
 use crate::clock::to_ms;
@@ -27,8 +18,6 @@ use crate::store::fault::Fault;
 use crate::store::nonce::nonce;
 use crate::store::together::together;
 
-/// What is stored beside the empty item of a hold (`F`).
-const HOLD: u32 = 2;
 /// Longer times would be points in time by the server's calendar, and need clocks that agree: thirty days, in seconds.
 const LONGEST_S: u64 = 30 * 24 * 3600;
 /// A tag that nobody asks for is gone after this, in seconds: a week.
@@ -52,16 +41,6 @@ const KEYS_AT_ONCE: usize = 256;
 pub struct Memcached {
     servers: Vec<Server>,
     rendezvous: Rendezvous,
-}
-
-/// What there is of a key.
-enum Here {
-    Nothing,
-    /// An entry, and the number of its item.
-    Entry(Stored, Flags),
-    /// The empty item of a lease.
-    Lease(Flags),
-    Hold,
 }
 
 impl Memcached {
@@ -123,86 +102,11 @@ impl Memcached {
         Ok(all)
     }
 
-    async fn lease_of_entry(&self, key: &str, seen: &Stored, time: Duration, to: To<'_>) -> Result<Lease, Fault> {
-        let request = Request::default()
-            .store(&format!("l{key}"), b"l", &format!("T{} ME c", lasting_s(time)))
-            .line(&format!("mg {key} v c f N{}", lasting_s(time)));
-        let [added, got] = to.server.ask_two(request, Some(to.number), to.deadline).await?;
-        let added = match added {
-            Frame::Done(flags) => Some(flags.cas),
-            Frame::NotStored => None,
-            _ => return Err(Fault::Garbled("neither stored nor not stored")),
-        };
-        let lease = match (here(got)?, added) {
-            (Here::Entry(stored, flags), Some(cas)) if stored == *seen => {
-                return Ok(Lease::Won(to.token(flags.cas, cas)));
-            }
-            (Here::Entry(stored, _), _) if stored == *seen => return Ok(Lease::Lost),
-            (Here::Entry(stored, _), _) => Lease::Found(stored),
-            (Here::Lease(flags), _) if flags.is_won => Lease::Won(to.token(flags.cas, 0)),
-            (Here::Lease(_) | Here::Nothing, _) => Lease::Lost,
-            (Here::Hold, _) => Lease::Held,
-        };
-        if let Some(cas) = added {
-            to.bound(Request::default().line(&format!("md l{key} C{cas}"))).await?;
-        }
-        Ok(lease)
-    }
-
-    async fn lease_of_nothing(&self, key: &str, time: Duration, to: To<'_>) -> Result<Lease, Fault> {
-        let request = Request::default().line(&format!("mg {key} v c f N{}", lasting_s(time)));
-        Ok(match here(to.bound(request).await?)? {
-            Here::Entry(stored, _) => Lease::Found(stored),
-            Here::Lease(flags) if flags.is_won => Lease::Won(to.token(flags.cas, 0)),
-            Here::Lease(_) | Here::Nothing => Lease::Lost,
-            Here::Hold => Lease::Held,
-        })
-    }
-
     /// What a token is bound to; none where its connection is gone.
     fn bound(&self, key: &Key, token: Token, deadline: Deadline) -> Option<To<'_>> {
         let server = self.server(key.as_str());
         let to = To { server, number: token.connection, deadline };
         server.is_connected_by(token.connection).then_some(to)
-    }
-
-    async fn fill_bound(&self, key: &str, token: Token, bytes: &[u8], time: u64, to: To<'_>) -> Result<bool, Fault> {
-        let (cas, beside) = parts(token);
-        // Whoever deletes it is the one who may fill: a lease whose time is over has none, or another's.
-        if beside != 0 && !to.is_done(Request::default().line(&format!("md l{key} C{beside}"))).await? {
-            return Ok(false);
-        }
-        if time == 0 {
-            return to.is_done(Request::default().line(&format!("md {key} C{cas}"))).await;
-        }
-        let store = Request::default().store(key, bytes, &format!("C{cas} T{time}"));
-        to.is_done(store).await
-    }
-
-    async fn give_back_bound(&self, key: &str, token: Token, to: To<'_>) -> Result<(), Fault> {
-        let request = match parts(token) {
-            (cas, 0) => Request::default().line(&format!("md {key} C{cas}")),
-            (_, beside) => Request::default().line(&format!("md l{key} C{beside}")),
-        };
-        to.bound(request).await.map(drop)
-    }
-
-    async fn extend_bound(&self, key: &str, token: Token, time: u64, to: To<'_>) -> Result<bool, Fault> {
-        let (cas, beside) = parts(token);
-        let number = async |line: String| match to.bound(Request::default().line(&line)).await? {
-            Frame::Done(flags) => Ok(Some(flags.cas)),
-            Frame::Missing => Ok(None),
-            _ => Err(Fault::Garbled("neither there nor not there")),
-        };
-        if number(format!("mg {key} c")).await? != Some(cas) {
-            return Ok(false);
-        }
-        if beside == 0 {
-            // What comes between is an entry that goes sooner than it could.
-            return Ok(number(format!("mg {key} c T{time}")).await? == Some(cas));
-        }
-        let stands = number(format!("mg l{key} c")).await? == Some(beside);
-        Ok(stands && number(format!("mg l{key} c T{time}")).await? == Some(beside))
     }
 
     async fn touch_entry(&self, key: &str, head: &[u8], time: u64, deadline: Deadline) -> Result<bool, Fault> {
@@ -299,44 +203,6 @@ impl Memcached {
     }
 }
 
-/// A server's connection, and how long it is waited for.
-#[derive(Clone, Copy)]
-struct To<'a> {
-    server: &'a Server,
-    number: u64,
-    deadline: Deadline,
-}
-
-impl To<'_> {
-    /// Asks on this connection alone.
-    async fn bound(&self, request: Request) -> Result<Frame, Fault> {
-        self.server.ask_one(request, Some(self.number), self.deadline).await
-    }
-
-    /// Whether what was bound to a number was done.
-    async fn is_done(&self, request: Request) -> Result<bool, Fault> {
-        match self.bound(request).await? {
-            Frame::Done(_) => Ok(true),
-            Frame::Missing | Frame::Exists | Frame::NotStored => Ok(false),
-            _ => Err(Fault::Garbled("neither done nor not done")),
-        }
-    }
-
-    /// The number of the key's item, and of the item of its lease where there is an entry.
-    fn token(&self, cas: u64, beside: u64) -> Token {
-        Token { number: u128::from(beside) << 64 | u128::from(cas), connection: self.number }
-    }
-}
-
-impl Here {
-    fn entry(self) -> Option<Stored> {
-        match self {
-            Here::Entry(stored, _) => Some(stored),
-            _ => None,
-        }
-    }
-}
-
 impl Store for Memcached {
     fn get<'a>(&'a self, key: &'a Key, within: Duration) -> Answer<'a, Option<Stored>> {
         Box::pin(async move {
@@ -361,8 +227,8 @@ impl Store for Memcached {
             let (server, deadline) = (self.server(key.as_str()), Deadline::after(within));
             let to = To { server, number: server.connected(deadline).await?, deadline };
             match seen {
-                Some(seen) => self.lease_of_entry(key.as_str(), seen, time, to).await,
-                None => self.lease_of_nothing(key.as_str(), time, to).await,
+                Some(seen) => to.lease_of_entry(key.as_str(), seen, lasting_s(time)).await,
+                None => to.lease_of_nothing(key.as_str(), lasting_s(time)).await,
             }
         })
     }
@@ -370,7 +236,7 @@ impl Store for Memcached {
     fn extend<'a>(&'a self, key: &'a Key, token: Token, time: Duration, within: Duration) -> Answer<'a, bool> {
         Box::pin(async move {
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(false) };
-            stands(self.extend_bound(key.as_str(), token, lasting_s(time), to).await)
+            stands(to.extend(key.as_str(), token, lasting_s(time)).await)
         })
     }
 
@@ -386,14 +252,14 @@ impl Store for Memcached {
         Box::pin(async move {
             fits(bytes)?;
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(false) };
-            stands(self.fill_bound(key.as_str(), token, bytes, seconds(time), to).await)
+            stands(to.fill(key.as_str(), token, bytes, seconds(time)).await)
         })
     }
 
     fn give_back<'a>(&'a self, key: &'a Key, token: Token, within: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(()) };
-            stands(self.give_back_bound(key.as_str(), token, to).await)
+            stands(to.give_back(key.as_str(), token).await)
         })
     }
 
@@ -430,9 +296,7 @@ impl Store for Memcached {
     }
 
     fn touch<'a>(&'a self, key: &'a Key, head: &'a [u8], time: Duration, within: Duration) -> Answer<'a, bool> {
-        Box::pin(
-            async move { stands(self.touch_entry(key.as_str(), head, seconds(time), Deadline::after(within)).await) },
-        )
+        Box::pin(async move { self.touch_entry(key.as_str(), head, seconds(time), Deadline::after(within)).await })
     }
 
     fn invalidate<'a>(&'a self, keys: &'a [Key], within: Duration) -> Answer<'a, ()> {
@@ -478,17 +342,6 @@ impl Store for Memcached {
     }
 }
 
-/// What an answer says that there is of a key.
-fn here(frame: Frame) -> Result<Here, Fault> {
-    match sound(frame)? {
-        Frame::Missing => Ok(Here::Nothing),
-        Frame::Value(bytes, flags) if !bytes.is_empty() => Ok(Here::Entry(Stored::new(bytes, flags.is_stale), flags)),
-        Frame::Value(_, flags) if flags.kind == HOLD => Ok(Here::Hold),
-        Frame::Value(_, flags) => Ok(Here::Lease(flags)),
-        _ => Err(Fault::Garbled("neither an item nor none")),
-    }
-}
-
 /// What is said where a connection is gone: with it went the lease, and nobody was asked.
 fn stands<T: Default>(asked: Result<T, Fault>) -> Result<T, Fault> {
     match asked {
@@ -499,12 +352,6 @@ fn stands<T: Default>(asked: Result<T, Fault>) -> Result<T, Fault> {
 
 fn fits(bytes: &[u8]) -> Result<(), Fault> {
     if bytes.len() > LARGEST_BYTES { Err(Fault::TooLarge) } else { Ok(()) }
-}
-
-/// The numbers of a token: of the key's item, and of the item of its lease where there is an entry.
-#[allow(clippy::cast_possible_truncation, reason = "the halves are what is asked for")]
-fn parts(token: Token) -> (u64, u64) {
-    (token.number as u64, (token.number >> 64) as u64)
 }
 
 /// A time in whole seconds, as the server is told it; it ends within the last of them.
