@@ -270,6 +270,19 @@ fn who_waits_while_the_runtime_of_the_connection_stops_is_answered_on_his_own() 
 }
 
 #[test]
+fn a_thread_that_can_open_no_connection_is_told_so_and_leaves_nobody_without() {
+    let server = Server::begin(&[]);
+    let store = open(&server);
+    let key = key("thread");
+    let fault = tierce::block_on(store.get(&key, WITHIN)).unwrap_err();
+    assert!(matches!(&fault, Fault::Down(why) if why.contains("opens no connections")), "{fault}");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(store.set(&key, ENTRY, LONG, WITHIN)).unwrap();
+    // By now there is one.
+    assert!(tierce::block_on(store.get(&key, WITHIN)).unwrap().is_some());
+}
+
+#[test]
 fn a_store_that_must_be_encrypted_or_is_none_of_redis_is_refused() {
     let refused = |url: &str| Redis::open(&Address::parse(url).unwrap()).err().unwrap().to_string();
     assert!(refused("rediss://:secret@cache").contains("TLS"), "{}", refused("rediss://:secret@cache"));

@@ -303,7 +303,7 @@ impl<P: Protocol> Line<P> {
     /// Nothing is asked any more.
     pub(crate) fn close(&mut self, fault: Fault, wakers: &mut Vec<Waker>) {
         self.refuse(&fault, wakers);
-        self.closed = Some(fault);
+        self.closed.get_or_insert(fault);
     }
 
     /// Whether nothing is asked any more.

@@ -34,11 +34,14 @@ impl<P: Protocol> Link<P> {
         deadline: Deadline,
         encode: impl Fn(&mut Vec<u8>),
     ) -> Result<Answers<P::Frame>, Fault> {
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             let connection = self.connection();
             let asked = connection.call_on(on, answers, deadline.left()?, |out: &mut Vec<u8>| encode(out)).await;
-            // It was not asked: a runtime that stopped took the connection with it, and here is another runtime.
-            if matches!(asked, Err(Fault::Down(_))) && connection.is_closed() {
+            // It was not asked: a runtime that stopped, or can open none, took the connection with it, and here is another
+            // runtime. More than once would be this one.
+            if matches!(asked, Err(Fault::Down(_))) && connection.is_closed() && attempts < 2 {
                 continue;
             }
             return asked;
