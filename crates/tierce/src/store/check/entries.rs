@@ -115,8 +115,11 @@ async fn mark(run: &Run<'_>) -> Checked {
     same("the marked entry of several", &many, &vec![Some(Stored::new(entry(1), true))])?;
     run.put(&key, 2).await?;
     run.holds(&key, 2).await?;
-    run.store.mark_stale(&key, SHORT, WITHIN).await?;
-    run.gone(&key).await?;
+    for kept in [SHORT, SOME] {
+        run.store.mark_stale(&key, kept, WITHIN).await?;
+        run.gone(&key).await?;
+        run.put(&key, 2).await?;
+    }
     run.put(&key, 3).await?;
     run.store.mark_stale(&key, Duration::ZERO, WITHIN).await?;
     run.gone(&key).await

@@ -87,30 +87,31 @@ async fn overtaken(run: &Run<'_>, kind: Kind) -> Checked {
     let (key, seen) = kind.key(run, "invalidated").await?;
     let token = run.win(&key, seen.as_ref()).await?;
     run.store.invalidate(std::slice::from_ref(&key), WITHIN).await?;
-    refused(run, &key, token, "an invalidation").await?;
     run.empty(&key).await?;
+    refused(run, &key, token, "an invalidation").await?;
     let second = run.win(&key, None).await?;
-    refused(run, &key, token, "another lease was won").await?;
+    refused(run, &key, token, "an invalidation and another lease").await?;
     holds(fill(run, &key, second, 3).await?, || "a refused fill ended the lease of another".to_string())?;
-    let here = run.get(&key).await?;
-    run.win(&key, here.as_ref()).await?;
 
-    let (key, seen) = kind.key(run, "set").await?;
-    let token = run.win(&key, seen.as_ref()).await?;
-    run.set(&key, &entry(4)).await?;
-    refused(run, &key, token, "a set").await?;
-    run.holds(&key, 4).await?;
-    let here = run.get(&key).await?;
-    run.win(&key, here.as_ref()).await?;
-
-    let (key, seen) = kind.key(run, "marked").await?;
-    let token = run.win(&key, seen.as_ref()).await?;
-    run.store.mark_stale(&key, LONG, WITHIN).await?;
-    refused(run, &key, token, "mark_stale").await?;
-    let here = run.get(&key).await?;
-    let second = run.win(&key, here.as_ref()).await?;
-    holds(fill(run, &key, second, 5).await?, || "the fill of a marked entry was refused".to_string())?;
-    run.holds(&key, 5).await?;
+    // Each time the next lease is won before the first fill is refused: it is the change that ended the first one.
+    for (name, after) in [("put", "an invalidation and another fill"), ("set", "a set"), ("marked", "mark_stale")] {
+        let (key, seen) = kind.key(run, name).await?;
+        let token = run.win(&key, seen.as_ref()).await?;
+        match name {
+            "put" => {
+                run.store.invalidate(std::slice::from_ref(&key), WITHIN).await?;
+                let other = run.win(&key, None).await?;
+                fill(run, &key, other, 4).await?;
+            }
+            "marked" => run.store.mark_stale(&key, LONG, WITHIN).await?,
+            _ => run.set(&key, &entry(4)).await?,
+        }
+        let here = run.get(&key).await?;
+        let second = run.win(&key, here.as_ref()).await?;
+        refused(run, &key, token, after).await?;
+        holds(fill(run, &key, second, 5).await?, || format!("the next fill after {after} was refused"))?;
+        run.holds(&key, 5).await?;
+    }
 
     let (key, seen) = kind.key(run, "taken").await?;
     let token = run.win(&key, seen.as_ref()).await?;
