@@ -458,6 +458,17 @@ mod tests {
     }
 
     #[test]
+    fn who_was_asked_is_never_told_that_he_was_not() {
+        let mut line = line();
+        let one = ask(&mut line, 1, 1).unwrap();
+        assert_eq!(written(&mut line), [1, 1]);
+        let two = ask(&mut line, 2, 1).unwrap();
+        line.close(Fault::Down("its runtime has stopped".into()), &mut Vec::new());
+        assert_eq!(line.poll(one), Poll::Ready(Err(Fault::Lost)));
+        assert!(matches!(line.poll(two), Poll::Ready(Err(Fault::Down(_)))));
+    }
+
+    #[test]
     fn what_is_for_one_connection_is_never_asked_on_another() {
         let mut line = line();
         let first = line.number();
