@@ -1,9 +1,14 @@
 //! What is shared among processes: bytes in a server, and how they are asked for.
 //!
-//! Caches do not use it yet: so far it is a connection that many callers share.
+//! Caches do not use it yet: so far it is the stores alone.
 
 mod face;
 mod fault;
+#[cfg(any(feature = "redis", feature = "memcached", feature = "testing"))]
+mod nonce;
+#[cfg(any(feature = "redis", feature = "testing"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has globs"))]
+mod pattern;
 
 #[allow(dead_code, reason = "caches do not use it yet")]
 pub(crate) mod codec;
@@ -19,16 +24,33 @@ pub(crate) mod packing;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzzed;
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "memcached", feature = "testing"))]
+mod together;
+
+#[cfg(feature = "testing")]
+mod check;
+
+#[cfg(any(feature = "redis", feature = "memcached"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has users and databases"))]
 mod address;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "memcached"))]
+#[cfg_attr(
+    not(all(feature = "redis", feature = "memcached")),
+    allow(dead_code, unused_imports, reason = "each server uses it in a way of its own")
+)]
 mod connection;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 #[cfg(feature = "redis")]
 pub mod redis;
 
 pub use codec::Codec;
+#[cfg(feature = "testing")]
+pub use check::check_store;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
+#[cfg(feature = "testing")]
+pub(crate) use pattern::Pattern;
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "memcached"))]
 pub use address::{Address, Kind};

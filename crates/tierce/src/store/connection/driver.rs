@@ -126,6 +126,11 @@ impl<P: Protocol> Driver<P> {
         }
     }
 
+    fn close(&mut self, fault: Fault) {
+        lock(&self.shared.state).line.close(fault, &mut self.fed.wakers);
+        self.wake_all();
+    }
+
     fn wake_all(&mut self) {
         self.fed.wakers.drain(..).for_each(Waker::wake);
     }
@@ -284,6 +289,11 @@ impl<P: Protocol> Future for Driver<P> {
                         this.opened(wire);
                         Turn::Again
                     }
+                    Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                        // Nor will this runtime ever open one; another may.
+                        this.close(down(error));
+                        return Poll::Ready(());
+                    }
                     Poll::Ready(Err(error)) => Turn::Broken(down(error)),
                     Poll::Pending if alarm.as_mut().poll(cx).is_ready() => {
                         Turn::Broken(down("opening it took too long"))
@@ -319,9 +329,7 @@ impl<P: Protocol> Future for Driver<P> {
 impl<P: Protocol> Drop for Driver<P> {
     /// The runtime has stopped, or nobody needs it: nobody waits for what does not come.
     fn drop(&mut self) {
-        let mut wakers = Vec::new();
-        lock(&self.shared.state).line.close(down("its runtime has stopped"), &mut wakers);
-        wakers.into_iter().for_each(Waker::wake);
+        self.close(down("its runtime has stopped"));
     }
 }
 
