@@ -372,7 +372,7 @@ impl<K: Key, V: Value, L> Own<'_, K, V, L> {
     fn crew(&mut self, ground: Ground) -> &mut Crew<K, V> {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
-            let departure = self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime));
+            let departure = self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), false);
             self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
             self.crews.len() - 1
         });

@@ -60,6 +60,11 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
     /// still as well.
     pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome) {
+        if flight.is_asking() && flight.ends_asking() {
+            // Who leads may be polled by nobody: another asks in his place.
+            self.flights.remove(flight);
+            return;
+        }
         if !mutant::on(Mutant::GivenUpInPart) {
             self.end(flight, &Outcomes::Same(outcome.clone()));
         }
@@ -102,9 +107,15 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.time_left(flight).is_zero().then_some(Outcome::Timeout)
     }
 
+    /// How long a leader may ask the store.
+    fn asks_for(&self) -> Duration {
+        self.shelf.as_ref().map_or(Duration::ZERO, |shelf| shelf.link.patience.lookup)
+    }
+
     /// How long a load may still take before it is given up.
     pub(super) fn time_left(&self, flight: &Flight<K, V>) -> Duration {
-        let end = flight.node.took_off.saturating_add(self.limits.deadline).saturating_add(GRACE);
+        let own = if flight.is_asking() { self.asks_for() } else { self.limits.deadline };
+        let end = flight.node.took_off.saturating_add(own).saturating_add(GRACE);
         end.saturating_sub(self.hub.clock.precise())
     }
 
