@@ -4,6 +4,8 @@
 
 mod face;
 mod fault;
+#[cfg(any(feature = "redis", feature = "testing"))]
+mod pattern;
 
 #[cfg(feature = "redis")]
 mod address;
@@ -14,6 +16,8 @@ pub mod redis;
 
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
+#[cfg(any(feature = "redis", feature = "testing"))]
+pub(crate) use pattern::Pattern;
 
 #[cfg(feature = "redis")]
 pub use address::{Address, Kind};

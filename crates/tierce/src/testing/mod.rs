@@ -3,6 +3,7 @@
 //! - [`ManualClock`]: ages pass when the test says so.
 //! - [`Source`]: a database in a map that counts its loads, and waits or fails when told.
 //! - [`Watch`]: what a cache counted since the test began to watch.
+//! - [`Shelf`]: a store in the process, which two hubs of a test may share, and which fails when told.
 //! - [`Sim`]: a simulated runtime under virtual time, whose schedule is drawn from a seed: for races.
 //!
 //! A test makes a hub of its own, so that nothing is shared with other tests. `docs/testing.md` has a page on it.
@@ -29,11 +30,13 @@
 //! # }
 //! ```
 
+mod shelf;
 mod sim;
 mod source;
 mod watch;
 
 pub use crate::clock::ManualClock;
+pub use shelf::Shelf;
 pub use sim::{Death, Sim, SimRuntime};
 pub use source::{Failure, Source};
 pub use watch::Watch;
