@@ -5,7 +5,12 @@
 mod face;
 mod fault;
 #[cfg(any(feature = "redis", feature = "testing"))]
+mod nonce;
+#[cfg(any(feature = "redis", feature = "testing"))]
 mod pattern;
+
+#[cfg(feature = "testing")]
+mod check;
 
 #[cfg(feature = "redis")]
 mod address;
@@ -14,6 +19,8 @@ mod connection;
 #[cfg(feature = "redis")]
 pub mod redis;
 
+#[cfg(feature = "testing")]
+pub use check::check_store;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
 #[cfg(any(feature = "redis", feature = "testing"))]
