@@ -71,7 +71,10 @@ impl<K: Key, V: Value> Inner<K, V> {
         let Some(aged) = loaded.aged else { return };
         let named = self.hub.tags.cells(&loaded.tags);
         let tags = distinct(named.iter());
-        let fresh = self.fresh_at(flight.key.clone(), loaded.value, None, &tags, flight.began, (self.bounded(aged), aged.cost_us));
+        let fresh = {
+            let times = self.believed(aged.times, aged.asked_ms);
+            self.fresh_at(flight.key.clone(), loaded.value, None, &tags, flight.began, (times, aged.cost_us))
+        };
         let mut out = Fallout::new();
         let mut slice = self.flights.lock(flight.hash);
         let stands = slice.find(&flight.key).is_some_and(|standing| Arc::ptr_eq(standing, flight));

@@ -169,7 +169,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         // Stamped with the epoch before the change: an invalidation since then is found at the next lookup.
         let late = mutant::on(Mutant::HoldStampedLate);
         let began = if late { self.cache.hub.tags.epoch() } else { self.began };
-        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), all, began, 0)
+        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), &all, began, 0)
     }
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn leased<K: Key, V: Value>(
         loaded.keep = Keep::No;
         return Ok(loaded);
     };
-    let Ok((bytes, time)) = shelf.seal(&name, loaded.value.as_ref(), &aged, &names, &versions) else {
+    let Some((bytes, time)) = shelf.seal(&name, loaded.value.as_ref(), &aged, &names, &versions) else {
         Counters::bump(&cache.counters.unshared);
         return Ok(loaded);
     };

@@ -156,8 +156,23 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 continue;
             };
             if role == Role::Leads {
-                let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load);
+                if load.is_none() {
+                    self.cache.give_up(&flight, Outcome::Abandoned);
+                    return Err(LoadError::Abandoned);
+                }
+                match self.ask_first(&flight, &mut patience).await {
+                    First::Load(seen) if flight.takes_off() => {
+                        load.take().into_iter().for_each(|load| self.take_off(&flight, seen.take(), load));
+                    }
+                    First::Load(_) | First::Over => {}
+                    First::Late(seen) => {
+                        load.take().into_iter().for_each(|load| self.take_off(&flight, seen.take(), load));
+                        if let Some(stale) = self.stale(Because::Slow) {
+                            return Ok(stale);
+                        }
+                    }
+                    First::TooLate => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
+                }
             } else {
                 Counters::bump(&self.cache.counters.coalesced);
             }
@@ -362,7 +377,11 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                     }
                 }
                 Waited::Hard => return Next::Return(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
-                Waited::Overdue => self.cache.give_up(waiter.flight(), Outcome::Timeout),
+                Waited::Overdue => match self.cache.stands_still(waiter.flight()) {
+                    Some(outcome) => self.cache.give_up(waiter.flight(), outcome),
+                    // It has begun only since, and has its own time.
+                    None => waiter.allow(self.cache.time_left(waiter.flight()).max(GRACE)),
+                },
                 Waited::Dead => self.cache.give_up(waiter.flight(), Outcome::Abandoned),
             }
         };

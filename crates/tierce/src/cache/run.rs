@@ -104,7 +104,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         if !flight.node.runtime.alive() {
             return Some(Outcome::Abandoned);
         }
-        self.time_left(flight).is_zero().then_some(Outcome::Timeout)
+        let outcome = if flight.is_asking() { Outcome::Abandoned } else { Outcome::Timeout };
+        self.time_left(flight).is_zero().then_some(outcome)
     }
 
     /// How long a leader may ask the store.
@@ -202,6 +203,7 @@ impl<K: Key, V: Value> Guard<K, V> {
         if let Some(place) = place {
             fleet.first().node.stand(place);
         }
+        fleet.flights().iter().for_each(|flight| _ = flight.takes_off());
         // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(&fleet);
         let mut guard = Guard::new(cache, fleet);
@@ -216,7 +218,10 @@ impl<K: Key, V: Value> Guard<K, V> {
     /// The load starts, if it has not.
     fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
-            Counters::bump(&self.cache.counters.loads);
+            // Under a lease it may end without calling the loader, and counts itself when it does.
+            if !self.fleet.first().node.asks_first {
+                Counters::bump(&self.cache.counters.loads);
+            }
             trace::load_started(&self.cache.name, self.fleet.first().hash);
         }
     }
@@ -274,7 +279,9 @@ pub(crate) async fn run<K: Key, V: Value, T>(
     let mut out = Fallout::new();
     let outcomes = match ended {
         Ended::Result(Ok(brought)) => {
-            cache.counters.loaded_in(took);
+            if !flight.node.asks_first {
+                cache.counters.loaded_in(took);
+            }
             land(&cache, &fleet, brought, took, &mut out)
         }
         Ended::Result(Err(error)) => Outcomes::Same(Outcome::Failed(error)),

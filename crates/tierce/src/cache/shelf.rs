@@ -37,8 +37,6 @@ pub(crate) struct Shelf<K, V> {
     pub(crate) link: Arc<Link>,
     shape: Shape<K, V>,
     names: Names,
-    /// `cache:version:`, which stands before a key inside an envelope.
-    begin: Box<str>,
     /// What a purge of the namespace, and of this cache, gives new versions: every entry has both.
     pub(crate) purges: [Tag; 2],
     clock: Clock,
@@ -77,7 +75,6 @@ impl<K, V> Shelf<K, V> {
             link: Arc::clone(link),
             shape,
             names: Names::new(namespace, cache, version),
-            begin: format!("{cache}:{version}:").into(),
             purges: [store::purge_tag(namespace), store::purge_tag_of(namespace, cache, version)],
             clock,
         }
@@ -85,10 +82,9 @@ impl<K, V> Shelf<K, V> {
 
     /// The name of an entry.
     pub(crate) fn name(&self, key: &K) -> Result<Name, NotAKey> {
-        let mut whole = String::from(&*self.begin);
-        (self.shape.key)(key, &mut whole)?;
-        let key = self.names.key(&whole[self.begin.len()..]);
-        Ok(Name { key, whole })
+        let mut text = String::new();
+        (self.shape.key)(key, &mut text)?;
+        Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
     }
 
     /// A tag's name in the store.
@@ -102,7 +98,8 @@ impl<K, V> Shelf<K, V> {
         self.purges.iter().cloned().chain(tags).collect()
     }
 
-    /// The bytes of an entry, and how long the store is to keep them. `versions` are of the purges and the tags.
+    /// The bytes of an entry, and how long the store is to keep them; `None` if it cannot be written, or is too large.
+    /// `versions` are of the purges and the tags.
     pub(crate) fn seal(
         &self,
         name: &Name,
@@ -110,10 +107,10 @@ impl<K, V> Shelf<K, V> {
         aged: &Aged,
         tags: &[Arc<str>],
         versions: &[Version],
-    ) -> Result<(Vec<u8>, Duration), Unfit> {
+    ) -> Option<(Vec<u8>, Duration)> {
         let mut payload = Vec::new();
         if let Some(value) = value {
-            (self.shape.encode)(self.shape.codec, value, &mut payload)?;
+            (self.shape.encode)(self.shape.codec, value, &mut payload).ok()?;
         }
         let Times { fresh_until_ms, expiry_ms, .. } = aged.times;
         let now_ms = self.clock.now_ms();
@@ -130,10 +127,7 @@ impl<K, V> Shelf<K, V> {
         let names = ["", ""].into_iter().chain(tags.iter().map(|tag| &**tag));
         let tags: Vec<_> = names.zip(versions.iter().copied()).collect();
         let bytes = store::seal(&head, &name.whole, &tags, &payload, self.shape.packing)?;
-        if bytes.len() > MOST_BYTES {
-            return Err(Unfit::new(format!("it has {} bytes, more than the {MOST_BYTES} of an entry", bytes.len())));
-        }
-        Ok((bytes, Duration::from_millis(head.kept_ms)))
+        (bytes.len() <= MOST_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
     }
 
     /// What the bytes of an entry say; `None`, and counted, if they are none that this cache can read. `asked_ms` is

@@ -263,7 +263,7 @@ impl Link {
         let untold = &telling.untold;
         let within = self.patience.change;
         if untold.too_many {
-            let all = super::purge_tag(&self.namespace);
+            let all = super::key::purge_tag(&self.namespace);
             if self.store.renew(&all, within).await.is_err() {
                 return;
             }

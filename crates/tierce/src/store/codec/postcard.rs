@@ -1,0 +1,14 @@
+//! Postcard: serde's shapes one after the other, without names.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub(super) fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), String> {
+    postcard::to_extend(value, out).map(drop).map_err(|error| error.to_string())
+}
+
+pub(super) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, String> {
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+    // Without names a value of an older type may read as the beginning of a longer one's bytes.
+    if rest.is_empty() { Ok(value) } else { Err(format!("{} bytes more than the value has", rest.len())) }
+}

@@ -1,0 +1,10 @@
+//! How keys and tags are called in a store: the same in every process and every language. `docs/wire.md` is the
+//! specification.
+
+mod escape;
+mod names;
+mod text;
+
+pub(crate) use names::{Names, check_namespace, purge_tag, purge_tag_of, tag};
+pub(crate) use text::{NotAKey, write};
+
