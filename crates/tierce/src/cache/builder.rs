@@ -5,12 +5,16 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::Cache;
 use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::inner::{ErrorFilter, Inner, Limits};
 use super::permits::Permits;
+use super::shelf::{Shape, Shelf};
 use super::stamped::Stamped;
 use crate::clock::to_ms;
 use crate::error::{Error, Kind};
@@ -55,6 +59,8 @@ pub struct Builder<K: Key, V: Value> {
     most_loads: Option<usize>,
     tell: Option<Tell<K, V>>,
     owner: Owner,
+    /// Of a cache that may be shared.
+    shape: Option<Shape<K, V>>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -83,7 +89,18 @@ impl<K: Key, V: Value> Builder<K, V> {
             most_loads: None,
             tell: None,
             owner: Owner::default(),
+            shape: None,
         }
+    }
+
+    /// Its entries are shared with other processes, where the hub has a store.
+    pub(crate) fn shared(mut self) -> Self
+    where
+        K: Serialize,
+        V: Serialize + DeserializeOwned,
+    {
+        self.shape = Some(Shape::of_types());
+        self
     }
 
     /// Says who alone may build this cache again.
@@ -285,8 +302,23 @@ impl<K: Key, V: Value> Builder<K, V> {
         let gone = Arc::new(Gone::new());
         let hasher = memory::Hasher::default();
         let Builder {
-            hub, name, capacity, weight, unbounded, policy, ages, limits, tolerates, most_loads, tell, ..
+            hub,
+            name,
+            version,
+            capacity,
+            weight,
+            unbounded,
+            policy,
+            ages,
+            limits,
+            tolerates,
+            most_loads,
+            tell,
+            shape,
+            ..
         } = self;
+        let shelf = hub.link.as_ref().zip(shape);
+        let shelf = shelf.map(|(link, shape)| Box::new(Shelf::new(link, shape, (&name, version), hub.clock.clone())));
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
@@ -308,6 +340,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         });
         let memory = memory.build_with();
         Inner {
+            shelf,
             name: name.into(),
             hub,
             memory,

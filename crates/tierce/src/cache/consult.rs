@@ -5,24 +5,55 @@
 //! good if its time is not over and its tags are still at the versions that it was stored with; it goes into memory as
 //! what a load brings does, if the flight still stands.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::answer::Freshness;
 use super::fill::distinct;
-use super::flight::{Flight, Outcome};
+use super::flight::{Flight, Ground, Outcome};
 use super::inner::{Accepts, Fallout, Inner};
 use super::load::Loaded;
-use super::lookup::{Path, Role, Served};
+use super::lookup::{Before, Boarded, Path, Role, Served};
+use super::run::Pledge;
 use super::shelf::{Name, Opened, Shelf};
+use super::wait::{Patience, Waited};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
+use crate::runtime;
 use crate::stats::Counters;
 use crate::store::{Budget, Stored};
 
-/// What the store had for a flight.
-pub(super) enum Consulted {
-    /// A fresh entry. Its flight has ended with it.
+/// What follows for who leads a flight from what the store says.
+pub(super) enum First {
+    /// The flight is over, with an entry of the store's or to be looked for again.
     Found,
+    /// … with one that is to be refreshed early.
+    Early,
+    /// He loads, and this is what the load is told.
+    Load(Option<Seen>),
+    /// He loads, and time has come for a stale value.
+    Late(Option<Seen>),
+    /// His time is over; so is the flight.
+    TooLate,
+}
+
+/// Which entries of the store answer a load.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    Fresh,
+    /// None that is to be refreshed early.
+    NotEarly,
+    /// None at all.
+    Anew,
+}
+
+/// What the store had for a flight.
+enum Consulted {
+    /// A fresh entry, of this age. Its flight has ended with it.
+    Found(Age),
     /// A stale entry, which is in memory now; the flight has ended, and who waited for it looks again.
     Stale,
     /// Nothing to serve; the load is told what was seen.
@@ -36,10 +67,7 @@ pub(super) struct Seen {
     pub(super) stored: Option<Stored>,
     /// What is left of the lookup's time for the store.
     pub(super) budget: Budget,
-    /// An entry whose freshness ends no later than this does not do: the one in memory, which is to be replaced.
-    pub(super) newer_than_ms: u64,
-    /// Whatever the store has does not do.
-    pub(super) anew: bool,
+    pub(super) wants: Wants,
 }
 
 impl<K: Key, V: Value> Shelf<K, V> {
@@ -53,11 +81,11 @@ impl<K: Key, V: Value> Shelf<K, V> {
 }
 
 impl<K: Key, V: Value> Inner<K, V> {
-    /// The first that is told to the load of a flight about the store; `None` without one.
-    pub(super) fn unseen<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<Seen> {
+    /// What is known of the store before it is asked; `None` without one.
+    pub(super) fn unseen<Q: ToKey<K> + ?Sized>(&self, key: &Q, wants: Wants) -> Option<Seen> {
         let shelf = self.shelf.as_ref()?;
         match shelf.name(&key.to_key()) {
-            Ok(name) => Some(Seen { name, stored: None, budget: shelf.link.budget(), newer_than_ms: 0, anew: false }),
+            Ok(name) => Some(Seen { name, stored: None, budget: shelf.link.budget(), wants }),
             Err(_no_stable_text) => {
                 // Its entries stay in this process.
                 Counters::bump(&self.counters.unshared);
@@ -76,7 +104,7 @@ impl<K: Key, V: Value> Inner<K, V> {
             self.fresh_at(flight.key.clone(), loaded.value, None, &tags, flight.began, (times, aged.cost_us))
         };
         let mut out = Fallout::new();
-        let mut slice = self.flights.lock(flight.hash);
+        let slice = self.flights.lock(flight.hash);
         let stands = slice.find(&flight.key).is_some_and(|standing| Arc::ptr_eq(standing, flight));
         let mut unkept = Some(fresh);
         if stands && let Some(fresh) = unkept.take() {
@@ -90,15 +118,35 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Ends a flight with what the store had.
     fn land_found(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>) {
         let mut out = Fallout::new();
-        let outcome = self.land_or_panic(flight, loaded, std::time::Duration::ZERO, &mut out);
+        let outcome = self.land_or_panic(flight, loaded, Duration::ZERO, &mut out);
         flight.publish(outcome);
         self.memory.settle(out);
     }
 }
 
 impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
+    /// Asks the store for a flight that this lookup leads, as long as its caller waits.
+    pub(super) async fn ask_first(&self, flight: &Arc<Flight<K, V>>, patience: &mut Patience) -> First {
+        let Some(seen) = self.cache.unseen(self.key, Wants::Fresh) else { return First::Load(None) };
+        let pledge = Pledge::new(self.cache, flight);
+        let mut consult = pin!(self.consult(flight, seen));
+        let ended = poll_fn(|cx| match consult.as_mut().poll(cx) {
+            Poll::Ready(consulted) => Poll::Ready(Ok(consulted)),
+            Poll::Pending => patience.ends(cx).map_or(Poll::Pending, |waited| Poll::Ready(Err(waited))),
+        });
+        let first = match ended.await {
+            Ok(Consulted::Found(Age::Early)) => First::Early,
+            Ok(Consulted::Found(_) | Consulted::Stale) => First::Found,
+            Ok(Consulted::Nothing(seen)) => First::Load(Some(seen)),
+            Err(Waited::Hard) => return First::TooLate,
+            Err(_time_for_a_stale_value) => First::Late(self.cache.unseen(self.key, Wants::Fresh)),
+        };
+        pledge.kept();
+        first
+    }
+
     /// Asks the store for a flight that this lookup leads.
-    pub(super) async fn consult(&self, flight: &Arc<Flight<K, V>>, mut seen: Seen) -> Consulted {
+    async fn consult(&self, flight: &Arc<Flight<K, V>>, mut seen: Seen) -> Consulted {
         let Some(shelf) = &self.cache.shelf else { return Consulted::Nothing(seen) };
         if shelf.link.is_untold(&seen.name.key) {
             seen.budget.spend_all();
@@ -116,16 +164,16 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         };
         let now_ms = self.cache.hub.clock.now_ms();
         let times = opened.aged.times;
+        let age = self.cache.ages.judge(now_ms, times, opened.aged.cost_us, &self.cache.hub.random);
         if now_ms < times.fresh_until_ms {
             Counters::bump(&self.cache.counters.store_hits);
             self.cache.land_found(flight, opened.loaded());
-            return Consulted::Found;
+            return Consulted::Found(age);
         }
         if opened.value.is_none() || now_ms >= times.expiry_ms {
             seen.stored = Some(stored);
             return Consulted::Nothing(seen);
         }
-        let age = self.cache.ages.judge(now_ms, times, opened.aged.cost_us, &self.cache.hub.random);
         self.cache.stock(flight, opened.loaded());
         if age == Age::Revalidate {
             self.cache.give_up(flight, Outcome::Overtaken);
@@ -135,24 +183,18 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         Consulted::Nothing(seen)
     }
 
-    /// What the store has, for a lookup that loads nothing. Somebody's load that runs is not waited for.
+    /// What the store has, for a lookup that loads nothing. A load that runs is not waited for.
     pub(super) async fn fetch(&self) -> Option<Served<V>> {
-        let seen = self.cache.unseen(self.key)?;
-        let runtime = crate::runtime::current();
+        let seen = self.cache.unseen(self.key, Wants::Fresh)?;
+        let departure = self.departure(&runtime::current(), true);
         let cells = self.cache.hub.tags.cells(&self.call.tags);
-        let boarded = self.board_to_fetch(&runtime, &cells);
-        let (flight, Role::Leads) = boarded? else { return None };
-        let pledge = super::run::Pledge::new(self.cache, &flight);
-        let consulted = self.consult(&flight, seen).await;
-        match consulted {
-            Consulted::Found => pledge.kept(),
-            // Whoever waits looks again, and loads.
-            Consulted::Stale | Consulted::Nothing(_) => drop(pledge),
-        }
+        let boarded = self.board(&departure, &cells, Before::LookAtMemory, Ground::Fore);
+        let Boarded::Flight(flight, Role::Leads) = boarded else { return None };
+        // Whoever waits looks again if it ends with nothing, and loads.
+        let _pledge = Pledge::new(self.cache, &flight);
+        let Consulted::Found(_) = self.consult(&flight, seen).await else { return None };
         match flight.ended()? {
-            Outcome::Landed => {
-                Some(Served { value: flight.landed().value.clone(), freshness: Freshness::Loaded })
-            }
+            Outcome::Landed => Some(Served { value: flight.landed().value.clone(), freshness: Freshness::Fresh }),
             _ => None,
         }
     }

@@ -169,8 +169,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// None without a store.
     #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set(self, value: V) -> Result<(), Error> {
-        self.cache.set(self.key.to_key(), Some(value), self.call.ttl, None, &self.call.tags);
-        Ok(())
+        self.cache.set_everywhere(self.key, Some(value), self.call.ttl, &self.call.tags).await
     }
 
     /// Notes that the key has no value.
@@ -179,8 +178,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// None without a store.
     #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set_absent(self) -> Result<(), Error> {
-        self.cache.set(self.key.to_key(), None, self.call.ttl, None, &self.call.tags);
-        Ok(())
+        self.cache.set_everywhere(self.key, None, self.call.ttl, &self.call.tags).await
     }
 
     /// Writes to the source, then keeps what the write gave. See [`Cache::set_through`](crate::Cache::set_through).

@@ -355,8 +355,12 @@ impl<K: Key, V: Value> Inner<K, V> {
     pub(crate) fn believed(&self, times: Times, asked_ms: u64) -> Times {
         let Some(shelf) = &self.shelf else { return times };
         let until_ms = asked_ms.saturating_add(to_ms(shelf.link.patience.memory));
+        if times.expiry_ms <= until_ms {
+            return times;
+        }
         let fresh_until_ms = times.fresh_until_ms.min(until_ms);
-        Times { fresh_until_ms, expiry_ms: times.expiry_ms.min(until_ms), ..times }
+        // How long it was to be fresh says nothing about when it is to be refreshed early: the store is asked before.
+        Times { fresh_until_ms, expiry_ms: until_ms, ttl_ms: 0, ended_ms: times.ended_ms.min(fresh_until_ms), ..times }
     }
 
     /// An entry of these times, with what its load took.

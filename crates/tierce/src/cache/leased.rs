@@ -21,12 +21,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::consult::Seen;
+use super::consult::{Seen, Wants};
 use super::flight::{AnyError, Flight};
 use super::inner::Inner;
 use super::load::{Aged, Keep, Loaded};
 use super::run::LoadFuture;
-use super::shelf::{Name, Shelf};
+use super::shelf::{Name, Opened, Shelf};
+use crate::expiry::Age;
 use crate::key::{Key, Value};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
@@ -146,8 +147,13 @@ async fn claim<K: Key, V: Value>(
             Some(Lease::Found(stored)) => {
                 let opened = shelf.standing(&seen.name, &stored, asked_ms, &mut seen.budget).await;
                 let now_ms = cache.hub.clock.now_ms();
-                let is_good = |until_ms: u64| until_ms > now_ms && until_ms > seen.newer_than_ms;
-                match opened.filter(|opened| is_good(opened.aged.times.fresh_until_ms) && !seen.anew) {
+                let age = |aged: Aged| cache.ages.judge(now_ms, aged.times, aged.cost_us, &cache.hub.random);
+                let is_good = |opened: &Opened<V>| match seen.wants {
+                    Wants::Fresh => matches!(age(opened.aged), Age::Fresh | Age::Early),
+                    Wants::NotEarly => age(opened.aged) == Age::Fresh,
+                    Wants::Anew => false,
+                };
+                match opened.filter(is_good) {
                     Some(opened) => return Claim::Found(opened.loaded()),
                     None => seen.stored = Some(stored),
                 }

@@ -20,8 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
+use super::consult::{First, Seen, Wants};
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
+use super::leased::leased;
 use super::load::{Load, Loaded, Stale};
 use super::run::{GRACE, Guard, LoadFuture, Pledge, land_one, run};
 use super::wait::{Patience, Refused, Waited, Waiter};
@@ -150,7 +152,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
             let Boarded::Flight(flight, role) =
-                self.board(&self.departure(&runtime), &cells, Before::LookAtMemory, Ground::Fore)
+                self.board(&self.departure(&runtime, self.cache.shelf.is_some()), &cells, Before::LookAtMemory, Ground::Fore)
             else {
                 next = self.look_again();
                 continue;
@@ -160,18 +162,18 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                     self.cache.give_up(&flight, Outcome::Abandoned);
                     return Err(LoadError::Abandoned);
                 }
-                match self.ask_first(&flight, &mut patience).await {
-                    First::Load(seen) if flight.takes_off() => {
-                        load.take().into_iter().for_each(|load| self.take_off(&flight, seen.take(), load));
-                    }
-                    First::Load(_) | First::Over => {}
-                    First::Late(seen) => {
-                        load.take().into_iter().for_each(|load| self.take_off(&flight, seen.take(), load));
-                        if let Some(stale) = self.stale(Because::Slow) {
-                            return Ok(stale);
+                let first = self.ask_first(&flight, &mut patience).await;
+                match first {
+                    First::Found => {}
+                    First::Early => self.refresh_behind(&runtime, &cells, Before::Nothing, load.take()),
+                    First::TooLate => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
+                    First::Load(seen) | First::Late(seen) if flight.takes_off() => {
+                        if let Some(load) = load.take() {
+                            self.take_off(&flight, seen, load);
                         }
                     }
-                    First::TooLate => return self.stale_or(Outcome::Timeout, LoadError::Timeout),
+                    // Others took this lookup for lost meanwhile, and the flight is over.
+                    First::Load(_) | First::Late(_) => {}
                 }
             } else {
                 Counters::bump(&self.cache.counters.coalesced);
@@ -202,12 +204,12 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let mut load = Some(load);
         loop {
             let arrived = self.cache.hub.tags.epoch();
-            let boarded = self.board(&self.departure(&runtime), &cells, Before::Nothing, Ground::Fore);
+            let boarded = self.board(&self.departure(&runtime, false), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
             let ours = flight.node.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load);
+                self.take_off(&flight, self.cache.unseen(self.key, Wants::Anew), load);
             }
             let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
@@ -240,8 +242,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// A load of this key alone, should it have to begin.
-    fn departure(&self, runtime: &Arc<dyn Runtime>) -> Departure {
-        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime))
+    pub(super) fn departure(&self, runtime: &Arc<dyn Runtime>, asks_first: bool) -> Departure {
+        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime), asks_first)
     }
 
     /// Joins the flight of this key, or puts a new one in the table.
@@ -299,7 +301,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// Calls the loader and spawns the load. No lock is held.
-    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, load: L)
+    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, seen: Option<Seen>, load: L)
     where
         L: FnOnce(Load<V>) -> F,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -310,17 +312,23 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let place = self.cache.place(flight);
         pledge.kept();
         let Ok(place) = place else { return self.cache.turn_away(&fleet) };
-        let guard = Guard::take_off(self.cache, fleet, place);
+        let guard = Guard::take_off(self.cache, fleet, (place, seen.is_some()));
         let stale = self.cache.look(self.key, |stamped, rest, _| {
             stamped.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
         });
         let ttl = self.call.ttl;
-        let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
+        let stale = stale.flatten();
+        let kept_tags = stale.iter().flat_map(|stale| &stale.tags).map(|cell| Arc::from(cell.name())).collect();
+        let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale }))));
         let future: Result<LoadFuture<_>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<_> {
-            Box::pin(async move {
+            let load: LoadFuture<_> = Box::pin(async move {
                 let loaded = future.await.map_err(|error| -> AnyError { Arc::new(error) })?;
                 Ok(loaded.or_for(ttl))
-            })
+            });
+            match seen {
+                Some(seen) => Box::pin(leased(Arc::clone(self.cache), Arc::clone(flight), seen, kept_tags, load)),
+                None => load,
+            }
         });
         flight.node.runtime.spawn(Box::pin(run(guard, future, land_one)));
     }
@@ -333,11 +341,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let Some(load) = load.filter(|_| self.may_refresh_behind()) else { return };
-        let departure = self.departure(runtime);
+        let departure = self.departure(runtime, false);
         let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) else { return };
         // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
         match self.cache.hub.running.behind() {
-            Some(_until_it_counts_itself) => self.take_off(&flight, load),
+            Some(_until_it_counts_itself) => {
+                self.take_off(&flight, self.cache.unseen(self.key, Wants::NotEarly), load);
+            }
             None => self.cache.give_up(&flight, Outcome::Abandoned),
         }
     }

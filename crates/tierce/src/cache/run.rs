@@ -188,15 +188,21 @@ pub(crate) struct Guard<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
     fleet: Fleet<K, V>,
     started: bool,
+    /// Whether the load counts itself: under a lease it may end without calling the loader.
+    leased: bool,
 }
 
 impl<K: Key, V: Value> Guard<K, V> {
     pub(crate) fn new(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>) -> Self {
-        Guard { cache: Arc::clone(cache), fleet, started: false }
+        Guard { cache: Arc::clone(cache), fleet, started: false, leased: false }
     }
 
     /// The load's flights take off. Without a place in a queue it starts at once.
-    pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>, place: Option<Arc<Place>>) -> Self {
+    pub(crate) fn take_off(
+        cache: &Arc<Inner<K, V>>,
+        fleet: Fleet<K, V>,
+        (place, leased): (Option<Arc<Place>>, bool),
+    ) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
         let queues = place.is_some();
@@ -207,6 +213,7 @@ impl<K: Key, V: Value> Guard<K, V> {
         // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(&fleet);
         let mut guard = Guard::new(cache, fleet);
+        guard.leased = leased;
         if queues {
             guard.fleet.first().node.exempt_if_needed();
         } else {
@@ -218,8 +225,7 @@ impl<K: Key, V: Value> Guard<K, V> {
     /// The load starts, if it has not.
     fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
-            // Under a lease it may end without calling the loader, and counts itself when it does.
-            if !self.fleet.first().node.asks_first {
+            if !self.leased {
                 Counters::bump(&self.cache.counters.loads);
             }
             trace::load_started(&self.cache.name, self.fleet.first().hash);
@@ -279,7 +285,7 @@ pub(crate) async fn run<K: Key, V: Value, T>(
     let mut out = Fallout::new();
     let outcomes = match ended {
         Ended::Result(Ok(brought)) => {
-            if !flight.node.asks_first {
+            if !guard.leased {
                 cache.counters.loaded_in(took);
             }
             land(&cache, &fleet, brought, took, &mut out)

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn heads() -> impl Strategy<Value = Head> {
-        let codecs = prop_oneof![Just(Codec::MessagePack), Just(Codec::Json), Just(Codec::Postcard), Just(Codec::Raw)];
+        let codecs = prop_oneof![Just(Codec::MessagePack), Just(Codec::Json), Just(Codec::Postcard)];
         (any::<(u64, u64, u64, u32, u32, bool)>(), codecs).prop_map(|(of, codec)| Head {
             created_ms: of.0,
             fresh_ms: of.1,
@@ -250,7 +250,7 @@ mod tests {
             kept_ms: 2,
             cost_us: 3,
             schema: 4,
-            codec: Codec::Raw,
+            codec: Codec::MessagePack,
             is_negative: false,
         };
         let mut sealed = seal(&head, "key", &[], b"a lamp", Packing::None).unwrap();

@@ -179,8 +179,10 @@ impl Link {
             return None;
         }
         let now = self.clock.precise();
-        if let Some(held) = self.versions.since(tags, now.saturating_sub(age)) {
-            return Some(held);
+        // Of no age is only what is asked for now, however slowly a clock goes.
+        let held = if age.is_zero() { None } else { self.versions.since(tags, now.saturating_sub(age)) };
+        if held.is_some() {
+            return held;
         }
         let asking = self.versions.asking(now);
         let versions = self.ask(budget, |store, within| store.versions(tags, within)).await?;

@@ -1,7 +1,6 @@
 //! Values to bytes and back.
 
 mod message_pack;
-mod raw;
 
 #[cfg(any(not(feature = "json"), not(feature = "postcard")))]
 mod absent;
@@ -36,8 +35,6 @@ pub enum Codec {
     /// Postcard (feature `postcard`): the smallest and fastest, for Rust alone. It has neither names nor types: whoever
     /// changes a type gives its cache another version.
     Postcard,
-    /// The value is bytes or text itself: `Vec<u8>`, `String`, `Box<[u8]>` and whatever is serde's bytes.
-    Raw,
 }
 
 impl Codec {
@@ -47,13 +44,12 @@ impl Codec {
             Codec::MessagePack => 1,
             Codec::Json => 2,
             Codec::Postcard => 3,
-            Codec::Raw => 4,
         }
     }
 
     /// The codec of an envelope; none where this program does not know it.
     pub(crate) fn numbered(number: u8) -> Option<Self> {
-        let all = [Codec::MessagePack, Codec::Json, Codec::Postcard, Codec::Raw];
+        let all = [Codec::MessagePack, Codec::Json, Codec::Postcard];
         all.into_iter().find(|codec| codec.number() == number)
     }
 }
@@ -64,7 +60,6 @@ impl Display for Codec {
             Codec::MessagePack => "MessagePack",
             Codec::Json => "JSON",
             Codec::Postcard => "postcard",
-            Codec::Raw => "raw bytes",
         })
     }
 }
@@ -90,7 +85,6 @@ pub(crate) fn encode<V: Serialize + ?Sized>(codec: Codec, value: &V, out: &mut V
         Codec::MessagePack => message_pack::encode(value, out),
         Codec::Json => json::encode(value, out),
         Codec::Postcard => postcard::encode(value, out),
-        Codec::Raw => raw::encode(value, out),
     };
     result.map_err(|why| Unfit { codec, why })
 }
@@ -101,7 +95,6 @@ pub(crate) fn decode<V: DeserializeOwned>(codec: Codec, bytes: &[u8]) -> Result<
         Codec::MessagePack => message_pack::decode(bytes),
         Codec::Json => json::decode(bytes),
         Codec::Postcard => postcard::decode(bytes),
-        Codec::Raw => raw::decode(bytes),
     };
     result.map_err(|why| Unfit { codec, why })
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(super) fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), String> {
-    postcard::to_extend(value, out).map(drop).map_err(|error| error.to_string())
+    *out = postcard::to_extend(value, std::mem::take(out)).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 pub(super) fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, String> {
