@@ -213,9 +213,8 @@ impl Builder {
         let namespace = self.namespace.as_deref().unwrap_or("tierce");
         store::check_namespace(namespace)?;
         let random = || self.seed.map_or_else(Random::from_process, Random::seeded);
-        let link = self.store.map(|store| {
-            Arc::new(Link::new(store, namespace, self.clock.clone(), random(), self.patience))
-        });
+        let link =
+            self.store.map(|store| Arc::new(Link::new(store, namespace, self.clock.clone(), random(), self.patience)));
         Ok(Hub { shared: Arc::new(Shared::new(self.clock, random(), link)), sites: Arc::default() })
     }
 }

@@ -72,7 +72,13 @@ pub(super) struct Seen {
 
 impl<K: Key, V: Value> Shelf<K, V> {
     /// What an entry says, if its tags are at the versions that it has.
-    pub(super) async fn standing(&self, name: &Name, stored: &Stored, asked_ms: u64, budget: &mut Budget) -> Option<Opened<V>> {
+    pub(super) async fn standing(
+        &self,
+        name: &Name,
+        stored: &Stored,
+        asked_ms: u64,
+        budget: &mut Budget,
+    ) -> Option<Opened<V>> {
         let opened = self.open(name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
         let versions = self.link.versions(&tags, self.link.patience.memory, budget).await?;

@@ -167,7 +167,6 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set(self, value: V) -> Result<(), Error> {
         self.cache.set_everywhere(self.key, Some(value), self.call.ttl, &self.call.tags).await
     }
@@ -176,7 +175,6 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set_absent(self) -> Result<(), Error> {
         self.cache.set_everywhere(self.key, None, self.call.ttl, &self.call.tags).await
     }

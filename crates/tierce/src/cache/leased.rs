@@ -114,9 +114,8 @@ pub(super) async fn leased<K: Key, V: Value>(
     };
     // Whatever comes of it ends the lease.
     lease.token = None;
-    let fill = shelf.link.ask(&mut budget, |store, within| {
-        store.fill(&name.key, token, &bytes, time, Tell::Nobody, within)
-    });
+    let fill =
+        shelf.link.ask(&mut budget, |store, within| store.fill(&name.key, token, &bytes, time, Tell::Nobody, within));
     if fill.await == Some(false) {
         loaded.keep = Keep::No;
     }

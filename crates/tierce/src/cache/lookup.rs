@@ -151,9 +151,12 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) =
-                self.board(&self.departure(&runtime, self.cache.shelf.is_some()), &cells, Before::LookAtMemory, Ground::Fore)
-            else {
+            let Boarded::Flight(flight, role) = self.board(
+                &self.departure(&runtime, self.cache.shelf.is_some()),
+                &cells,
+                Before::LookAtMemory,
+                Ground::Fore,
+            ) else {
                 next = self.look_again();
                 continue;
             };

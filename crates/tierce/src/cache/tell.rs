@@ -15,7 +15,8 @@ use crate::key::{Key, ToKey, Value};
 use crate::store::{self, Fault};
 
 impl<K: Key, V: Value> Inner<K, V> {
-    fn stored_name<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<(&Shelf<K, V>, store::Key)> {
+    /// The name of a key in the store, where it has one.
+    pub(super) fn stored_name<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<(&Shelf<K, V>, store::Key)> {
         let shelf = self.shelf.as_ref()?;
         // What has no name in the store has no entry there.
         Some((shelf, shelf.name(&key.to_key()).ok()?.key))
@@ -27,6 +28,15 @@ impl<K: Key, V: Value> Inner<K, V> {
         let told = shelf.link.invalidate(std::slice::from_ref(&name)).await;
         self.invalidate(key);
         told.map_err(|fault| untold("invalidate", &fault))
+    }
+
+    pub(super) async fn invalidate_many_everywhere<Q: ToKey<K>>(&self, keys: &[Q]) -> Result<(), Error> {
+        keys.iter().for_each(|key| self.invalidate(key));
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let names: Vec<_> = keys.iter().filter_map(|key| Some(self.stored_name(key)?.1)).collect();
+        let told = shelf.link.invalidate(&names).await;
+        keys.iter().for_each(|key| self.invalidate(key));
+        told.map_err(|fault| untold("invalidate_many", &fault))
     }
 
     pub(super) async fn mark_stale_everywhere<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Result<(), Error> {

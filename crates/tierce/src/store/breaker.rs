@@ -69,7 +69,12 @@ impl Breaker {
         }
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "half a second")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "half a second"
+    )]
     fn pause_ms(&self, random: &Random) -> u64 {
         let doublings = self.failures.load(Relaxed).saturating_sub(FAILURES).min(8);
         let pause_ms = (to_ms(PAUSE.0) << doublings).min(to_ms(PAUSE.1));

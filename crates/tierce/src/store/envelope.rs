@@ -16,8 +16,6 @@ use super::packing::{self, Packing};
 
 const MAGIC: u8 = 0xC4;
 const FORMAT: u8 = 1;
-/// Where the state stands: 0, or 1 of an entry that was marked stale.
-pub(crate) const STATE_AT: usize = 2;
 const CREATED_AT: usize = 8;
 const CHECKSUM_AT: usize = 16;
 const COVERED_AT: usize = 24;
@@ -136,19 +134,6 @@ pub(crate) fn open<'a>(bytes: &'a [u8], key: &str, most_bytes: usize) -> Result<
     Ok(Opened { head, tags, payload })
 }
 
-/// The first sixteen bytes of an envelope that is made now.
-pub(crate) fn head_bytes(created_ms: u64) -> [u8; 16] {
-    let mut head = [0; 16];
-    (head[0], head[1]) = (MAGIC, FORMAT);
-    head[CREATED_AT..].copy_from_slice(&created_ms.to_le_bytes());
-    head
-}
-
-/// Whether these are the bytes of an entry that was marked stale.
-pub(crate) fn is_marked(bytes: &[u8]) -> bool {
-    bytes.get(STATE_AT).is_some_and(|state| *state != 0)
-}
-
 /// What has not been read of an envelope.
 struct Rest<'a>(&'a [u8]);
 
@@ -240,25 +225,5 @@ mod tests {
                 prop_assert!(opened.payload.len() <= 100);
             }
         }
-    }
-
-    #[test]
-    fn an_entry_is_marked_and_made_anew_in_place() {
-        let head = Head {
-            created_ms: 7,
-            fresh_ms: 1,
-            kept_ms: 2,
-            cost_us: 3,
-            schema: 4,
-            codec: Codec::MessagePack,
-            is_negative: false,
-        };
-        let mut sealed = seal(&head, "key", &[], b"a lamp", Packing::None).unwrap();
-        assert!(!is_marked(&sealed));
-        sealed[STATE_AT] = 1;
-        assert!(is_marked(&sealed) && open(&sealed, "key", 100).is_ok());
-        sealed[..16].copy_from_slice(&head_bytes(9));
-        assert!(!is_marked(&sealed));
-        assert_eq!(open(&sealed, "key", 100).unwrap().head, Head { created_ms: 9, ..head });
     }
 }

@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::versions::Versions;
 use crate::clock::Clock;
 use crate::random::Random;
-use crate::runtime;
+use crate::runtime::{self, Runtime};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 
@@ -62,7 +62,13 @@ const TOLD_AT_ONCE: usize = 100;
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Link {
-    pub(crate) fn new(store: Arc<dyn Store>, namespace: &str, clock: Clock, random: Random, patience: Patience) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        namespace: &str,
+        clock: Clock,
+        random: Random,
+        patience: Patience,
+    ) -> Self {
         Link {
             store,
             namespace: namespace.into(),
@@ -168,6 +174,14 @@ impl Link {
         told
     }
 
+    /// Keeps keys that the store is to be told of, by one who cannot wait.
+    pub(crate) fn owe(self: &Arc<Self>, keys: &[Key]) {
+        self.pending.keep(keys, &[]);
+        if let Some(runtime) = runtime::here() {
+            self.retry(runtime);
+        }
+    }
+
     /// What these tags are at, as it was read no longer ago than `age`. `None` where nobody can say.
     pub(crate) async fn versions(
         self: &Arc<Self>,
@@ -222,7 +236,7 @@ impl Link {
     /// Whether the store is to be asked; sees to it that somebody looks whether it is back.
     fn may_ask(self: &Arc<Self>) -> bool {
         if !self.pending.is_empty() {
-            self.retry();
+            self.retry(runtime::current());
         }
         match self.breaker.leave(self.clock.now_ms(), &self.random) {
             Leave::Ask => true,
@@ -242,12 +256,11 @@ impl Link {
     }
 
     /// Tells the store what it could not be told, until it has been, in a task of its own.
-    fn retry(self: &Arc<Self>) {
+    fn retry(self: &Arc<Self>, runtime: Arc<dyn Runtime>) {
         if self.telling.swap(true, Relaxed) {
             return;
         }
         let telling = Telling(Arc::clone(self));
-        let runtime = runtime::current();
         let task = Arc::clone(&runtime);
         runtime.spawn(Box::pin(async move {
             let Telling(link) = &telling;
@@ -324,7 +337,7 @@ impl Drop for Untold<'_> {
     fn drop(&mut self) {
         if !self.is_told {
             self.link.pending.keep(self.keys, self.tags);
-            // Whoever asks next starts the telling: here may be no runtime.
+            self.link.owe(&[]);
         }
     }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Telling {
 impl Pending {
     /// Keeps what the store could not be told.
     pub(crate) fn keep(&self, keys: &[Key], tags: &[Tag]) {
+        if keys.is_empty() && tags.is_empty() {
+            return;
+        }
         let mut kept = lock(&self.kept);
         kept.number += 1;
         let number = kept.number;

@@ -161,9 +161,7 @@ async fn a_tag_that_was_invalidated_elsewhere_during_the_load_ends_what_it_bring
 async fn a_tag_of_the_result_is_stamped_only_with_a_version_from_before_the_load() {
     let (processes, db) = (Processes::new(), lamps());
     let ((_a, in_a), (b, in_b)) = (processes.start(), processes.start());
-    let load = |db: Source<u64, String>| async move {
-        db.load(&7).await.map(|lamp| Loaded::new(lamp).tag("lamps"))
-    };
+    let load = |db: Source<u64, String>| async move { db.load(&7).await.map(|lamp| Loaded::new(lamp).tag("lamps")) };
     // Nobody knows the tag's version from before: it is not kept, but known from now on.
     in_a.entry(&7).load_with(|_| load(db.clone())).await.unwrap();
     assert_eq!(in_a.get(&7).await, None);

@@ -3,8 +3,8 @@
 use rmp_serde::Deserializer;
 use rmp_serde::decode::Error;
 use rmp_serde::encode::write_named;
-use serde::de::{Deserialize, DeserializeOwned, IgnoredAny};
 use serde::Serialize;
+use serde::de::{Deserialize, DeserializeOwned, IgnoredAny};
 
 pub(super) fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), String> {
     write_named(out, value).map_err(|error| error.to_string())

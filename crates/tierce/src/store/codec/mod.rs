@@ -13,7 +13,6 @@ use absent as postcard;
 #[cfg(feature = "postcard")]
 mod postcard;
 
-
 use std::fmt::{self, Display};
 
 use serde::Serialize;

@@ -7,4 +7,3 @@ mod text;
 
 pub(crate) use names::{Names, check_namespace, purge_tag, purge_tag_of, tag};
 pub(crate) use text::{NotAKey, write};
-

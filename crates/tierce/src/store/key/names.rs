@@ -74,11 +74,6 @@ impl Names {
     pub(crate) fn whole(&self, text: &str) -> String {
         format!("{}{text}}}", self.begin)
     }
-
-    /// What the names of all entries begin with: `{namespace:cache:version:`.
-    pub(crate) fn begin(&self) -> &str {
-        &self.begin
-    }
 }
 
 /// The name of a tag: `{namespace:tag}`, the tag escaped, and hashed as keys are where it would be too long.
