@@ -8,9 +8,9 @@ pub(crate) mod blocking;
 mod entered;
 mod face;
 mod pool;
-#[cfg(all(feature = "tokio", feature = "redis"))]
+#[cfg(all(feature = "tokio", any(feature = "redis", feature = "memcached")))]
 mod stream;
-#[cfg(all(feature = "tokio", not(feature = "redis")))]
+#[cfg(all(feature = "tokio", not(any(feature = "redis", feature = "memcached"))))]
 #[path = "no_stream.rs"]
 mod stream;
 #[cfg(feature = "tokio")]

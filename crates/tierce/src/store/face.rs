@@ -72,6 +72,9 @@ pub enum Tell {
 /// Every verb answers within the time it is given, whatever the server does, or says [`Fault::Timeout`]. A verb that fails
 /// may have been done or not, unless its fault says that the server was not asked. Dropping an answer takes nothing back.
 /// Entries go when their time is over, and at any moment before; so may leases and tags.
+///
+/// An entry is at least three bytes long, and the third is nothing: the store may keep its mark there. What
+/// [`get`](Store::get) gives has nothing there again.
 pub trait Store: Send + Sync + 'static {
     /// What is stored of a key.
     fn get<'a>(&'a self, key: &'a Key, within: Duration) -> Answer<'a, Option<Stored>>;
@@ -113,7 +116,8 @@ pub trait Store: Send + Sync + 'static {
     /// Stores an entry, whoever loads, for `time`. Everybody is told.
     fn set<'a>(&'a self, key: &'a Key, bytes: &'a [u8], time: Duration, within: Duration) -> Answer<'a, ()>;
 
-    /// Puts these bytes in the place of an entry's first ones and lets it last for `time` from now; whether there is one.
+    /// Puts these bytes in the place of an entry's first ones and lets it last for `time` from now; whether there is one that
+    /// is not marked, and not shorter than that. Marked ones stay as they are, or their mark would be lost.
     fn touch<'a>(&'a self, key: &'a Key, head: &'a [u8], time: Duration, within: Duration) -> Answer<'a, bool>;
 
     /// Ends entries and leases. Everybody is told.

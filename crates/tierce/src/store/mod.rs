@@ -1,9 +1,14 @@
 //! What is shared among processes: bytes in a server, and how they are asked for.
 //!
-//! Caches do not use it yet: so far it is a connection that many callers share.
+//! Caches do not use it yet: so far it is the stores alone.
 
 mod face;
 mod fault;
+#[cfg(any(feature = "redis", feature = "memcached", feature = "testing"))]
+mod nonce;
+#[cfg(any(feature = "redis", feature = "testing"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has globs"))]
+mod pattern;
 
 mod codec;
 mod damage;
@@ -17,18 +22,23 @@ mod link;
 mod pending;
 mod versions;
 
-#[cfg(any(feature = "redis", feature = "testing"))]
-mod nonce;
-#[cfg(any(feature = "redis", feature = "testing"))]
-mod pattern;
+#[cfg(any(feature = "memcached", feature = "testing"))]
+mod together;
 
 #[cfg(feature = "testing")]
 mod check;
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "memcached"))]
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has users and databases"))]
 mod address;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "memcached"))]
+#[cfg_attr(
+    not(all(feature = "redis", feature = "memcached")),
+    allow(dead_code, unused_imports, reason = "each server uses it in a way of its own")
+)]
 mod connection;
+#[cfg(feature = "memcached")]
+pub mod memcached;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -36,6 +46,8 @@ pub mod redis;
 pub use check::check_store;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
+#[cfg(feature = "testing")]
+pub(crate) use pattern::Pattern;
 
 pub use codec::Codec;
 pub(crate) use codec::{Unfit, decode, encode};
@@ -50,4 +62,5 @@ pub(crate) use link::{Link, Patience};
 pub(crate) use pattern::Pattern;
 
 #[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "memcached"))]
 pub use address::{Address, Kind};

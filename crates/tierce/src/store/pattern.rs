@@ -33,6 +33,31 @@ impl Pattern {
         Pattern(parts)
     }
 
+    /// The same pattern as Redis writes it, whose globs know more.
+    pub(crate) fn glob(&self) -> String {
+        let mut glob = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Any => glob.push('*'),
+                Part::One => glob.push('?'),
+                Part::Itself(byte) => glob.push_str(&Self::escaped(char::from(*byte).encode_utf8(&mut [0; 4]))),
+            }
+        }
+        glob
+    }
+
+    /// A text as it is written in a glob of Redis's that means just this.
+    pub(crate) fn escaped(text: &str) -> String {
+        let mut glob = String::with_capacity(text.len());
+        for each in text.chars() {
+            if "*?[]^-\\".contains(each) {
+                glob.push('\\');
+            }
+            glob.push(each);
+        }
+        glob
+    }
+
     /// Whether the whole name is as the pattern says. At most name × pattern steps: only the last `*` is ever taken back.
     pub(crate) fn matches(&self, name: &str) -> bool {
         let (parts, name) = (self.0.as_slice(), name.as_bytes());

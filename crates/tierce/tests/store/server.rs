@@ -12,8 +12,9 @@ use tierce::Clock;
 /// How long a server may take to begin.
 const BEGINS: Duration = Duration::from_secs(20);
 
-/// A Redis server that ends with the test.
+/// A server that ends with the test.
 pub(crate) struct Server {
+    program: &'static str,
     child: Option<Child>,
     pub(crate) port: u16,
     folder: PathBuf,
@@ -21,21 +22,36 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// One with these options beside its own.
+    /// A Redis with these options beside its own.
     pub(crate) fn begin(more: &[&str]) -> Server {
+        Self::of("redis-server", more)
+    }
+
+    /// A Memcached with these options beside its own.
+    pub(crate) fn memcached(more: &[&str]) -> Server {
+        Self::of("memcached", more)
+    }
+
+    fn of(program: &'static str, more: &[&str]) -> Server {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let name = format!("tierce-store-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let more = more.iter().map(ToString::to_string).collect();
-        let mut server = Server { child: None, port: 0, folder, more };
+        let mut server = Server { program, child: None, port: 0, folder, more };
         server.port = free_port();
         server.start();
         server
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.program == "memcached" { "memcached" } else { "redis" };
+        format!("{scheme}://{}", self.place())
+    }
+
+    /// Its host and port.
+    pub(crate) fn place(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The path of its Unix socket.
@@ -45,16 +61,22 @@ impl Server {
 
     /// Starts it (again), and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &self.port.to_string()]);
-        command.arg("--dir").arg(&self.folder).arg("--unixsocket").arg(self.socket());
+        let mut command = Command::new(self.program);
+        let port = self.port.to_string();
+        if self.program == "memcached" {
+            // It asks root to say whose rights it is to have.
+            command.args(["-l", "127.0.0.1", "-p", &port, "-U", "0", "-u", "root"]);
+        } else {
+            command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port]);
+            command.arg("--dir").arg(&self.folder).arg("--unixsocket").arg(self.socket());
+        }
         command.args(&self.more).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn();
-        self.child = Some(child.unwrap_or_else(|error| panic!("redis-server: {error}; ./check installs it")));
+        self.child = Some(child.unwrap_or_else(|error| panic!("{}: {error}; ./check installs it", self.program)));
         let began = Clock::system().precise();
         while !self.answers() {
             let waited = Clock::system().precise().saturating_sub(began);
-            assert!(waited < BEGINS, "redis-server on port {} does not answer", self.port);
+            assert!(waited < BEGINS, "{} on port {} does not answer", self.program, self.port);
             std::thread::yield_now();
         }
     }
@@ -67,8 +89,17 @@ impl Server {
             stream.read_exact(&mut first)?;
             Ok(first[0])
         };
-        // With a password it refuses, which is an answer.
-        ask().is_ok_and(|first| first == b'+' || first == b'-')
+        // With a password it refuses, and a Memcached knows no such command, which are answers.
+        ask().is_ok_and(|first| matches!(first, b'+' | b'-' | b'E'))
+    }
+
+    /// Its answer to these bytes, as far as it comes in one piece.
+    pub(crate) fn told(&self, bytes: &str) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        stream.write_all(bytes.as_bytes()).unwrap();
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
     }
 
     /// Sends it a signal: `STOP`, `CONT`, `KILL`.

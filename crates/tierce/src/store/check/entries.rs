@@ -2,29 +2,22 @@
 
 use std::time::Duration;
 
-use super::run::{Checked, LONG, Run, SHORT, SOME, WITHIN, entry, holds, same};
+use super::run::{Check, Checked, LONG, Run, SHORT, SOME, WITHIN, check, entry, holds, same};
 use crate::store::face::{Stored, Tell};
 use crate::store::fault::Fault;
 
-pub(super) async fn check(run: &mut Run<'_>) {
-    let checked = bytes(run).await;
-    run.note("what was set comes back byte for byte", checked);
-    let checked = many(run).await;
-    run.note("several keys are answered in their order, whichever they are", checked);
-    let checked = expiry(run).await;
-    run.note("an entry goes when its time is over, and not before", checked);
-    let checked = longest(run).await;
-    run.note("keys of 240 bytes are as good as any", checked);
-    let checked = touch(run).await;
-    run.note("touch replaces the head and the time of an entry that is not marked", checked);
-    let checked = mark(run).await;
-    run.note("mark_stale marks an entry and keeps its bytes, no longer than asked", checked);
-    let checked = invalidate(run).await;
-    run.note("what was invalidated is gone, and nothing else is", checked);
-    let checked = matching(run).await;
-    run.note("invalidate_matching ends what matches, says how many, or refuses", checked);
-    let checked = servers(run).await;
-    run.note("servers say where they are", checked);
+pub(super) fn checks<'a>(run: &'a Run<'_>) -> Vec<Check<'a>> {
+    vec![
+        check("what was set comes back byte for byte", bytes(run)),
+        check("several keys are answered in their order, whichever they are", many(run)),
+        check("an entry goes when its time is over, and not before", expiry(run)),
+        check("keys of 240 bytes are as good as any", longest(run)),
+        check("touch replaces the head and the time of an entry that is not marked", touch(run)),
+        check("mark_stale marks an entry and keeps its bytes, no longer than asked", mark(run)),
+        check("what was invalidated is gone, and nothing else is", invalidate(run)),
+        check("invalidate_matching ends what matches, says how many, or refuses", matching(run)),
+        check("servers say where they are", servers(run)),
+    ]
 }
 
 async fn bytes(run: &Run<'_>) -> Checked {

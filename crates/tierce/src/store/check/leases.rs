@@ -1,26 +1,25 @@
 //! Leases: one loads, and what he brings is stored only if nothing happened to the key since.
 
-use super::run::{Checked, LONG, Run, SHORT, SOME, WITHIN, all, entry, holds, pause, same};
+use std::time::Duration;
+
+use super::run::{Check, Checked, LONG, Run, SHORT, SOME, WITHIN, check, entry, holds, pause, same};
 use crate::clock::Clock;
 use crate::store::face::{Key, Lease, Stored, Tell, Token};
+use crate::store::together::together;
 
-pub(super) async fn check(run: &mut Run<'_>) {
+pub(super) fn checks<'a>(run: &'a Run<'_>) -> Vec<Check<'a>> {
+    let mut checks = vec![check("another entry than the asker has seen is found", found(run))];
     for kind in [Kind::Absent, Kind::Stale] {
-        let checked = one_wins(run, kind).await;
-        run.note(&format!("one of many askers wins the lease of {kind:?}"), checked);
-        let checked = fills(run, kind).await;
-        run.note(&format!("who has the lease of {kind:?} fills once"), checked);
-        let checked = overtaken(run, kind).await;
-        run.note(&format!("whatever changed {kind:?} ended its lease"), checked);
-        let checked = given_back(run, kind).await;
-        run.note(&format!("a lease of {kind:?} that is given back is won again"), checked);
-        let checked = ends(run, kind).await;
-        run.note(&format!("a lease of {kind:?} ends with its time, unless extended"), checked);
-        let checked = held(run, kind).await;
-        run.note(&format!("nobody wins a lease of {kind:?} that is held"), checked);
+        checks.extend([
+            check(format!("one of many askers wins the lease of {kind:?}"), one_wins(run, kind)),
+            check(format!("who has the lease of {kind:?} fills once"), fills(run, kind)),
+            check(format!("whatever changed {kind:?} ended its lease"), overtaken(run, kind)),
+            check(format!("a lease of {kind:?} that is given back is won again"), given_back(run, kind)),
+            check(format!("a lease of {kind:?} ends with its time, unless extended"), ends(run, kind)),
+            check(format!("nobody wins a lease of {kind:?} that is held"), held(run, kind)),
+        ]);
     }
-    let checked = found(run).await;
-    run.note("another entry than the asker has seen is found", checked);
+    checks
 }
 
 /// What a lease is asked for.
@@ -57,7 +56,7 @@ async fn refused(run: &Run<'_>, key: &Key, token: Token, after: &str) -> Checked
 
 async fn one_wins(run: &Run<'_>, kind: Kind) -> Checked {
     let (key, seen) = kind.key(run, "one").await?;
-    let asked = all((0..50).map(|_| run.lease(&key, seen.as_ref()))).await;
+    let asked = together((0..50).map(|_| run.lease(&key, seen.as_ref()))).await;
     let (mut won, mut lost) = (0, 0);
     for lease in asked {
         match lease? {
@@ -93,6 +92,8 @@ async fn overtaken(run: &Run<'_>, kind: Kind) -> Checked {
     let second = run.win(&key, None).await?;
     refused(run, &key, token, "another lease was won").await?;
     holds(fill(run, &key, second, 3).await?, || "a refused fill ended the lease of another".to_string())?;
+    let here = run.get(&key).await?;
+    run.win(&key, here.as_ref()).await?;
 
     let (key, seen) = kind.key(run, "set").await?;
     let token = run.win(&key, seen.as_ref()).await?;
@@ -133,6 +134,12 @@ async fn given_back(run: &Run<'_>, kind: Kind) -> Checked {
 }
 
 async fn ends(run: &Run<'_>, kind: Kind) -> Checked {
+    // A lease of no time is over as soon as a store can do, and no fault.
+    let (none, none_seen) = kind.key(run, "no-time").await?;
+    run.win_for(&none, none_seen.as_ref(), Duration::ZERO).await?;
+    until_won(run, &none, none_seen.as_ref()).await?;
+    run.store.hold(&none, Duration::ZERO, WITHIN).await?;
+
     let (key, seen) = kind.key(run, "ends").await?;
     let (long, long_seen) = kind.key(run, "extended").await?;
     let extended = run.win_for(&long, long_seen.as_ref(), SOME).await?;

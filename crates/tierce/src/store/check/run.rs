@@ -1,8 +1,7 @@
 //! What the checks have in common: names, bytes, time, and the list of what was broken.
 
 use std::error::Error;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -12,6 +11,14 @@ use crate::store::nonce::nonce;
 
 /// What became of a check.
 pub(super) type Checked<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A promise, and its check.
+pub(super) type Check<'a> = (String, Pin<Box<dyn Future<Output = Checked> + Send + 'a>>);
+
+/// A check of a promise.
+pub(super) fn check<'a>(promise: impl Into<String>, check: impl Future<Output = Checked> + Send + 'a) -> Check<'a> {
+    (promise.into(), Box::pin(check))
+}
 
 /// How long a store may take for one answer, and how long it is waited until something is as it must be.
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
@@ -26,23 +33,11 @@ pub(super) const SOME: Duration = Duration::from_secs(2);
 pub(super) struct Run<'a> {
     pub(super) store: &'a dyn Store,
     name: String,
-    broken: Vec<String>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(store: &'a dyn Store) -> Self {
-        Run { store, name: format!("{:032x}", nonce()), broken: Vec::new() }
-    }
-
-    pub(super) fn broken(self) -> Vec<String> {
-        self.broken
-    }
-
-    /// Notes what came of the check of a promise.
-    pub(super) fn note(&mut self, promise: &str, checked: Checked) {
-        if let Err(error) = checked {
-            self.broken.push(format!("- {promise}: {error}"));
-        }
+        Run { store, name: format!("{:032x}", nonce()) }
     }
 
     pub(super) fn key(&self, name: &str) -> Key {
@@ -131,25 +126,4 @@ pub(super) async fn pause(end: Duration, what: &str) -> Checked {
     let sleep = runtime::sleep(&*runtime::current(), Duration::from_millis(5)).map_err(|why| why.to_string())?;
     sleep.await;
     Ok(())
-}
-
-/// All of them at once.
-pub(super) async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    let every = std::future::poll_fn(move |cx| {
-        let mut are_over = true;
-        for (future, output) in &mut running {
-            if output.is_none() {
-                match future.as_mut().poll(cx) {
-                    Poll::Ready(value) => *output = Some(value),
-                    Poll::Pending => are_over = false,
-                }
-            }
-        }
-        if !are_over {
-            return Poll::Pending;
-        }
-        Poll::Ready(running.iter_mut().filter_map(|(_, output)| output.take()).collect())
-    });
-    pin!(every).await
 }

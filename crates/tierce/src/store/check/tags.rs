@@ -2,15 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::run::{Checked, Run, WITHIN, all, holds, same};
+use super::run::{Check, Checked, Run, WITHIN, check, holds, same};
+use crate::store::together::together;
 
-pub(super) async fn check(run: &mut Run<'_>) {
-    let checked = stable(run).await;
-    run.note("a tag's version stays until it is renewed, and is no other tag's", checked);
-    let checked = renewed(run).await;
-    run.note("a renewed tag has a version that it never had", checked);
-    let checked = at_once(run).await;
-    run.note("all who ask at once for a new tag are told the same version", checked);
+pub(super) fn checks<'a>(run: &'a Run<'_>) -> Vec<Check<'a>> {
+    vec![
+        check("a tag's version stays until it is renewed, and is no other tag's", stable(run)),
+        check("a renewed tag has a version that it never had", renewed(run)),
+        check("all who ask at once for a new tag are told the same version", at_once(run)),
+    ]
 }
 
 async fn stable(run: &Run<'_>) -> Checked {
@@ -40,7 +40,7 @@ async fn renewed(run: &Run<'_>) -> Checked {
 
 async fn at_once(run: &Run<'_>) -> Checked {
     let tags: Vec<_> = (0..20).map(|number| run.tag(&format!("new-{number}"))).collect();
-    let asked = all((0..20).map(|_| run.store.versions(&tags, WITHIN))).await;
+    let asked = together((0..20).map(|_| run.store.versions(&tags, WITHIN))).await;
     let told = asked.into_iter().collect::<Result<HashSet<_>, _>>()?;
     same("how many different answers there were", &told.len(), &1)
 }

@@ -59,12 +59,30 @@ impl<P: Protocol> Connection<P> {
         Connection { held: Arc::new(Held(shared)) }
     }
 
+    /// Whether its runtime has stopped: it is never opened again.
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.held.0.state).line.is_closed()
+    }
+
     /// Asks for so many answers, and waits for them no longer than this. The bytes are written when it is first polled.
     pub(crate) fn call<E>(&self, answers: u32, patience: Duration, encode: E) -> Call<'_, P, E>
     where
         E: FnOnce(&mut Vec<u8>) + Unpin,
     {
-        Call { shared: &self.held.0, answers, patience, step: Step::New(encode) }
+        self.call_on(None, answers, patience, encode)
+    }
+
+    /// The same, on the connection of this number alone: where it is gone nobody is asked, and that is [`Fault::Down`].
+    pub(crate) fn call_on<E>(&self, on: Option<u64>, answers: u32, patience: Duration, encode: E) -> Call<'_, P, E>
+    where
+        E: FnOnce(&mut Vec<u8>) + Unpin,
+    {
+        Call { shared: &self.held.0, answers, on, patience, step: Step::New(encode) }
+    }
+
+    /// The number of the connection that there is now; none where there is none.
+    pub(crate) fn number(&self) -> Option<u64> {
+        lock(&self.held.0.state).line.number()
     }
 }
 
@@ -78,6 +96,7 @@ enum Step<E> {
 pub(crate) struct Call<'a, P: Protocol, E> {
     shared: &'a Arc<Shared<P>>,
     answers: u32,
+    on: Option<u64>,
     patience: Duration,
     step: Step<E>,
 }
@@ -112,7 +131,7 @@ impl<P: Protocol, E: FnOnce(&mut Vec<u8>) + Unpin> Future for Call<'_, P, E> {
         let waker = cx.waker().clone();
         let (asked, asleep) = {
             let mut state = lock(&this.shared.state);
-            let asked = state.line.ask(this.answers, until_ms, waker, encode);
+            let asked = state.line.ask((this.answers, this.on), until_ms, waker, encode);
             (asked, state.asleep.take())
         };
         if let Some(waker) = asleep {

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Poll, Waker};
 
 use super::limits::Limits;
@@ -19,6 +20,8 @@ use crate::store::fault::Fault;
 struct Queued {
     slot: u32,
     length: usize,
+    /// Whether it is for this connection alone, and not for the next.
+    is_bound: bool,
 }
 
 /// Which part of a connection's life it is.
@@ -60,6 +63,8 @@ pub(crate) struct Line<P: Protocol> {
     /// The earliest time at which somebody's patience may be over, in milliseconds.
     earliest: u64,
     closed: Option<Fault>,
+    /// Which connection of the process's this is.
+    number: u64,
 }
 
 impl<P: Protocol> Line<P> {
@@ -77,19 +82,24 @@ impl<P: Protocol> Line<P> {
             start: 0,
             earliest: u64::MAX,
             closed: None,
+            number: 0,
         }
     }
 
-    /// A request of so many answers, which are waited for until then. Gives its slot.
+    /// A request of so many answers, which are waited for until then; for one connection alone, if it says which. Gives its
+    /// slot.
     pub(crate) fn ask(
         &mut self,
-        answers: u32,
+        (answers, on): (u32, Option<u64>),
         until_ms: u64,
         waker: Waker,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<u32, Fault> {
         if let Some(fault) = &self.closed {
             return Err(fault.clone());
+        }
+        if on.is_some() && on != self.number() {
+            return Err(down(GONE));
         }
         if self.slots.len() >= self.limits.requests || self.output.len() >= self.limits.queued_bytes {
             return Err(Fault::Full);
@@ -102,7 +112,7 @@ impl<P: Protocol> Line<P> {
             return Err(Fault::TooLarge);
         }
         let slot = self.slots.take(answers, until_ms, waker);
-        self.queued.push_back(Queued { slot, length });
+        self.queued.push_back(Queued { slot, length, is_bound: on.is_some() });
         self.earliest = self.earliest.min(until_ms);
         Ok(slot)
     }
@@ -133,12 +143,18 @@ impl<P: Protocol> Line<P> {
         self.input.clear();
         self.start = 0;
         self.greeting = greeting;
+        self.number = CONNECTIONS.fetch_add(1, Relaxed);
         self.phase = if answers == 0 { Phase::Up } else { Phase::Greeting(answers) };
     }
 
     /// Whether requests may be written.
     pub(crate) fn is_up(&self) -> bool {
         self.phase == Phase::Up
+    }
+
+    /// The number of the connection, if requests may be written.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.is_up().then_some(self.number)
     }
 
     /// Whether something is to be written.
@@ -172,7 +188,7 @@ impl<P: Protocol> Line<P> {
             return;
         }
         let mut at = 0;
-        for Queued { slot, length } in self.queued.drain(..) {
+        for Queued { slot, length, .. } in self.queued.drain(..) {
             if self.slots.is_awaited(slot) {
                 into.extend_from_slice(&self.output[at..at + length]);
                 self.written.push_back(slot);
@@ -245,9 +261,31 @@ impl<P: Protocol> Line<P> {
         self.greeting.clear();
         self.input.clear();
         self.start = 0;
+        // It says of nobody that he did not ask.
+        let fault = if matches!(fault, Fault::Down(_)) { &Fault::Lost } else { fault };
         for slot in self.written.drain(..) {
             self.slots.fail(slot, fault, wakers);
             self.slots.unline(slot);
+        }
+        if self.queued.iter().any(|queued| queued.is_bound) {
+            self.fail_bound(wakers);
+        }
+    }
+
+    /// What was for the connection that is gone is not for the next.
+    fn fail_bound(&mut self, wakers: &mut Vec<Waker>) {
+        let (queued, output) = (std::mem::take(&mut self.queued), std::mem::take(&mut self.output));
+        let mut at = 0;
+        for queued in queued {
+            let end = at + queued.length;
+            if queued.is_bound {
+                self.slots.fail(queued.slot, &down(GONE), wakers);
+                self.slots.unline(queued.slot);
+            } else {
+                self.output.extend_from_slice(&output[at..end]);
+                self.queued.push_back(queued);
+            }
+            at = end;
         }
     }
 
@@ -266,6 +304,11 @@ impl<P: Protocol> Line<P> {
     pub(crate) fn close(&mut self, fault: Fault, wakers: &mut Vec<Waker>) {
         self.refuse(&fault, wakers);
         self.closed = Some(fault);
+    }
+
+    /// Whether nothing is asked any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
     /// When the next patience may end; `u64::MAX` where nobody waits.
@@ -287,6 +330,12 @@ impl<F> Default for Fed<F> {
         Fed { wakers: Vec::new(), pushes: Vec::new(), greeted: Vec::new() }
     }
 }
+
+/// Why what was for one connection is not asked on another.
+const GONE: &str = "the connection that it was for is gone";
+
+/// How many connections there were in the process: each has a number of its own.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// What is said of a server that cannot be reached.
 pub(crate) fn down(why: impl std::fmt::Display) -> Fault {
@@ -329,7 +378,7 @@ mod tests {
     }
 
     fn ask(line: &mut Line<Pairs>, number: u8, answers: u32) -> Result<u32, Fault> {
-        line.ask(answers, 50, Waker::noop().clone(), |out| out.extend([number, u8::try_from(answers).unwrap()]))
+        line.ask((answers, None), 50, Waker::noop().clone(), |out| out.extend([number, u8::try_from(answers).unwrap()]))
     }
 
     fn written(line: &mut Line<Pairs>) -> Vec<u8> {
@@ -409,9 +458,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_one_connection_is_never_asked_on_another() {
+        let mut line = line();
+        let first = line.number();
+        let bound = |line: &mut Line<Pairs>, number| {
+            line.ask((1, first), 50, Waker::noop().clone(), |out| out.extend([number, 1]))
+        };
+        let (one, two, three) = (bound(&mut line, 1).unwrap(), ask(&mut line, 2, 1).unwrap(), bound(&mut line, 3));
+        line.lost(&Fault::Lost, &mut Vec::new());
+        assert!(matches!(line.poll(one), Poll::Ready(Err(Fault::Down(_)))));
+        assert!(matches!(line.poll(three.unwrap()), Poll::Ready(Err(Fault::Down(_)))));
+        assert!(matches!(bound(&mut line, 4), Err(Fault::Down(_))));
+        line.begin(Vec::new(), 0);
+        assert!(matches!(bound(&mut line, 5), Err(Fault::Down(_))));
+        assert_eq!(written(&mut line), [2, 1]);
+        assert_eq!(feed(&mut line, &[2, 0]), Ok(1));
+        assert_eq!(line.poll(two), Poll::Ready(Ok(Answers::One(2))));
+    }
+
+    #[test]
     fn what_is_too_much_is_refused_and_an_answer_that_nobody_asked_for_ends_the_connection() {
         let mut line = line();
-        assert_eq!(line.ask(1, 50, Waker::noop().clone(), |out| out.extend([0; 9])), Err(Fault::TooLarge));
+        assert_eq!(line.ask((1, None), 50, Waker::noop().clone(), |out| out.extend([0; 9])), Err(Fault::TooLarge));
         for number in 0..4 {
             ask(&mut line, number, 1).unwrap();
         }
@@ -458,7 +526,7 @@ mod tests {
                         number = number.wrapping_add(1) | 0x80;
                         let until = now as u64 + 20;
                         let encode = |out: &mut Vec<u8>| out.extend([number, u8::try_from(answers).unwrap()]);
-                        let slot = line.ask(answers, until, Waker::noop().clone(), encode).unwrap();
+                        let slot = line.ask((answers, None), until, Waker::noop().clone(), encode).unwrap();
                         waiting.push((slot, number, answers));
                     }
                     Doing::Leave(which) if !waiting.is_empty() => {

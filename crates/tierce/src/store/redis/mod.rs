@@ -2,12 +2,16 @@
 
 mod reply;
 mod resp;
+mod scripts;
+mod sha1;
+mod store;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use reply::Reply;
+pub use store::Redis;
 
 use super::address::Address;
 use super::connection::{Answers, Connection, Greeting, Limits};
@@ -93,8 +97,14 @@ impl Client {
 /// Opens a stream; an error names the place.
 fn dial(address: &Address, runtime: &Arc<dyn Runtime>) -> Dialing {
     let place = address.to_string();
-    let dialing = address.endpoints().first().map(|endpoint| runtime.dial(endpoint));
+    let dialing = address.endpoints().first().filter(|_| !address.tls()).map(|endpoint| runtime.dial(endpoint));
+    let tls = address.tls();
     Box::pin(async move {
+        if tls {
+            // Never a password over a line that was to be encrypted.
+            let why = format!("{place}: tierce cannot do TLS");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
         let dialing = dialing.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))
     })

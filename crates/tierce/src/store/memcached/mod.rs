@@ -1,0 +1,10 @@
+//! Memcached, from 1.6 on, by its meta commands.
+
+mod item;
+mod lease;
+mod meta;
+mod rendezvous;
+mod server;
+mod store;
+
+pub use store::Memcached;

@@ -1,0 +1,102 @@
+//! One of a store's servers.
+
+use std::io;
+use std::sync::Arc;
+
+use super::meta::{Frame, Meta, Request};
+use crate::clock::Clock;
+use crate::runtime::{self, Endpoint, Runtime};
+use crate::store::connection::{Answers, Connection, Deadline, Greeting, Limits, Link};
+use crate::store::fault::Fault;
+
+/// A server and the connection to it.
+pub(crate) struct Server {
+    pub(crate) place: String,
+    link: Link<Meta>,
+}
+
+impl Server {
+    /// Nothing is opened before the first question.
+    pub(crate) fn new(endpoint: &Endpoint) -> Self {
+        let place = match endpoint {
+            Endpoint::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+            Endpoint::Tcp(host, port) => format!("{host}:{port}"),
+            Endpoint::Unix(path) => path.display().to_string(),
+        };
+        let (endpoint, named) = (endpoint.clone(), place.clone());
+        let link = Link::new(move || {
+            let limits = Limits::default();
+            let (endpoint, place) = (endpoint.clone(), named.clone());
+            let dial = Box::new(move |runtime: &Arc<dyn Runtime>| -> runtime::Dialing {
+                let (dialing, place) = (runtime.dial(&endpoint), place.clone());
+                Box::pin(async move {
+                    dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))
+                })
+            });
+            let here = (&runtime::current(), Clock::system());
+            Connection::open(Meta::new(limits.answer_bytes), greeting(), dial, here, limits)
+        });
+        Server { place, link }
+    }
+
+    /// Asks, on the connection of this number alone where it is said; all answers in their order.
+    pub(crate) async fn ask(&self, request: Request, on: Option<u64>, deadline: Deadline) -> Result<Vec<Frame>, Fault> {
+        let answers = u32::try_from(request.answers).map_err(|_| Fault::TooLarge)?;
+        let encode = |out: &mut Vec<u8>| out.extend_from_slice(&request.bytes);
+        match self.link.ask((answers, on), deadline, encode).await? {
+            Answers::One(frame) => Ok(vec![frame]),
+            Answers::All(frames) => Ok(frames),
+        }
+    }
+
+    /// As [`ask`](Self::ask), for one answer; what the server calls an error is a fault.
+    pub(crate) async fn ask_one(&self, request: Request, on: Option<u64>, deadline: Deadline) -> Result<Frame, Fault> {
+        sound(self.ask(request, on, deadline).await?.pop().ok_or(Fault::Garbled("no answer"))?)
+    }
+
+    /// As [`ask`](Self::ask), for two answers.
+    pub(crate) async fn ask_two(
+        &self,
+        request: Request,
+        on: Option<u64>,
+        deadline: Deadline,
+    ) -> Result<[Frame; 2], Fault> {
+        let frames = self.ask(request, on, deadline).await?;
+        let [one, two] = <[Frame; 2]>::try_from(frames).map_err(|_| Fault::Garbled("not two answers"))?;
+        Ok([sound(one)?, sound(two)?])
+    }
+
+    /// The number of the connection that there is, once there is one.
+    pub(crate) async fn connected(&self, deadline: Deadline) -> Result<u64, Fault> {
+        loop {
+            if let Some(number) = self.link.number() {
+                return Ok(number);
+            }
+            // It is answered as soon as there is a connection, or failed when there is none to be had.
+            self.ask_one(Request::default().line("mn"), None, deadline).await?;
+        }
+    }
+
+    /// Whether this is the connection that there is.
+    pub(crate) fn is_connected_by(&self, number: u64) -> bool {
+        self.link.number() == Some(number)
+    }
+}
+
+/// An answer that is not the server's refusal.
+pub(crate) fn sound(frame: Frame) -> Result<Frame, Fault> {
+    match frame {
+        Frame::Error(text) => Err(Fault::Refused(text)),
+        other => Ok(other),
+    }
+}
+
+/// A command that does nothing; a server that does not know it is too old.
+fn greeting() -> Greeting<Meta> {
+    let check = |_, frame: &Frame| match frame {
+        Frame::Done(_) => Ok(()),
+        Frame::Error(text) => Err(Arc::from(format!("{text} (Memcached must be 1.6 or newer)"))),
+        _ => Err(Arc::from("an answer that is none of Memcached's")),
+    };
+    Greeting { bytes: b"mn\r\n".to_vec(), answers: 1, check, pushed: Box::new(|_| ()) }
+}
