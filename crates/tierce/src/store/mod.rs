@@ -58,9 +58,6 @@ pub use packing::Packing;
 pub(crate) use budget::Budget;
 pub use link::Health;
 pub(crate) use link::{Link, Patience};
-#[cfg(any(feature = "redis", feature = "testing"))]
-pub(crate) use pattern::Pattern;
 
-#[cfg(feature = "redis")]
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub use address::{Address, Kind};
