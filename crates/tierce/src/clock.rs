@@ -2,13 +2,14 @@
 //!
 //! Ages and expiries use the kernel's coarse monotonic clock: 4–7 ns a read against about 30 for the precise one
 //! (`bench memory --only hit_u64_zipf_ttl`), at the resolution of a kernel tick (1–10 ms). Loads are timed with the
-//! precise one. Neither steps with NTP or a changed wall clock.
+//! precise one. Neither steps with NTP or a changed wall clock. What processes share says when it was made by the wall
+//! clock, since they have no other in common.
 #![allow(clippy::disallowed_methods, reason = "this is the one file that reads time")]
 
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where a cache gets its time from: the system, or a test.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +44,18 @@ impl Clock {
             Source::Manual(us) => Duration::from_micros(us.load(Relaxed)),
         }
     }
+
+    /// Milliseconds since 1970 by the wall clock, which may step. A manual clock's year 2020 begins at its nothing.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        let since = match &self.0 {
+            Source::System => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            Source::Manual(us) => YEAR_2020 + Duration::from_micros(us.load(Relaxed)),
+        };
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
 }
+
+const YEAR_2020: Duration = Duration::from_secs(1_577_836_800);
 
 /// A clock that moves only when told, for tests.
 ///

@@ -206,6 +206,8 @@ pub struct Error {
 pub enum Kind {
     /// A name is taken by a cache of another shape.
     Conflict,
+    /// The store did not take a change; it is kept, and told again until it holds.
+    Store,
     /// A name or a tag is empty or too long, or an option contradicts another.
     Invalid,
 }

@@ -16,6 +16,7 @@ use crate::random::Random;
 use crate::runtime;
 use crate::shared::{Shared, Sites};
 use crate::stats::Stats;
+use crate::store::{self, Link, Patience, Store};
 use crate::tag;
 use crate::trace;
 
@@ -48,6 +49,9 @@ pub struct Hub {
 pub struct Builder {
     clock: Clock,
     seed: Option<u64>,
+    store: Option<Arc<dyn Store>>,
+    namespace: Option<String>,
+    patience: Patience,
 }
 
 impl Hub {
@@ -69,7 +73,7 @@ impl Hub {
         K: Key + Serialize,
         V: Value + Serialize + DeserializeOwned,
     {
-        cache::Builder::new(Arc::clone(&self.shared), name)
+        cache::Builder::new(Arc::clone(&self.shared), name).shared()
     }
 
     /// A cache whose values stay in this process whatever the hub has: any `V: Clone + Send + Sync`.
@@ -86,25 +90,30 @@ impl Hub {
     ///
     /// # Errors
     /// [`Kind::Invalid`](crate::Kind::Invalid): the tag is empty or longer than 200 bytes.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         tag::check(tag, "invalidate_tag")?;
         self.shared.tags.invalidate(tag);
         trace::tag_invalidated(tag);
-        Ok(())
+        let Some(link) = &self.shared.link else { return Ok(()) };
+        let told = link.renew(&store::tag(link.namespace(), tag)).await;
+        // Who asked the store meanwhile may have been answered by what was before.
+        self.shared.tags.invalidate(tag);
+        told.map_err(|fault| cache::untold("invalidate_tag", &fault))
     }
 
     /// Ends every entry and load of every cache.
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn purge(&self) -> Result<(), Error> {
         self.shared.tags.purge();
         for (_, cache) in self.shared.caches() {
             cache.give_room_back();
         }
-        Ok(())
+        let Some(link) = &self.shared.link else { return Ok(()) };
+        let told = link.renew(&store::purge_tag(link.namespace())).await;
+        self.shared.tags.purge();
+        told.map_err(|fault| cache::untold("purge", &fault))
     }
 
     /// For shutdown: begins no more refreshes behind callers, and waits until no load runs or the time is over. Gives
@@ -138,6 +147,11 @@ impl Hub {
         &self.sites
     }
 
+    /// How its store is; `None` without one.
+    pub fn store_health(&self) -> Option<store::Health> {
+        self.shared.link.as_ref().map(|link| link.health())
+    }
+
     /// The counts of each cache in use, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
         self.shared.caches().into_iter().map(|(name, cache)| (name, cache.stats())).collect()
@@ -157,11 +171,51 @@ impl Builder {
         self
     }
 
-    /// The hub, without a store.
+    /// Shares the values of [`Hub::cache`] with all processes that use this store under the same namespace.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// What the names of all that is stored begin with: 1 to 40 of `A-Z a-z 0-9 _ . -`; `tierce` unless said.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_string());
+        self
+    }
+
+    /// How long one lookup waits for the store, all it asks together; 50 ms unless said.
+    pub fn store_budget(mut self, time: Duration) -> Self {
+        self.patience.lookup = time;
+        self
+    }
+
+    /// How long memory is believed before the store is asked again: the bound on what other processes' invalidations may be
+    /// missed. A second unless said.
+    pub fn memory_age(mut self, time: Duration) -> Self {
+        self.patience.memory = time;
+        self
+    }
+
+    /// The hub.
+    ///
+    /// # Panics
+    /// On a namespace that is none: see [`try_build`](Builder::try_build).
     #[must_use]
     pub fn build(self) -> Hub {
-        let random = self.seed.map_or_else(Random::from_process, Random::seeded);
-        Hub { shared: Arc::new(Shared::new(self.clock, random)), sites: Arc::default() }
+        self.try_build().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The hub, or what is wrong with what was said.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid): the namespace.
+    pub fn try_build(self) -> Result<Hub, Error> {
+        let namespace = self.namespace.as_deref().unwrap_or("tierce");
+        store::check_namespace(namespace)?;
+        let random = || self.seed.map_or_else(Random::from_process, Random::seeded);
+        let link =
+            self.store.map(|store| Arc::new(Link::new(store, namespace, self.clock.clone(), random(), self.patience)));
+        Ok(Hub { shared: Arc::new(Shared::new(self.clock, random(), link)), sites: Arc::default() })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind};
 use crate::random::Random;
 use crate::stats::Stats;
+use crate::store::Link;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 use crate::tag::Tags;
@@ -18,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) running: Running,
+    /// The hub's store, if it has one.
+    pub(crate) link: Option<Arc<Link>>,
     caches: Mutex<HashMap<Box<str>, Registered>>,
 }
 
@@ -49,9 +52,9 @@ pub(crate) enum Owner {
 }
 
 impl Shared {
-    pub(crate) fn new(clock: Clock, random: Random) -> Self {
+    pub(crate) fn new(clock: Clock, random: Random, link: Option<Arc<Link>>) -> Self {
         let running = Running { loads: Mutex::new(Loads::default()), draining: AtomicBool::new(false) };
-        Shared { tags: Tags::new(), clock, random, running, caches: Mutex::new(HashMap::new()) }
+        Shared { tags: Tags::new(), clock, random, running, link, caches: Mutex::new(HashMap::new()) }
     }
 
     /// The cache of this name, made if there is none. One of another type, version or owner under the name is an error.

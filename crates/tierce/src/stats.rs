@@ -46,6 +46,11 @@ pub struct Stats {
     pub refused: u64,
     /// What loaders of batches brought for ids that nobody had asked for: it is not kept.
     pub unasked: u64,
+    /// Misses of this process's memory that the store had an entry for.
+    pub store_hits: u64,
+    /// Keys without a stable text, and values that could not be written for the store or were too large for it: they stay
+    /// in this process.
+    pub unshared: u64,
     /// Loads running now, and those that queue to run.
     pub loading: u64,
     /// Entries that left, by cause.
@@ -142,6 +147,8 @@ pub(crate) struct Counters {
     pub(crate) refused: AtomicU64,
     pub(crate) unasked: AtomicU64,
     pub(crate) loading: AtomicU64,
+    pub(crate) store_hits: AtomicU64,
+    pub(crate) unshared: AtomicU64,
     load_us: [AtomicU64; BUCKETS],
     load_sum_us: AtomicU64,
 }
@@ -171,6 +178,8 @@ impl Counters {
             refused: self.refused.load(Relaxed),
             unasked: self.unasked.load(Relaxed),
             loading: self.loading.load(Relaxed),
+            store_hits: self.store_hits.load(Relaxed),
+            unshared: self.unshared.load(Relaxed),
             load_time: Histogram {
                 counts: std::array::from_fn(|i| self.load_us[i].load(Relaxed)),
                 sum: Duration::from_micros(self.load_sum_us.load(Relaxed)),

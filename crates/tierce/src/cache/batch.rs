@@ -31,7 +31,7 @@ use super::load::Loaded;
 use super::lookup::{Boarded, Call, Role, Served};
 use super::partial::Partial;
 use super::rounds::{Rounds, Start, Want};
-use crate::error::{Error, LoadError};
+use crate::error::{Error, Kind, LoadError};
 use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::memory::Cause;
@@ -106,26 +106,24 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// ttl, [`Entry::set`](crate::Entry::set) for each.
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    /// None without a store. With one, the first that it did not take; the others are tried all the same.
     pub async fn set_many(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Result<(), Error> {
+        let mut told = Ok(());
         for (key, value) in pairs {
-            self.inner.set(key, Some(value), None, None, &[]);
+            told = told.and(self.inner.set_everywhere(&key, Some(value), None, &[]).await);
         }
-        Ok(())
+        told
     }
 
-    /// Ends keys, one after the other. See [`invalidate`](Cache::invalidate).
+    /// Ends keys. See [`invalidate`](Cache::invalidate).
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    /// None without a store. [`Kind::Store`]: it did not take it, and will be told again.
     pub async fn invalidate_many<Q>(&self, ids: &[Q]) -> Result<(), Error>
     where
-        Q: KeyRef<K>,
+        Q: ToKey<K>,
     {
-        ids.iter().for_each(|id| self.inner.invalidate(id));
-        Ok(())
+        self.inner.invalidate_many_everywhere(ids).await
     }
 
     /// Ends the keys that the closure names, and gives the number of entries that went: no lookup that begins after this
@@ -135,13 +133,17 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// many with one write. What begins to load meanwhile may stay.
     ///
     /// # Errors
-    /// None without a store.
+    /// None without a store. [`Kind::Invalid`]: the cache has one, which knows no closures. Use a tag.
     ///
     /// # Panics
     /// When the closure calls this cache; see [`Memory`](crate::Memory).
     #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn invalidate_matching(&self, mut matches: impl FnMut(&K) -> bool) -> Result<usize, Error> {
         let inner = &self.inner;
+        if inner.shelf.is_some() {
+            let detail = "the entries of this cache are in a store as well, where no closure can look; use a tag";
+            return Err(Error::new(Kind::Invalid, "invalidate_matching", detail));
+        }
         let mut ended = 0;
         let mut end = |key: &K| ended += usize::from(inner.end_key(key));
         // Flights first: one that lands before it is looked at has filled before the entries are.
@@ -372,7 +374,8 @@ impl<K: Key, V: Value, L> Own<'_, K, V, L> {
     fn crew(&mut self, ground: Ground) -> &mut Crew<K, V> {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
-            let departure = self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime));
+            let departure =
+                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), false);
             self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
             self.crews.len() - 1
         });

@@ -5,12 +5,16 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::Cache;
 use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::inner::{ErrorFilter, Inner, Limits};
 use super::permits::Permits;
+use super::shelf::{Shape, Shelf};
 use super::stamped::Stamped;
 use crate::clock::to_ms;
 use crate::error::{Error, Kind};
@@ -19,6 +23,7 @@ use crate::key::{Key, Value};
 use crate::memory::{self, Cause, Memory, Policy};
 use crate::shared::{Owner, Shared};
 use crate::stats::Counters;
+use crate::store::{Codec, Compression};
 use crate::sync::atomic::AtomicU64;
 
 /// How long a value is fresh unless said.
@@ -55,6 +60,8 @@ pub struct Builder<K: Key, V: Value> {
     most_loads: Option<usize>,
     tell: Option<Tell<K, V>>,
     owner: Owner,
+    /// Of a cache that may be shared.
+    shape: Option<Shape<K, V>>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
@@ -83,7 +90,18 @@ impl<K: Key, V: Value> Builder<K, V> {
             most_loads: None,
             tell: None,
             owner: Owner::default(),
+            shape: None,
         }
+    }
+
+    /// Its entries are shared with other processes, where the hub has a store.
+    pub(crate) fn shared(mut self) -> Self
+    where
+        K: Serialize,
+        V: Serialize + DeserializeOwned,
+    {
+        self.shape = Some(Shape::of_types());
+        self
     }
 
     /// Says who alone may build this cache again.
@@ -227,6 +245,22 @@ impl<K: Key, V: Value> Builder<K, V> {
         self
     }
 
+    /// How values are written where the hub has a store; MessagePack unless said. They are read however they were written.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        if let Some(shape) = &mut self.shape {
+            shape.codec = codec;
+        }
+        self
+    }
+
+    /// How values are made smaller where the hub has a store; not at all unless said.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        if let Some(shape) = &mut self.shape {
+            shape.compression = compression;
+        }
+        self
+    }
+
     /// The cache. If the hub has one of this name, types and version, that one, as it was first built.
     ///
     /// # Panics
@@ -275,6 +309,8 @@ impl<K: Key, V: Value> Builder<K, V> {
             format!("{:?} is out of range: beta above 0, a fraction from 0 to 1", self.ages.early)
         } else if self.most_loads == Some(0) {
             "max_concurrent_loads of zero loads nothing".to_string()
+        } else if let Some(feature) = self.shape.as_ref().and_then(Shape::missing_feature) {
+            format!("this needs the feature `{feature}`: tierce = {{ features = [\"{feature}\", …] }} in Cargo.toml")
         } else {
             return Ok(());
         };
@@ -285,8 +321,23 @@ impl<K: Key, V: Value> Builder<K, V> {
         let gone = Arc::new(Gone::new());
         let hasher = memory::Hasher::default();
         let Builder {
-            hub, name, capacity, weight, unbounded, policy, ages, limits, tolerates, most_loads, tell, ..
+            hub,
+            name,
+            version,
+            capacity,
+            weight,
+            unbounded,
+            policy,
+            ages,
+            limits,
+            tolerates,
+            most_loads,
+            tell,
+            shape,
+            ..
         } = self;
+        let shelf = hub.link.as_ref().zip(shape);
+        let shelf = shelf.map(|(link, shape)| Box::new(Shelf::new(link, shape, (&name, version), hub.clock.clone())));
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
@@ -308,6 +359,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         });
         let memory = memory.build_with();
         Inner {
+            shelf,
             name: name.into(),
             hub,
             memory,

@@ -30,6 +30,8 @@ pub(crate) struct Node {
     /// The hub's clock when this one began, or will.
     pub(crate) took_off: Duration,
     pub(crate) runtime: Arc<dyn Runtime>,
+    /// Whether its flight's leader asks the store before it begins.
+    pub(crate) asks_first: bool,
     edges: Mutex<Edges>,
     /// Which cache's load it is: the address of its flight table.
     cache: usize,
@@ -61,11 +63,18 @@ pub(crate) struct Edge {
 }
 
 impl Node {
-    pub(crate) fn new(cache: usize, ticket: u64, took_off: Duration, runtime: Arc<dyn Runtime>) -> Arc<Node> {
+    pub(crate) fn new(
+        cache: usize,
+        ticket: u64,
+        took_off: Duration,
+        runtime: Arc<dyn Runtime>,
+        asks_first: bool,
+    ) -> Arc<Node> {
         Arc::new(Node {
             ticket,
             took_off,
             runtime,
+            asks_first,
             edges: Mutex::default(),
             cache,
             place: OnceLock::new(),

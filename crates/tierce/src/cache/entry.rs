@@ -167,20 +167,16 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set(self, value: V) -> Result<(), Error> {
-        self.cache.set(self.key.to_key(), Some(value), self.call.ttl, None, &self.call.tags);
-        Ok(())
+        self.cache.set_everywhere(self.key, Some(value), self.call.ttl, &self.call.tags).await
     }
 
     /// Notes that the key has no value.
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn set_absent(self) -> Result<(), Error> {
-        self.cache.set(self.key.to_key(), None, self.call.ttl, None, &self.call.tags);
-        Ok(())
+        self.cache.set_everywhere(self.key, None, self.call.ttl, &self.call.tags).await
     }
 
     /// Writes to the source, then keeps what the write gave. See [`Cache::set_through`](crate::Cache::set_through).

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::flight::{Flight, Ground, Landed, Outcome};
 use super::gone::Reason;
 use super::inner::{Fallout, Inner};
-use super::load::{Keep, Loaded};
+use super::load::{Aged, Keep, Loaded};
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
@@ -33,7 +33,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Under the lock of the flight's slice: look whether it stands and no writer holds the key, fill, take it
     /// out. An invalidation of the key comes before all three or after all three.
     fn land(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>, took: Duration, out: &mut Fallout<K, V>) -> Outcome {
-        let Loaded { value, tags, cells, ttl, weight, keep } = loaded;
+        let Loaded { value, tags, cells, ttl, weight, keep, aged } = loaded;
         let named = self.hub.tags.cells(&tags);
         let stands_by_tags = self.stands_by_tags(flight, &named, &cells);
         let tags = distinct(flight.tags.iter().chain(&named).chain(&cells));
@@ -42,7 +42,13 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut fresh = None;
         if keep == Keep::Yes && stands_by_tags {
             let key = flight.key.clone();
-            fresh = Some(self.fresh(key, value.clone(), (ttl, weight), tags.clone(), began, cost_us));
+            fresh = Some(match aged {
+                Some(Aged { times, cost_us, asked_ms }) => {
+                    let times = self.believed(times, asked_ms);
+                    self.fresh_at(key, value.clone(), weight, &tags, began, (times, cost_us))
+                }
+                None => self.fresh(key, value.clone(), (ttl, weight), &tags, began, cost_us),
+            });
         }
 
         let mut slice = self.flights.lock(flight.hash);

@@ -86,7 +86,7 @@ impl<K: Key, V: Value> Crew<K, V> {
             self.cache.turn_away(&fleet);
             return None;
         };
-        let guard = Guard::take_off(&self.cache, fleet.clone(), place);
+        let guard = Guard::take_off(&self.cache, fleet.clone(), (place, false));
         // Keys' `Hash`, `Eq` and `Clone` are foreign code like the loader, and their panic is the load's.
         let called = fleet.first().node.polled(|| {
             catch_unwind(AssertUnwindSafe(|| {

@@ -130,6 +130,8 @@ struct State {
     waiters: Vec<Option<Waker>>,
     /// The seats of those who left, for those who come: callers may come and go for as long as a load hangs.
     free: Vec<usize>,
+    /// Its load has begun, or somebody has begun to begin it.
+    takes_off: bool,
 }
 
 impl State {
@@ -211,6 +213,31 @@ impl<K, V> Flight<K, V> {
     /// Gives those who wait for the caller to wake, though it has not ended: they keep their seats.
     pub(crate) fn stir(&self) -> Sleepers {
         Sleepers(lock(&self.state).waiters.iter_mut().map(Option::take).collect())
+    }
+
+    /// Whether its leader still asks the store, in a task that others cannot see.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.node.asks_first && !lock(&self.state).takes_off
+    }
+
+    /// Its load begins, unless the flight is over. Nobody takes the leader for lost from here on.
+    pub(crate) fn takes_off(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.takes_off = true;
+        state.outcome.is_none()
+    }
+
+    /// Ends the flight of a leader who still asks and is taken for lost; whether he was asking.
+    pub(crate) fn ends_asking(&self) -> bool {
+        let mut state = lock(&self.state);
+        if state.takes_off || state.outcome.is_some() {
+            return false;
+        }
+        state.outcome = Some(Outcome::Abandoned);
+        let sleepers = Sleepers(std::mem::take(&mut state.waiters));
+        drop(state);
+        sleepers.wake();
+        true
     }
 
     /// Whether its outcome is published.
@@ -330,8 +357,8 @@ impl<K, V> Table<K, V> {
     }
 
     /// A load that begins now.
-    pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>) -> Departure {
-        Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime)
+    pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>, asks_first: bool) -> Departure {
+        Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime, asks_first)
     }
 
     /// A flight, not yet in the table.

@@ -89,32 +89,37 @@ impl<K: Key, V: Value> Hold<K, V> {
     }
 
     /// The change is committed, and this is the value now. It is kept if nobody else wrote, changed or loaded the key
-    /// meanwhile; otherwise the key is invalidated. Whether it was kept.
+    /// meanwhile; otherwise the key is invalidated. Whether it was kept. Where the hub has a store the key is always
+    /// invalidated.
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
-    pub async fn set(mut self, value: V) -> Result<bool, Error> {
-        Ok(self.end(End::Set(Loaded::new(value))))
+    /// None without a store. [`Kind::Store`](crate::Kind::Store): it did not take the invalidation, and will be told again.
+    pub async fn set(self, value: V) -> Result<bool, Error> {
+        self.set_with(Loaded::new(value)).await
     }
 
     /// As [`set`](Hold::set), for a value with tags and a ttl of its own, or the absence of one.
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    /// As [`set`](Hold::set).
     pub async fn set_with(mut self, loaded: Loaded<V>) -> Result<bool, Error> {
+        if self.cache.shelf.is_some() {
+            self.invalidate().await?;
+            return Ok(false);
+        }
         Ok(self.end(End::Set(loaded)))
     }
 
     /// The change is committed: no lookup that begins after this has returned gets what was loaded before.
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    /// As [`set`](Hold::set).
     pub async fn invalidate(mut self) -> Result<(), Error> {
         self.end(End::Invalidate);
-        Ok(())
+        if self.cache.shelf.is_none() {
+            return Ok(());
+        }
+        self.cache.invalidate_everywhere(&*self.key).await
     }
 
     /// Nothing was changed: what is cached stays, unless somebody loaded the key meanwhile; what he got is not kept.
@@ -169,7 +174,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         // Stamped with the epoch before the change: an invalidation since then is found at the next lookup.
         let late = mutant::on(Mutant::HoldStampedLate);
         let began = if late { self.cache.hub.tags.epoch() } else { self.began };
-        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), all, began, 0)
+        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), &all, began, 0)
     }
 }
 
@@ -199,7 +204,13 @@ impl<K: Key, V: Value> Drop for Hold<K, V> {
     fn drop(&mut self) {
         let end = if mutant::on(Mutant::DroppedHoldKeeps) { End::Unchanged } else { End::Invalidate };
         // A key's `Eq` that panics again must not end the process.
-        drop(catch_unwind(AssertUnwindSafe(|| self.end(end))));
+        drop(catch_unwind(AssertUnwindSafe(|| {
+            let is_left = !self.ended;
+            self.end(end);
+            if is_left && let Some((shelf, name)) = self.cache.stored_name(&*self.key) {
+                shelf.link.owe(&[name]);
+            }
+        })));
     }
 }
 

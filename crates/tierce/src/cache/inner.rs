@@ -11,8 +11,9 @@ use super::backoff::Backoff;
 use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::permits::Permits;
+use super::shelf::Shelf;
 use super::stamped::{Rest, Stamped};
-use crate::clock::NEVER;
+use crate::clock::{NEVER, to_ms};
 use crate::expiry::{Age, Ages, Times};
 use crate::key::{Key, KeyRef, Value};
 use crate::memory::{self, Amend, Cause, Found, Sharded, Verdict};
@@ -52,6 +53,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) gone: Arc<Gone>,
     /// Where loads begin behind callers.
     pub(crate) backoff: Option<Backoff>,
+    /// Its place in the hub's store, if that has one and the cache is to be shared.
+    pub(crate) shelf: Option<Box<Shelf<K, V>>>,
 }
 
 /// How long whom to wait.
@@ -329,7 +332,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     pub(crate) fn set(&self, key: K, value: Option<V>, ttl: Option<Duration>, weight: Option<u32>, tags: &[Arc<str>]) {
         let began = self.hub.tags.epoch();
         let cells = self.hub.tags.cells(tags);
-        let fresh = self.fresh(key.clone(), value, (ttl, weight), cells, began, 0);
+        let fresh = self.fresh(key.clone(), value, (ttl, weight), &cells, began, 0);
         self.change(&key, Mutant::SetNotDetaching, |hash, out| self.memory.put(hash, fresh, out));
     }
 
@@ -338,12 +341,39 @@ impl<K: Key, V: Value> Inner<K, V> {
         key: K,
         value: Option<V>,
         (ttl, weight): (Option<Duration>, Option<u32>),
-        tags: Box<[Arc<Cell>]>,
+        tags: &[Arc<Cell>],
         began: u64,
         cost_us: u32,
     ) -> Fresh<K, V> {
-        let times = self.ages.times(self.hub.clock.now_ms(), ttl, value.is_none(), &self.hub.random);
-        let (stamped, rest, expiry_ms) = Stamped::new(value, &tags, began, times, cost_us);
+        let now_ms = self.hub.clock.now_ms();
+        let times = self.ages.times(now_ms, ttl, value.is_none(), &self.hub.random);
+        let times = self.believed(times, now_ms.saturating_sub(u64::from(cost_us) / 1000));
+        self.fresh_at(key, value, weight, tags, began, (times, cost_us))
+    }
+
+    /// Times that end when memory must ask the store again, of what was known to be so at that time.
+    pub(crate) fn believed(&self, times: Times, asked_ms: u64) -> Times {
+        let Some(shelf) = &self.shelf else { return times };
+        let until_ms = asked_ms.saturating_add(to_ms(shelf.link.patience.memory));
+        if times.expiry_ms <= until_ms {
+            return times;
+        }
+        let fresh_until_ms = times.fresh_until_ms.min(until_ms);
+        // How long it was to be fresh says nothing about when it is to be refreshed early: the store is asked before.
+        Times { fresh_until_ms, expiry_ms: until_ms, ttl_ms: 0, ended_ms: times.ended_ms.min(fresh_until_ms), ..times }
+    }
+
+    /// An entry of these times, with what its load took.
+    pub(crate) fn fresh_at(
+        &self,
+        key: K,
+        value: Option<V>,
+        weight: Option<u32>,
+        tags: &[Arc<Cell>],
+        began: u64,
+        (times, cost_us): (Times, u32),
+    ) -> Fresh<K, V> {
+        let (stamped, rest, expiry_ms) = Stamped::new(value, tags, began, times, cost_us);
         let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &stamped)).max(1);
         Fresh { key, value: stamped, beside: rest, weight, expiry_ms }
     }

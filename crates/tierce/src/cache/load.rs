@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::expiry::Times;
 use crate::tag::{self, Cell};
 
 /// What a loader is told about the load.
@@ -54,6 +55,18 @@ pub struct Loaded<V> {
     pub(crate) ttl: Option<Duration>,
     pub(crate) weight: Option<u32>,
     pub(crate) keep: Keep,
+    /// Of what a store has kept for a while.
+    pub(crate) aged: Option<Aged>,
+}
+
+/// The times of an entry that a store has, or is to have.
+#[derive(Clone, Copy)]
+pub(crate) struct Aged {
+    pub(crate) times: Times,
+    /// What its load took.
+    pub(crate) cost_us: u32,
+    /// When it was known to be in the store, or its load began.
+    pub(crate) asked_ms: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,7 +77,7 @@ pub(crate) enum Keep {
 
 impl<V> Loaded<V> {
     fn of(value: Option<V>) -> Self {
-        Loaded { value, tags: Vec::new(), cells: Box::default(), ttl: None, weight: None, keep: Keep::Yes }
+        Loaded { value, tags: Vec::new(), cells: Box::default(), ttl: None, weight: None, keep: Keep::Yes, aged: None }
     }
 
     /// The same, with a call's ttl where it has none of its own. That is for values: an absence is believed for the

@@ -22,8 +22,10 @@ use std::time::Duration;
 use super::answer::Freshness;
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
+use super::leased::leased;
 use super::load::{Load, Loaded, Stale};
 use super::run::{GRACE, Guard, LoadFuture, Pledge, land_one, run};
+use super::seen::{First, Seen, Wants};
 use super::wait::{Patience, Refused, Waited, Waiter};
 use crate::error::LoadError;
 use crate::expiry::Age;
@@ -149,15 +151,19 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) =
-                self.board(&self.departure(&runtime), &cells, Before::LookAtMemory, Ground::Fore)
-            else {
+            let Boarded::Flight(flight, role) = self.board(
+                &self.departure(&runtime, self.cache.shelf.is_some()),
+                &cells,
+                Before::LookAtMemory,
+                Ground::Fore,
+            ) else {
                 next = self.look_again();
                 continue;
             };
             if role == Role::Leads {
-                let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load);
+                if let Some(error) = self.lead(&flight, &cells, &mut patience, &mut load).await {
+                    return error;
+                }
             } else {
                 Counters::bump(&self.cache.counters.coalesced);
             }
@@ -170,6 +176,45 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                 Next::LookAgain => next = self.look_again(),
             }
         }
+    }
+
+    /// Asks the store for a flight that this lookup leads, and loads where it has nothing. Gives what the caller gets if
+    /// he need not wait for the flight.
+    async fn lead<L, F, E>(
+        &self,
+        flight: &Arc<Flight<K, V>>,
+        cells: &[Arc<Cell>],
+        patience: &mut Patience,
+        load: &mut Option<L>,
+    ) -> Option<Result<Served<V>, LoadError<E>>>
+    where
+        L: FnOnce(Load<V>) -> F,
+        F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        if load.is_none() {
+            self.cache.give_up(flight, Outcome::Abandoned);
+            return Some(Err(LoadError::Abandoned));
+        }
+        let first = match self.cache.unseen(self.key, Wants::Fresh) {
+            // Boxed, so that lookups without a store are not larger for it.
+            Some(seen) => Box::pin(self.ask_first(flight, seen, patience)).await,
+            None => First::Load(None),
+        };
+        match first {
+            First::Found => {}
+            First::Early => self.refresh_behind(&flight.node.runtime, cells, Before::Nothing, load.take()),
+            First::TooLate => return Some(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
+            First::Load(seen) | First::Late(seen) => {
+                // Otherwise others took this lookup for lost meanwhile, and the flight is over.
+                if flight.takes_off()
+                    && let Some(load) = load.take()
+                {
+                    self.take_off(flight, seen, load);
+                }
+            }
+        }
+        None
     }
 
     /// A load now, whatever memory holds: for `refresh`. Joins only loads that began after the call.
@@ -187,12 +232,12 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let mut load = Some(load);
         loop {
             let arrived = self.cache.hub.tags.epoch();
-            let boarded = self.board(&self.departure(&runtime), &cells, Before::Nothing, Ground::Fore);
+            let boarded = self.board(&self.departure(&runtime, false), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
             let ours = flight.node.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
                 let Some(load) = load.take() else { return Err(LoadError::Abandoned) };
-                self.take_off(&flight, load);
+                self.take_off(&flight, self.cache.unseen(self.key, Wants::Anew), load);
             }
             let mut waiter = self.sit(flight, role, &runtime)?;
             match self.wait(&mut waiter, &mut patience, arrived).await {
@@ -225,8 +270,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// A load of this key alone, should it have to begin.
-    fn departure(&self, runtime: &Arc<dyn Runtime>) -> Departure {
-        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime))
+    pub(super) fn departure(&self, runtime: &Arc<dyn Runtime>, asks_first: bool) -> Departure {
+        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime), asks_first)
     }
 
     /// Joins the flight of this key, or puts a new one in the table.
@@ -284,7 +329,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// Calls the loader and spawns the load. No lock is held.
-    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, load: L)
+    fn take_off<L, F, E>(&self, flight: &Arc<Flight<K, V>>, seen: Option<Seen>, load: L)
     where
         L: FnOnce(Load<V>) -> F,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
@@ -295,17 +340,23 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let place = self.cache.place(flight);
         pledge.kept();
         let Ok(place) = place else { return self.cache.turn_away(&fleet) };
-        let guard = Guard::take_off(self.cache, fleet, place);
+        let guard = Guard::take_off(self.cache, fleet, (place, seen.is_some()));
         let stale = self.cache.look(self.key, |stamped, rest, _| {
             stamped.value().cloned().map(|v| Stale::new(v, rest.tags().cloned().collect()))
         });
         let ttl = self.call.ttl;
-        let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale: stale.flatten() }))));
+        let stale = stale.flatten();
+        let kept_tags = stale.iter().flat_map(|stale| &stale.tags).map(|cell| Arc::from(cell.name())).collect();
+        let called = flight.node.polled(|| catch_unwind(AssertUnwindSafe(|| load(Load { stale }))));
         let future: Result<LoadFuture<_>, Box<dyn Any + Send>> = called.map(|future| -> LoadFuture<_> {
-            Box::pin(async move {
+            let load: LoadFuture<_> = Box::pin(async move {
                 let loaded = future.await.map_err(|error| -> AnyError { Arc::new(error) })?;
                 Ok(loaded.or_for(ttl))
-            })
+            });
+            match seen {
+                Some(seen) => Box::pin(leased(Arc::clone(self.cache), Arc::clone(flight), seen, kept_tags, load)),
+                None => load,
+            }
         });
         flight.node.runtime.spawn(Box::pin(run(guard, future, land_one)));
     }
@@ -318,11 +369,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let Some(load) = load.filter(|_| self.may_refresh_behind()) else { return };
-        let departure = self.departure(runtime);
+        let departure = self.departure(runtime, false);
         let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) else { return };
         // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
         match self.cache.hub.running.behind() {
-            Some(_until_it_counts_itself) => self.take_off(&flight, load),
+            Some(_until_it_counts_itself) => {
+                self.take_off(&flight, self.cache.unseen(self.key, Wants::NotEarly), load);
+            }
             None => self.cache.give_up(&flight, Outcome::Abandoned),
         }
     }
@@ -362,7 +415,11 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
                     }
                 }
                 Waited::Hard => return Next::Return(self.stale_or(Outcome::Timeout, LoadError::Timeout)),
-                Waited::Overdue => self.cache.give_up(waiter.flight(), Outcome::Timeout),
+                Waited::Overdue => match self.cache.stands_still(waiter.flight()) {
+                    Some(outcome) => self.cache.give_up(waiter.flight(), outcome),
+                    // It has begun only since, and has its own time.
+                    None => waiter.allow(self.cache.time_left(waiter.flight()).max(GRACE)),
+                },
                 Waited::Dead => self.cache.give_up(waiter.flight(), Outcome::Abandoned),
             }
         };

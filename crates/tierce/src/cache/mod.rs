@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 mod blocking;
 mod builder;
+mod consult;
 mod cycle;
 mod entry;
 mod explain;
@@ -14,13 +15,17 @@ mod flight;
 mod gone;
 mod hold;
 mod inner;
+mod leased;
 mod load;
 mod lookup;
 mod partial;
 mod permits;
 mod rounds;
 mod run;
+mod seen;
+mod shelf;
 mod stamped;
+mod tell;
 mod wait;
 mod window;
 mod writers;
@@ -41,6 +46,7 @@ pub use hold::Hold;
 pub(crate) use inner::{Accepts, Sight};
 pub use load::{Load, Loaded, Stale};
 pub use partial::Partial;
+pub(crate) use tell::untold;
 pub use window::Batched;
 
 use crate::error::{Error, LoadError, WriteError};
@@ -49,7 +55,7 @@ use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
 use inner::Inner;
-use lookup::Call;
+use lookup::{Call, Path};
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
 ///
@@ -126,12 +132,17 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     /// The value if it is here and fresh.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn get<Q>(&self, key: &Q) -> Option<V>
     where
-        Q: KeyRef<K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
-        self.inner.get(key)
+        if let Some(value) = self.inner.get(key) {
+            return Some(value);
+        }
+        self.inner.shelf.as_ref()?;
+        let call = Call::default();
+        let path = Path { cache: &self.inner, key, call: &call };
+        Box::pin(path.fetch()).await?.value
     }
 
     /// What is here, how fresh, or why not. Loads nothing.
@@ -218,26 +229,22 @@ impl<K: Key, V: Value> Cache<K, V> {
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn invalidate<Q>(&self, key: &Q) -> Result<(), Error>
     where
-        Q: KeyRef<K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
-        self.inner.invalidate(key);
-        Ok(())
+        self.inner.invalidate_everywhere(key).await
     }
 
     /// Ends a key's freshness: it may still be served where stale values may, while it is reloaded.
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn mark_stale<Q>(&self, key: &Q) -> Result<(), Error>
     where
-        Q: KeyRef<K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
-        self.inner.mark_stale(key);
-        Ok(())
+        self.inner.mark_stale_everywhere(key).await
     }
 
     /// Loads now, whatever is here, and keeps the new value; readers get the old one meanwhile.
@@ -271,10 +278,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     ///
     /// # Errors
     /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn purge(&self) -> Result<(), Error> {
-        self.inner.purge();
-        Ok(())
+        self.inner.purge_everywhere().await
     }
 
     /// All that is known of a key: where it is, its ages, tags and cost, and why the last lookup missed.

@@ -60,6 +60,11 @@ impl<K: Key, V: Value> Inner<K, V> {
     /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
     /// still as well.
     pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome) {
+        if flight.is_asking() && flight.ends_asking() {
+            // Who leads may be polled by nobody: another asks in his place.
+            self.flights.remove(flight);
+            return;
+        }
         if !mutant::on(Mutant::GivenUpInPart) {
             self.end(flight, &Outcomes::Same(outcome.clone()));
         }
@@ -99,12 +104,19 @@ impl<K: Key, V: Value> Inner<K, V> {
         if !flight.node.runtime.alive() {
             return Some(Outcome::Abandoned);
         }
-        self.time_left(flight).is_zero().then_some(Outcome::Timeout)
+        let outcome = if flight.is_asking() { Outcome::Abandoned } else { Outcome::Timeout };
+        self.time_left(flight).is_zero().then_some(outcome)
+    }
+
+    /// How long a leader may ask the store.
+    fn asks_for(&self) -> Duration {
+        self.shelf.as_ref().map_or(Duration::ZERO, |shelf| shelf.link.patience.lookup)
     }
 
     /// How long a load may still take before it is given up.
     pub(super) fn time_left(&self, flight: &Flight<K, V>) -> Duration {
-        let end = flight.node.took_off.saturating_add(self.limits.deadline).saturating_add(GRACE);
+        let own = if flight.is_asking() { self.asks_for() } else { self.limits.deadline };
+        let end = flight.node.took_off.saturating_add(own).saturating_add(GRACE);
         end.saturating_sub(self.hub.clock.precise())
     }
 
@@ -176,24 +188,32 @@ pub(crate) struct Guard<K: Key, V: Value> {
     cache: Arc<Inner<K, V>>,
     fleet: Fleet<K, V>,
     started: bool,
+    /// Whether the load counts itself: under a lease it may end without calling the loader.
+    leased: bool,
 }
 
 impl<K: Key, V: Value> Guard<K, V> {
     pub(crate) fn new(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>) -> Self {
-        Guard { cache: Arc::clone(cache), fleet, started: false }
+        Guard { cache: Arc::clone(cache), fleet, started: false, leased: false }
     }
 
     /// The load's flights take off. Without a place in a queue it starts at once.
-    pub(crate) fn take_off(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>, place: Option<Arc<Place>>) -> Self {
+    pub(crate) fn take_off(
+        cache: &Arc<Inner<K, V>>,
+        fleet: Fleet<K, V>,
+        (place, leased): (Option<Arc<Place>>, bool),
+    ) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
         let queues = place.is_some();
         if let Some(place) = place {
             fleet.first().node.stand(place);
         }
+        fleet.flights().iter().for_each(|flight| _ = flight.takes_off());
         // Only now: whoever gives the load up must find its place.
         cache.flights.load_begins(&fleet);
         let mut guard = Guard::new(cache, fleet);
+        guard.leased = leased;
         if queues {
             guard.fleet.first().node.exempt_if_needed();
         } else {
@@ -205,8 +225,17 @@ impl<K: Key, V: Value> Guard<K, V> {
     /// The load starts, if it has not.
     fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
-            Counters::bump(&self.cache.counters.loads);
+            if !self.leased {
+                Counters::bump(&self.cache.counters.loads);
+            }
             trace::load_started(&self.cache.name, self.fleet.first().hash);
+        }
+    }
+
+    /// The load has brought something after so long.
+    fn ended_in(&self, took: Duration) {
+        if !self.leased {
+            self.cache.counters.loaded_in(took);
         }
     }
 }
@@ -263,7 +292,7 @@ pub(crate) async fn run<K: Key, V: Value, T>(
     let mut out = Fallout::new();
     let outcomes = match ended {
         Ended::Result(Ok(brought)) => {
-            cache.counters.loaded_in(took);
+            guard.ended_in(took);
             land(&cache, &fleet, brought, took, &mut out)
         }
         Ended::Result(Err(error)) => Outcomes::Same(Outcome::Failed(error)),

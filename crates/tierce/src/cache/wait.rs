@@ -114,6 +114,11 @@ impl<K, V> Waiter<K, V> {
         self.flight.outcome_or_seat(cx.waker()).map_err(|seat| self.seat = Some(seat)).ok()
     }
 
+    /// The load may take so long from now on: it had not begun when the wait did.
+    pub(crate) fn allow(&mut self, time: Duration) {
+        self.deadline = runtime::sleep(&*self.runtime, time).ok();
+    }
+
     /// Goes on to wait for another flight of the same load, whose runtime and deadline it has.
     pub(crate) fn change(&mut self, flight: Arc<Flight<K, V>>) {
         self.leave();

@@ -180,7 +180,7 @@ struct State<K: Key, V: Value> {
 impl<K: Key, V: Value> Gate<K, V> {
     fn new(cache: &Arc<Inner<K, V>>, runtime: &Arc<dyn Runtime>, window: Duration) -> Self {
         let departs = cache.hub.clock.precise().saturating_add(window);
-        let departure = cache.flights.departure(departs, Arc::clone(runtime));
+        let departure = cache.flights.departure(departs, Arc::clone(runtime), false);
         let crew = Some(Crew::new(cache, departure.clone(), 0));
         Gate { departure, state: Mutex::new(State { crew, boarding: 0, closed: false, waker: None }) }
     }

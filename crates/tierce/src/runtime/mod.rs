@@ -35,12 +35,17 @@ pub(crate) fn sleep(runtime: &dyn Runtime, time: Duration) -> Result<BoxFuture, 
     catch_unwind(AssertUnwindSafe(|| runtime.sleep(time))).map_err(|payload| panic_message(&*payload))
 }
 
+/// The current runtime of this thread, if there is one.
+pub(crate) fn here() -> Option<Arc<dyn Runtime>> {
+    entered::last().or_else(tokio::current)
+}
+
 /// The current runtime of this thread.
 ///
 /// # Panics
 /// When there is none: a lookup that may load must be polled by a runtime.
 pub(crate) fn current() -> Arc<dyn Runtime> {
-    entered::last().or_else(tokio::current).expect(
+    here().expect(
         "no runtime here: call lookups that may load from a tokio task (feature `tokio`), from tierce::block_on, or \
          enter a runtime first with tierce::runtime::enter",
     )

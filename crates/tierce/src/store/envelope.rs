@@ -21,7 +21,7 @@ use twox_hash::XxHash3_64;
 use super::codec::Codec;
 use super::damage::Damage;
 use super::face::Version;
-use super::packing::{self, Packed, Packing};
+use super::packing::{self, Compression, Packed};
 
 /// Not ASCII and no beginning of MessagePack, JSON or a pickle that caches are full of.
 const MAGIC: u8 = 0xC4;
@@ -98,7 +98,7 @@ pub(crate) fn seal(
     key: &str,
     tags: &[(&str, Version)],
     payload: &[u8],
-    packing: Packing,
+    packing: Compression,
 ) -> Result<Vec<u8>, TooLarge> {
     let key_length: u16 = fit("bytes of the key", key.len(), u16::MAX.into())?;
     let tag_count: u8 = fit("tags", tags.len(), u8::MAX.into())?;
@@ -145,11 +145,6 @@ pub(crate) fn head_bytes(created_ms: u64) -> [u8; MUTABLE_BYTES] {
     bytes[1] = FORMAT;
     bytes[8..].copy_from_slice(&created_ms.to_le_bytes());
     bytes
-}
-
-/// Whether the entry was marked stale by its state: any but a live one's, so that no later state reads as fresh.
-pub(crate) fn is_marked(bytes: &[u8]) -> bool {
-    bytes.get(STATE_AT).is_some_and(|state| *state != 0)
 }
 
 /// The entry of this key, its payload of at most `most_bytes`.

@@ -5,7 +5,7 @@ use twox_hash::XxHash3_64;
 use super::codec::{self, Codec};
 use super::envelope::{self, CHECKED_FROM, HEAD_BYTES, Head, MUTABLE_BYTES};
 use super::face::Version;
-use super::packing::Packing;
+use super::packing::Compression;
 
 /// An envelope's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub fn seal(envelope: &Envelope, key: &str, packing: u8) -> Result<Vec<u8>, Stri
     let head = Head { created_ms, fresh_ms, kept_ms, cost_us, schema, codec: *codec, is_negative: *is_negative };
     let tags: Vec<_> = tags.iter().map(|(tag, version)| (tag.as_str(), Version(*version))).collect();
     let packing = match packing {
-        0 => Packing::None,
-        1 => Packing::Lz4,
-        _ => Packing::Zstd(1),
+        0 => Compression::None,
+        1 => Compression::Lz4,
+        _ => Compression::Zstd(1),
     };
     envelope::seal(&head, key, &tags, payload, packing).map_err(|error| error.to_string())
 }

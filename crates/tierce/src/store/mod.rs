@@ -1,6 +1,4 @@
 //! What is shared among processes: bytes in a server, and how they are asked for.
-//!
-//! Caches do not use it yet: so far it is the stores alone.
 
 mod face;
 mod fault;
@@ -10,16 +8,17 @@ mod nonce;
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has globs"))]
 mod pattern;
 
-#[allow(dead_code, reason = "caches do not use it yet")]
-pub(crate) mod codec;
-#[allow(dead_code, reason = "caches do not use it yet")]
-pub(crate) mod damage;
-#[allow(dead_code, reason = "caches do not use it yet")]
-pub(crate) mod envelope;
-#[allow(dead_code, unused_imports, reason = "caches do not use it yet")]
-pub(crate) mod key;
-#[allow(dead_code, reason = "caches do not use it yet")]
-pub(crate) mod packing;
+mod codec;
+mod damage;
+mod envelope;
+mod key;
+mod packing;
+
+mod breaker;
+mod budget;
+mod link;
+mod pending;
+mod versions;
 
 #[cfg(feature = "testing")]
 pub(crate) mod fuzzed;
@@ -44,13 +43,22 @@ pub mod memcached;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-pub use codec::Codec;
 #[cfg(feature = "testing")]
 pub use check::check_store;
 pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
 #[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
+
+pub use codec::Codec;
+pub(crate) use codec::{Unfit, decode, encode};
+pub(crate) use envelope::{Head, open, seal};
+pub(crate) use key::{Names, NotAKey, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
+pub use packing::Compression;
+
+pub(crate) use budget::Budget;
+pub use link::Health;
+pub(crate) use link::{Link, Patience};
 
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub use address::{Address, Kind};

@@ -35,6 +35,7 @@ mod window;
 
 mod guide;
 mod runtimes;
+mod shared;
 
 mod blocking;
 mod current;

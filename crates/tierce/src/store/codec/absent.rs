@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(super) const IS_HERE: bool = false;
+
 const WHY: &str = "this program was built without it; turn tierce's feature of that name on";
 
 pub(super) fn encode<V: Serialize + ?Sized>(_: &V, _: &mut Vec<u8>) -> Result<(), String> {

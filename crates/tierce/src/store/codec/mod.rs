@@ -58,6 +58,15 @@ impl Codec {
         let all = [Codec::MessagePack, Codec::Json, Codec::Postcard, Codec::Raw];
         all.into_iter().find(|codec| codec.number() == number)
     }
+
+    /// The feature that this program was built without and would need for it.
+    pub(crate) fn missing_feature(self) -> Option<&'static str> {
+        match self {
+            Codec::Json if !json::IS_HERE => Some("json"),
+            Codec::Postcard if !postcard::IS_HERE => Some("postcard"),
+            _ => None,
+        }
+    }
 }
 
 impl Display for Codec {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub(super) const IS_HERE: bool = true;
+
 pub(super) fn encode<V: Serialize + ?Sized>(value: &V, out: &mut Vec<u8>) -> Result<(), String> {
     *out = postcard::to_extend(value, std::mem::take(out)).map_err(|error| error.to_string())?;
     Ok(())

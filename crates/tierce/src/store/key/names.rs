@@ -76,6 +76,7 @@ impl Names {
     }
 
     /// What the names of all entries begin with: `{namespace:cache:version:`.
+    #[cfg(test)]
     pub(crate) fn begin(&self) -> &str {
         &self.begin
     }
@@ -90,6 +91,20 @@ pub(crate) fn tag(namespace: &str, tag: &str) -> Tag {
     push_short(&escaped, most, &mut name);
     name.push('}');
     Tag::new(name)
+}
+
+/// The tag that every entry of a namespace has, so that all are ended by one write. No user's tag is escaped to this.
+pub(crate) fn purge_tag(namespace: &str) -> Tag {
+    Tag::new(format!("{{{namespace}:*}}"))
+}
+
+/// The tag that every entry of one cache has.
+pub(crate) fn purge_tag_of(namespace: &str, cache: &str, version: u32) -> Tag {
+    let mut name = format!("{{{namespace}:*");
+    let mut escaped = String::new();
+    escape::write(cache, &mut escaped);
+    push_short(&escaped, LONGEST_CACHE, &mut name);
+    Tag::new(format!("{name}:{version}}}"))
 }
 
 /// Appends a text, or `#` and the 32 hex digits of its hash where it has more than `most` bytes. No text begins with `#`.

@@ -5,7 +5,7 @@ use std::iter::Peekable;
 use std::str::Bytes;
 
 use proptest::prelude::*;
-use serde::ser::{Error as _, SerializeMap, SerializeSeq, SerializeTupleVariant};
+use serde::ser::{Error as _, SerializeMap, SerializeTupleVariant};
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 

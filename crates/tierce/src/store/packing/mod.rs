@@ -31,7 +31,8 @@ const HARMLESS_BYTES: usize = 64 << 10;
 
 /// How payloads are made smaller before they are stored. They are read whichever way they were stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Packing {
+#[non_exhaustive]
+pub enum Compression {
     /// Not at all.
     #[default]
     None,
@@ -41,12 +42,12 @@ pub(crate) enum Packing {
     Zstd(i32),
 }
 
-impl Packing {
+impl Compression {
     /// The feature that this program was built without and would need for it.
     pub(crate) fn missing_feature(self) -> Option<&'static str> {
         match self {
-            Packing::Lz4 if !lz4::IS_HERE => Some("lz4"),
-            Packing::Zstd(_) if !zstd::IS_HERE => Some("zstd"),
+            Compression::Lz4 if !lz4::IS_HERE => Some("lz4"),
+            Compression::Zstd(_) if !zstd::IS_HERE => Some("zstd"),
             _ => None,
         }
     }
@@ -77,10 +78,10 @@ impl Packed {
 
 /// The payload made smaller, and by what; none where it is too small for that, does not become smaller, or becomes so
 /// small that nobody would unpack it.
-pub(crate) fn pack(payload: &[u8], packing: Packing) -> Option<(Packed, Vec<u8>)> {
+pub(crate) fn pack(payload: &[u8], packing: Compression) -> Option<(Packed, Vec<u8>)> {
     let (packed, bytes) = match packing {
-        Packing::Lz4 if payload.len() >= LZ4_FROM_BYTES => (Packed::Lz4, lz4::pack(payload, 0)?),
-        Packing::Zstd(level) if payload.len() >= ZSTD_FROM_BYTES => (Packed::Zstd, zstd::pack(payload, level)?),
+        Compression::Lz4 if payload.len() >= LZ4_FROM_BYTES => (Packed::Lz4, lz4::pack(payload, 0)?),
+        Compression::Zstd(level) if payload.len() >= ZSTD_FROM_BYTES => (Packed::Zstd, zstd::pack(payload, level)?),
         _ => return None,
     };
     let is_worth_it = bytes.len() < payload.len() && is_plausible(bytes.len(), payload.len());

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
-use super::{HARMLESS_BYTES, Packed, Packing, is_plausible, pack, unpack};
+use super::{Compression, HARMLESS_BYTES, Packed, is_plausible, pack, unpack};
 
-const ALL: [(Packing, usize); 3] = [(Packing::Lz4, 1 << 10), (Packing::Zstd(1), 4 << 10), (Packing::Zstd(-5), 4 << 10)];
+const ALL: [(Compression, usize); 3] =
+    [(Compression::Lz4, 1 << 10), (Compression::Zstd(1), 4 << 10), (Compression::Zstd(-5), 4 << 10)];
 
 /// Text that packs well and not at once to nothing.
 fn words(length: usize) -> Vec<u8> {
@@ -12,7 +13,7 @@ fn words(length: usize) -> Vec<u8> {
 
 #[test]
 fn small_payloads_stay_as_they_are() {
-    assert_eq!(pack(&words(1 << 20), Packing::None), None);
+    assert_eq!(pack(&words(1 << 20), Compression::None), None);
     for (packing, from_bytes) in ALL {
         assert_eq!(pack(&words(from_bytes - 1), packing), None, "{packing:?}");
         let (packed, bytes) = pack(&words(from_bytes), packing).unwrap();
@@ -50,9 +51,9 @@ fn what_is_packed_is_never_refused_by_its_own_reader() {
 #[test]
 fn every_level_is_one_that_works() {
     // So quick that it saves nothing.
-    assert_eq!(pack(&words(8 << 10), Packing::Zstd(i32::MIN)), None);
+    assert_eq!(pack(&words(8 << 10), Compression::Zstd(i32::MIN)), None);
     for level in [-5, 0, 1, 3, 1, 19, i32::MAX, 1] {
-        let (packed, bytes) = pack(&words(8 << 10), Packing::Zstd(level)).unwrap();
+        let (packed, bytes) = pack(&words(8 << 10), Compression::Zstd(level)).unwrap();
         assert_eq!(unpack(packed, &bytes, 8 << 10), Some(words(8 << 10)), "{level}");
     }
 }
@@ -60,7 +61,7 @@ fn every_level_is_one_that_works() {
 #[test]
 fn no_feature_is_missing_in_this_build() {
     assert_eq!(ALL.map(|(packing, _)| packing.missing_feature()), [None; 3]);
-    assert_eq!(Packing::None.missing_feature(), None);
+    assert_eq!(Compression::None.missing_feature(), None);
 }
 
 proptest! {

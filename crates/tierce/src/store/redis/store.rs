@@ -16,13 +16,12 @@ use crate::error::{self, Error};
 use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::{Connection, Deadline, Limits, Link};
+use crate::store::envelope::STATE_AT;
 use crate::store::face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
 use crate::store::fault::Fault;
 use crate::store::nonce::nonce;
 use crate::store::pattern::Pattern;
 
-/// Where an entry says whether it was marked: a byte that is nothing in what is stored. The envelope keeps it free.
-const MARK_AT: usize = 2;
 /// So much of an entry is compared with what a lease's asker has seen; an envelope's times are in it.
 const COMPARED_BYTES: usize = 64;
 /// A tag that nobody asks for is gone after this, in milliseconds: a week.
@@ -382,7 +381,7 @@ fn stored(reply: Reply) -> Result<Option<Stored>, Fault> {
     match reply {
         Reply::Nil => Ok(None),
         Reply::Bytes(mut bytes) => {
-            let mark = bytes.get_mut(MARK_AT).map(std::mem::take);
+            let mark = bytes.get_mut(STATE_AT).map(std::mem::take);
             Ok(Some(Stored::new(bytes, mark == Some(1))))
         }
         other => Err(refusal(&other)),
@@ -392,7 +391,7 @@ fn stored(reply: Reply) -> Result<Option<Stored>, Fault> {
 /// How an entry begins in the server.
 fn head(seen: &Stored) -> Vec<u8> {
     let mut head = seen.bytes[..seen.bytes.len().min(COMPARED_BYTES)].to_vec();
-    if let Some(mark) = head.get_mut(MARK_AT) {
+    if let Some(mark) = head.get_mut(STATE_AT) {
         *mark = u8::from(seen.marked);
     }
     head

@@ -1,0 +1,173 @@
+//! The store's part in a lookup, before anything is loaded.
+//!
+//! Who leads a flight asks the store himself, in his own task: a hit costs no task, and his loader is called only when the
+//! store has nothing. If he is cancelled meanwhile his flight is given up, and whoever waits looks again. What is found is
+//! good if its time is not over and its tags are still at the versions that it was stored with; it goes into memory as
+//! what a load brings does, if the flight still stands.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::answer::Freshness;
+use super::fill::distinct;
+use super::flight::{Flight, Ground, Outcome};
+use super::inner::{Accepts, Fallout, Inner};
+use super::load::Loaded;
+use super::lookup::{Before, Boarded, Path, Role, Served};
+use super::run::Pledge;
+use super::seen::{First, Seen, Wants};
+use super::shelf::{Name, Opened, Shelf};
+use super::wait::{Patience, Waited};
+use crate::expiry::Age;
+use crate::key::{Key, ToKey, Value};
+use crate::runtime;
+use crate::stats::Counters;
+use crate::store::{Budget, Stored};
+
+/// What the store had for a flight.
+enum Consulted {
+    /// A fresh entry, of this age. Its flight has ended with it.
+    Found(Age),
+    /// A stale entry, which is in memory now; the flight has ended, and who waited for it looks again.
+    Stale,
+    /// Nothing to serve; the load is told what was seen.
+    Nothing(Seen),
+}
+
+impl<K: Key, V: Value> Shelf<K, V> {
+    /// What an entry says, if its tags are at the versions that it has.
+    pub(super) async fn standing(
+        &self,
+        name: &Name,
+        stored: &Stored,
+        asked_ms: u64,
+        budget: &mut Budget,
+    ) -> Option<Opened<V>> {
+        let opened = self.open(name, stored, asked_ms)?;
+        let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
+        let versions = self.link.versions(&tags, self.link.patience.memory, budget).await?;
+        (versions == opened.versions).then_some(opened)
+    }
+}
+
+impl<K: Key, V: Value> Inner<K, V> {
+    /// What is known of the store before it is asked; `None` without one.
+    pub(super) fn unseen<Q: ToKey<K> + ?Sized>(&self, key: &Q, wants: Wants) -> Option<Seen> {
+        let shelf = self.shelf.as_ref()?;
+        match shelf.name(&key.to_key()) {
+            Ok(name) => Some(Seen { name, stored: None, budget: shelf.link.budget(), wants }),
+            Err(_no_stable_text) => {
+                // Its entries stay in this process.
+                Counters::bump(&self.counters.unshared);
+                None
+            }
+        }
+    }
+
+    /// Keeps a stale entry of the store in memory, if the flight stands.
+    fn stock(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>) {
+        let Some(aged) = loaded.aged else { return };
+        let named = self.hub.tags.cells(&loaded.tags);
+        let tags = distinct(named.iter());
+        let fresh = {
+            let times = self.believed(aged.times, aged.asked_ms);
+            self.fresh_at(flight.key.clone(), loaded.value, None, &tags, flight.began, (times, aged.cost_us))
+        };
+        let mut out = Fallout::new();
+        let slice = self.flights.lock(flight.hash);
+        let stands = slice.find(&flight.key).is_some_and(|standing| Arc::ptr_eq(standing, flight));
+        let mut unkept = Some(fresh);
+        if stands && let Some(fresh) = unkept.take() {
+            self.memory.put(flight.hash, fresh, &mut out);
+        }
+        drop(slice);
+        drop(unkept);
+        self.memory.settle(out);
+    }
+
+    /// Ends a flight with what the store had.
+    fn land_found(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>) {
+        let mut out = Fallout::new();
+        let outcome = self.land_or_panic(flight, loaded, Duration::ZERO, &mut out);
+        flight.publish(outcome);
+        self.memory.settle(out);
+    }
+}
+
+impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
+    /// Asks the store for a flight that this lookup leads, as long as its caller waits.
+    pub(super) async fn ask_first(&self, flight: &Arc<Flight<K, V>>, seen: Seen, patience: &mut Patience) -> First {
+        let pledge = Pledge::new(self.cache, flight);
+        let mut consult = pin!(self.consult(flight, seen));
+        let ended = poll_fn(|cx| match consult.as_mut().poll(cx) {
+            Poll::Ready(consulted) => Poll::Ready(Ok(consulted)),
+            Poll::Pending => patience.ends(cx).map_or(Poll::Pending, |waited| Poll::Ready(Err(waited))),
+        });
+        let first = match ended.await {
+            Ok(Consulted::Found(Age::Early)) => First::Early,
+            Ok(Consulted::Found(_) | Consulted::Stale) => First::Found,
+            Ok(Consulted::Nothing(seen)) => First::Load(Some(seen)),
+            Err(Waited::Hard) => return First::TooLate,
+            Err(_time_for_a_stale_value) => First::Late(self.cache.unseen(self.key, Wants::Fresh)),
+        };
+        pledge.kept();
+        first
+    }
+
+    /// Asks the store for a flight that this lookup leads.
+    async fn consult(&self, flight: &Arc<Flight<K, V>>, mut seen: Seen) -> Consulted {
+        let Some(shelf) = &self.cache.shelf else { return Consulted::Nothing(seen) };
+        if shelf.link.is_untold(&seen.name.key) {
+            seen.budget.spend_all();
+            return Consulted::Nothing(seen);
+        }
+        let asked_ms = self.cache.hub.clock.now_ms();
+        let key = &seen.name.key;
+        let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten();
+        let Some(stored) = stored else { return Consulted::Nothing(seen) };
+        let opened = shelf.standing(&seen.name, &stored, asked_ms, &mut seen.budget).await;
+        let fits = |opened: &Opened<V>| opened.value.is_some() || self.call.accepts == Accepts::Absence;
+        let Some(opened) = opened.filter(fits) else {
+            seen.stored = Some(stored);
+            return Consulted::Nothing(seen);
+        };
+        let now_ms = self.cache.hub.clock.now_ms();
+        let times = opened.aged.times;
+        let age = self.cache.ages.judge(now_ms, times, opened.aged.cost_us, &self.cache.hub.random);
+        if now_ms < times.fresh_until_ms {
+            Counters::bump(&self.cache.counters.store_hits);
+            self.cache.land_found(flight, opened.loaded());
+            return Consulted::Found(age);
+        }
+        if opened.value.is_none() || now_ms >= times.expiry_ms {
+            seen.stored = Some(stored);
+            return Consulted::Nothing(seen);
+        }
+        self.cache.stock(flight, opened.loaded());
+        if age == Age::Revalidate {
+            self.cache.give_up(flight, Outcome::Overtaken);
+            return Consulted::Stale;
+        }
+        seen.stored = Some(stored);
+        Consulted::Nothing(seen)
+    }
+
+    /// What the store has, for a lookup that loads nothing. A load that runs is not waited for.
+    pub(super) async fn fetch(&self) -> Option<Served<V>> {
+        let seen = self.cache.unseen(self.key, Wants::Fresh)?;
+        let departure = self.departure(&runtime::current(), true);
+        let cells = self.cache.hub.tags.cells(&self.call.tags);
+        let boarded = self.board(&departure, &cells, Before::LookAtMemory, Ground::Fore);
+        let Boarded::Flight(flight, Role::Leads) = boarded else { return None };
+        // Whoever waits looks again if it ends with nothing, and loads.
+        let _pledge = Pledge::new(self.cache, &flight);
+        let Consulted::Found(_) = self.consult(&flight, seen).await else { return None };
+        match flight.ended()? {
+            Outcome::Landed => Some(Served { value: flight.landed().value.clone(), freshness: Freshness::Fresh }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A load under a lease: of all processes one loads, and what it brings is stored if nothing happened to the key since.
+//!
+//! ```text
+//! lease ── another entry is here ─────────────────▶ that one, if it is good
+//!   │  ╰── lost ── ask again, a little later ──╮
+//!   │  ╰── held, or no answer ── load, and store nothing
+//! won ── versions of the tags, read now
+//! loader
+//!   │  ╰── failed, dropped ── the lease is given back
+//! fill ── refused ▶ the value, kept nowhere
+//!   ╰─────────────▶ the value
+//! ```
+//!
+//! A tag that only the result names is accepted if it was read before the load, by whomever in this process, and is at the same
+//! version after it: a version that is only read afterwards would stamp as fresh what may have been read before an
+//! invalidation.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::flight::{AnyError, Flight};
+use super::inner::Inner;
+use super::load::{Aged, Keep, Loaded};
+use super::run::LoadFuture;
+use super::seen::{Seen, Wants};
+use super::shelf::{Name, Opened, Shelf};
+use crate::expiry::Age;
+use crate::key::{Key, Value};
+use crate::runtime::Runtime;
+use crate::stats::Counters;
+use crate::store::{self, Budget, Lease, Tell, Token, Version};
+
+/// How often those who lost a lease ask again: at first soon, since most loads are short.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
+
+/// What came of asking for a lease.
+enum Claim<V> {
+    Won(Token),
+    /// Load, and store nothing.
+    Alone,
+    Found(Loaded<V>),
+}
+
+/// A lease that is given back unless it is ended otherwise.
+struct Leased<'a, K, V> {
+    shelf: &'a Shelf<K, V>,
+    key: &'a store::Key,
+    runtime: &'a Arc<dyn Runtime>,
+    token: Option<Token>,
+}
+
+impl<K, V> Drop for Leased<'_, K, V> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take().filter(|_| self.runtime.alive()) else { return };
+        let (link, key) = (Arc::clone(&self.shelf.link), self.key.clone());
+        self.runtime.spawn(Box::pin(async move {
+            let mut budget = link.budget();
+            // Otherwise its time ends it.
+            let _ = link.ask(&mut budget, |store, within| store.give_back(&key, token, within)).await;
+        }));
+    }
+}
+
+/// What a flight's load brings, from the store or from its loader.
+pub(super) async fn leased<K: Key, V: Value>(
+    cache: Arc<Inner<K, V>>,
+    flight: Arc<Flight<K, V>>,
+    mut seen: Seen,
+    kept_tags: Vec<Arc<str>>,
+    load: LoadFuture<Loaded<V>>,
+) -> Result<Loaded<V>, AnyError> {
+    let Some(shelf) = &cache.shelf else { return load.await };
+    let claim = claim(&cache, shelf, &flight, &mut seen).await;
+    let token = match claim {
+        Claim::Found(loaded) => {
+            Counters::bump(&cache.counters.store_hits);
+            return Ok(loaded);
+        }
+        Claim::Alone => None,
+        Claim::Won(token) => Some(token),
+    };
+    Counters::bump(&cache.counters.loads);
+    let Seen { name, mut budget, .. } = seen;
+    let runtime = &flight.node.runtime;
+    let mut lease = Leased { shelf, key: &name.key, runtime, token };
+    let mut names: Vec<Arc<str>> = flight.tags.iter().map(|cell| Arc::from(cell.name())).collect();
+    names.extend(kept_tags.into_iter().filter(|tag| !names.contains(tag)).collect::<Vec<_>>());
+    let versions = match token {
+        Some(_) => shelf.link.versions(&shelf.tags(names.iter().map(|tag| &**tag)), Duration::ZERO, &mut budget).await,
+        None => None,
+    };
+    let began = cache.hub.clock.precise();
+    let began_ms = cache.hub.clock.now_ms();
+    let extending = extend(shelf, &name, token, runtime);
+    let mut loaded = beside(load, extending).await?;
+    let took = cache.hub.clock.precise().saturating_sub(began);
+    cache.counters.loaded_in(took);
+    let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.value.is_none(), &cache.hub.random);
+    let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+    let aged = Aged { times, cost_us, asked_ms: began_ms };
+    loaded.aged = Some(aged);
+    let (Some(token), Some(versions), Keep::Yes) = (token, versions, loaded.keep) else { return Ok(loaded) };
+    let stamped = stamp(shelf, (names, versions), &loaded, began, &mut budget).await;
+    let Some((names, versions)) = stamped else {
+        loaded.keep = Keep::No;
+        return Ok(loaded);
+    };
+    let Some((bytes, time)) = shelf.seal(&name, loaded.value.as_ref(), &aged, &names, &versions) else {
+        Counters::bump(&cache.counters.unshared);
+        return Ok(loaded);
+    };
+    // Whatever comes of it ends the lease.
+    lease.token = None;
+    let fill =
+        shelf.link.ask(&mut budget, |store, within| store.fill(&name.key, token, &bytes, time, Tell::Nobody, within));
+    if fill.await == Some(false) {
+        loaded.keep = Keep::No;
+    }
+    Ok(loaded)
+}
+
+async fn claim<K: Key, V: Value>(
+    cache: &Inner<K, V>,
+    shelf: &Shelf<K, V>,
+    flight: &Flight<K, V>,
+    seen: &mut Seen,
+) -> Claim<V> {
+    let mut pause = ASK_AGAIN.0;
+    let lease_time = shelf.link.patience.lease;
+    loop {
+        let asked_ms = cache.hub.clock.now_ms();
+        let (key, stored) = (&seen.name.key, seen.stored.as_ref());
+        let ask = shelf.link.ask(&mut seen.budget, |store, within| store.lease(key, stored, lease_time, within));
+        match ask.await {
+            None | Some(Lease::Held) => return Claim::Alone,
+            Some(Lease::Won(token)) => return Claim::Won(token),
+            Some(Lease::Lost) => {
+                flight.node.runtime.sleep(pause).await;
+                pause = (pause * 2).min(ASK_AGAIN.1);
+                // What is waited for is another's load, not the store.
+                seen.budget = shelf.link.budget();
+            }
+            Some(Lease::Found(stored)) => {
+                let opened = shelf.standing(&seen.name, &stored, asked_ms, &mut seen.budget).await;
+                let now_ms = cache.hub.clock.now_ms();
+                let age = |aged: Aged| cache.ages.judge(now_ms, aged.times, aged.cost_us, &cache.hub.random);
+                let is_good = |opened: &Opened<V>| match seen.wants {
+                    Wants::Fresh => matches!(age(opened.aged), Age::Fresh | Age::Early),
+                    Wants::NotEarly => age(opened.aged) == Age::Fresh,
+                    Wants::Anew => false,
+                };
+                match opened.filter(is_good) {
+                    Some(opened) => return Claim::Found(opened.loaded()),
+                    None => seen.stored = Some(stored),
+                }
+            }
+        }
+    }
+}
+
+/// The tags of what was loaded, with the versions they had before; `None` if one may have been invalidated since.
+async fn stamp<K: Key, V: Value>(
+    shelf: &Shelf<K, V>,
+    (mut names, mut versions): (Vec<Arc<str>>, Vec<Version>),
+    loaded: &Loaded<V>,
+    began: Duration,
+    budget: &mut Budget,
+) -> Option<(Vec<Arc<str>>, Vec<Version>)> {
+    let kept = loaded.cells.iter().map(|cell| Arc::from(cell.name()));
+    let mut more: Vec<Arc<str>> = Vec::new();
+    for tag in loaded.tags.iter().cloned().chain(kept) {
+        if !names.contains(&tag) && !more.contains(&tag) {
+            more.push(tag);
+        }
+    }
+    if more.is_empty() {
+        return Some((names, versions));
+    }
+    let tags: Vec<_> = more.iter().map(|tag| shelf.tag(tag)).collect();
+    let before: Option<Vec<_>> = tags.iter().map(|tag| shelf.link.version_before(tag, began)).collect();
+    // Read even where it cannot help this load: the next one has a version to compare with.
+    let after = shelf.link.versions(&tags, Duration::ZERO, budget).await?;
+    if before.as_ref() != Some(&after) {
+        return None;
+    }
+    names.extend(more);
+    versions.extend(after);
+    Some((names, versions))
+}
+
+/// Lets a lease last while its load runs.
+async fn extend<K, V>(shelf: &Shelf<K, V>, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
+    let Some(token) = token else { return };
+    let time = shelf.link.patience.lease;
+    loop {
+        runtime.sleep(time / 4).await;
+        let mut budget = shelf.link.budget();
+        let stands = shelf.link.ask(&mut budget, |store, within| store.extend(&name.key, token, time, within)).await;
+        if stands == Some(false) {
+            return;
+        }
+    }
+}
+
+/// The first future's output; the second is polled beside it.
+async fn beside<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    let mut is_over = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = first.as_mut().poll(cx) {
+            return Poll::Ready(output);
+        }
+        is_over = is_over || second.as_mut().poll(cx).is_ready();
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,176 @@
+//! A cache's place in the hub's store: the names of its entries, its values as bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::load::{Aged, Loaded};
+use crate::clock::{Clock, NEVER};
+use crate::expiry::Times;
+use crate::store::{self, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
+
+/// How keys and values of a cache become bytes.
+pub(crate) struct Shape<K, V> {
+    key: fn(&K, &mut String) -> Result<(), NotAKey>,
+    encode: fn(Codec, &V, &mut Vec<u8>) -> Result<(), Unfit>,
+    decode: fn(Codec, &[u8]) -> Result<V, Unfit>,
+    pub(crate) codec: Codec,
+    pub(crate) compression: Compression,
+}
+
+impl<K: Serialize, V: Serialize + DeserializeOwned> Shape<K, V> {
+    pub(crate) fn of_types() -> Self {
+        Shape {
+            key: store::write_key::<K>,
+            encode: store::encode::<V>,
+            decode: store::decode::<V>,
+            codec: Codec::default(),
+            compression: Compression::default(),
+        }
+    }
+}
+
+impl<K, V> Shape<K, V> {
+    /// The feature that this program was built without and would need for what was said.
+    pub(crate) fn missing_feature(&self) -> Option<&'static str> {
+        self.codec.missing_feature().or(self.compression.missing_feature())
+    }
+}
+
+/// The entries of one cache in the hub's store.
+pub(crate) struct Shelf<K, V> {
+    pub(crate) link: Arc<Link>,
+    shape: Shape<K, V>,
+    names: Names,
+    /// What a purge of the namespace, and of this cache, gives new versions: every entry has both.
+    pub(crate) purges: [Tag; 2],
+    clock: Clock,
+}
+
+/// An entry's name.
+pub(crate) struct Name {
+    pub(crate) key: Key,
+    /// With the whole key, however long.
+    whole: String,
+}
+
+/// An entry of the store, opened.
+pub(crate) struct Opened<V> {
+    pub(crate) value: Option<V>,
+    pub(crate) aged: Aged,
+    pub(crate) tags: Vec<Arc<str>>,
+    /// What its tags were at before its load: of the two purges first, then of its own tags.
+    pub(crate) versions: Vec<Version>,
+}
+
+impl<V> Opened<V> {
+    /// As a load brings it.
+    pub(crate) fn loaded(self) -> Loaded<V> {
+        Loaded { tags: self.tags, aged: Some(self.aged), ..Loaded::from(self.value) }
+    }
+}
+
+/// The largest entry, in bytes: Memcached's limit, below which Redis is quick as well.
+const MOST_BYTES: usize = 1 << 20;
+
+impl<K, V> Shelf<K, V> {
+    pub(crate) fn new(link: &Arc<Link>, shape: Shape<K, V>, (cache, version): (&str, u32), clock: Clock) -> Self {
+        let namespace = link.namespace();
+        Shelf {
+            link: Arc::clone(link),
+            shape,
+            names: Names::new(namespace, cache, version),
+            purges: [store::purge_tag(namespace), store::purge_tag_of(namespace, cache, version)],
+            clock,
+        }
+    }
+
+    /// The name of an entry.
+    pub(crate) fn name(&self, key: &K) -> Result<Name, NotAKey> {
+        let mut text = String::new();
+        (self.shape.key)(key, &mut text)?;
+        Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
+    }
+
+    /// A tag's name in the store.
+    pub(crate) fn tag(&self, tag: &str) -> Tag {
+        store::tag(self.link.namespace(), tag)
+    }
+
+    /// The names of the purges and of these tags.
+    pub(crate) fn tags<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Vec<Tag> {
+        let tags = tags.into_iter().map(|tag| self.tag(tag));
+        self.purges.iter().cloned().chain(tags).collect()
+    }
+
+    /// The bytes of an entry, and how long the store is to keep them; `None` if it cannot be written, or is too large.
+    /// `versions` are of the purges and the tags.
+    pub(crate) fn seal(
+        &self,
+        name: &Name,
+        value: Option<&V>,
+        aged: &Aged,
+        tags: &[Arc<str>],
+        versions: &[Version],
+    ) -> Option<(Vec<u8>, Duration)> {
+        let mut payload = Vec::new();
+        if let Some(value) = value {
+            (self.shape.encode)(self.shape.codec, value, &mut payload).ok()?;
+        }
+        let Times { fresh_until_ms, expiry_ms, .. } = aged.times;
+        let now_ms = self.clock.now_ms();
+        let lasting = |until_ms: u64| if until_ms >= NEVER - 1 { u64::MAX } else { until_ms.saturating_sub(now_ms) };
+        let head = Head {
+            created_ms: self.clock.unix_ms(),
+            fresh_ms: lasting(fresh_until_ms),
+            kept_ms: lasting(expiry_ms),
+            cost_us: aged.cost_us,
+            schema: 0,
+            codec: self.shape.codec,
+            is_negative: value.is_none(),
+        };
+        let names = ["", ""].into_iter().chain(tags.iter().map(|tag| &**tag));
+        let tags: Vec<_> = names.zip(versions.iter().copied()).collect();
+        let bytes = store::seal(&head, &name.whole, &tags, &payload, self.shape.compression).ok()?;
+        (bytes.len() <= MOST_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
+    }
+
+    /// What the bytes of an entry say; `None`, and counted, if they are none that this cache can read. `asked_ms` is
+    /// when they were asked for, by the clock of ages.
+    pub(crate) fn open(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+        let opened = self.read(name, stored, asked_ms);
+        if opened.is_none() {
+            self.link.note_damage();
+        }
+        opened
+    }
+
+    fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+        let opened = store::open(&stored.bytes, &name.whole, MOST_BYTES).ok()?;
+        let head = opened.head;
+        let value = if head.is_negative { None } else { Some((self.shape.decode)(head.codec, &opened.payload).ok()?) };
+        let (purges, own) = opened.tags.split_at_checked(self.purges.len())?;
+        // A clock that is behind the writer's has not seen the entry made yet: its age is nothing.
+        let age_ms = self.clock.unix_ms().saturating_sub(head.created_ms);
+        let now_ms = self.clock.now_ms();
+        let until = |time_ms: u64| match time_ms {
+            u64::MAX => NEVER,
+            time_ms => now_ms.saturating_add(time_ms).saturating_sub(age_ms).min(NEVER - 1),
+        };
+        let (mut fresh_until_ms, mut expiry_ms) = (until(head.fresh_ms), until(head.kept_ms));
+        if stored.marked {
+            fresh_until_ms = fresh_until_ms.min(now_ms);
+            expiry_ms = expiry_ms.min(NEVER - 1);
+        }
+        let times =
+            Times { fresh_until_ms, expiry_ms, ttl_ms: head.fresh_ms, ended_ms: fresh_until_ms, overdue: false };
+        Some(Opened {
+            value,
+            aged: Aged { times, cost_us: head.cost_us, asked_ms },
+            tags: own.iter().map(|(tag, _)| Arc::from(*tag)).collect(),
+            versions: purges.iter().chain(own).map(|(_, version)| *version).collect(),
+        })
+    }
+}

@@ -1,0 +1,98 @@
+//! Changes, told to the store as well as to this process.
+//!
+//! A change is made here first and after the store has taken it once more: who asked the store in between may have
+//! been answered with what was before, and his flight must not fill. Whoever looks a key up after the call has returned finds
+//! neither in this process nor in the store what was before. If the store does not take it, the caller is told, and it is kept
+//! and told again until it holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inner::Inner;
+use super::shelf::Shelf;
+use crate::error::{Error, Kind};
+use crate::key::{Key, ToKey, Value};
+use crate::store::{self, Fault};
+
+impl<K: Key, V: Value> Inner<K, V> {
+    /// The name of a key in the store, where it has one.
+    pub(super) fn stored_name<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<(&Shelf<K, V>, store::Key)> {
+        let shelf = self.shelf.as_ref()?;
+        // What has no name in the store has no entry there.
+        Some((shelf, shelf.name(&key.to_key()).ok()?.key))
+    }
+
+    pub(super) async fn invalidate_everywhere<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Result<(), Error> {
+        self.invalidate(key);
+        let Some((shelf, name)) = self.stored_name(key) else { return Ok(()) };
+        let told = shelf.link.invalidate(std::slice::from_ref(&name)).await;
+        self.invalidate(key);
+        told.map_err(|fault| untold("invalidate", &fault))
+    }
+
+    pub(super) async fn invalidate_many_everywhere<Q: ToKey<K>>(&self, keys: &[Q]) -> Result<(), Error> {
+        keys.iter().for_each(|key| self.invalidate(key));
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let names: Vec<_> = keys.iter().filter_map(|key| Some(self.stored_name(key)?.1)).collect();
+        let told = shelf.link.invalidate(&names).await;
+        keys.iter().for_each(|key| self.invalidate(key));
+        told.map_err(|fault| untold("invalidate_many", &fault))
+    }
+
+    pub(super) async fn mark_stale_everywhere<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Result<(), Error> {
+        self.mark_stale(key);
+        let Some((shelf, name)) = self.stored_name(key) else { return Ok(()) };
+        let kept = Duration::from_millis(self.ages.stale_ms());
+        let told = shelf.link.change(&name, |store, within| store.mark_stale(&name, kept, within)).await;
+        self.mark_stale(key);
+        told.map_err(|fault| untold("mark_stale", &fault))
+    }
+
+    pub(super) async fn set_everywhere<Q: ToKey<K> + ?Sized>(
+        self: &Arc<Self>,
+        key: &Q,
+        value: Option<V>,
+        ttl: Option<Duration>,
+        tags: &[Arc<str>],
+    ) -> Result<(), Error> {
+        let named = self.shelf.as_ref().map(|shelf| (shelf, shelf.name(&key.to_key())));
+        let Some((shelf, Ok(name))) = named else {
+            self.set(key.to_key(), value, ttl, None, tags);
+            return Ok(());
+        };
+        // Nobody reads the old value here from now on.
+        self.end_key(key);
+        let now_ms = self.hub.clock.now_ms();
+        let times = self.ages.times(now_ms, ttl, value.is_none(), &self.hub.random);
+        let aged = super::load::Aged { times, cost_us: 0, asked_ms: now_ms };
+        let mut budget = shelf.link.budget();
+        let store_tags = shelf.tags(tags.iter().map(|tag| &**tag));
+        let versions = shelf.link.versions(&store_tags, Duration::ZERO, &mut budget).await;
+        let sealed = versions.and_then(|versions| shelf.seal(&name, value.as_ref(), &aged, tags, &versions));
+        let told = match sealed {
+            Some((bytes, time)) => {
+                shelf.link.change(&name.key, |store, within| store.set(&name.key, &bytes, time, within)).await
+            }
+            // It cannot be stored, so at least what is there must go.
+            None => shelf.link.invalidate(std::slice::from_ref(&name.key)).await,
+        };
+        // Not kept here: another writer may have come between the store and this line. The next lookup finds it there.
+        self.end_key(key);
+        told.map_err(|fault| untold("set", &fault))
+    }
+
+    /// Ends every entry of the cache, for all.
+    pub(super) async fn purge_everywhere(&self) -> Result<(), Error> {
+        self.purge();
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let told = shelf.link.renew(&shelf.purges[1]).await;
+        self.purge();
+        told.map_err(|fault| untold("purge", &fault))
+    }
+}
+
+/// What a caller is told whose change the store has not taken.
+pub(crate) fn untold(operation: &'static str, fault: &Fault) -> Error {
+    let detail = format!("done in this process, but not yet elsewhere, and told again until it is: {fault}");
+    Error::new(Kind::Store, operation, detail)
+}

@@ -1,0 +1,352 @@
+//! A hub's store as its caches see it: bounded, broken off when it fails, and told again what it could not be told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::breaker::{Breaker, Leave};
+use super::budget::Budget;
+use super::face::{Answer, Key, Store, Tag, Version};
+use super::fault::Fault;
+use super::pending::Pending;
+use super::versions::Versions;
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::runtime::{self, Runtime};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, lock};
+
+/// How long an application waits for its store, and how long it believes what it has read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For all that one lookup asks.
+    pub(crate) lookup: Duration,
+    /// For a change.
+    pub(crate) change: Duration,
+    /// How long an entry in memory, and the version of a tag, are believed without asking.
+    pub(crate) memory: Duration,
+    /// How long a lease lasts unless it is extended.
+    pub(crate) lease: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            lookup: Duration::from_millis(50),
+            change: Duration::from_secs(1),
+            memory: Duration::from_secs(1),
+            lease: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The store of a hub.
+pub(crate) struct Link {
+    store: Arc<dyn Store>,
+    namespace: Box<str>,
+    clock: Clock,
+    random: Random,
+    pub(crate) patience: Patience,
+    breaker: Breaker,
+    pending: Pending,
+    versions: Versions,
+    /// Somebody tells the store what it could not be told.
+    telling: AtomicBool,
+    faults: AtomicU64,
+    damaged: AtomicU64,
+    last_fault: Mutex<Option<Fault>>,
+}
+
+/// So many are told at a time.
+const TOLD_AT_ONCE: usize = 100;
+/// How often it is tried.
+const RETRY: Duration = Duration::from_millis(200);
+
+impl Link {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        namespace: &str,
+        clock: Clock,
+        random: Random,
+        patience: Patience,
+    ) -> Self {
+        Link {
+            store,
+            namespace: namespace.into(),
+            clock,
+            random,
+            patience,
+            breaker: Breaker::default(),
+            pending: Pending::default(),
+            versions: Versions::default(),
+            telling: AtomicBool::new(false),
+            faults: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
+            last_fault: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// What one lookup may spend.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::of(self.patience.lookup)
+    }
+
+    /// Asks for a lookup. `None` when the store does not answer, or is not asked: it has not answered lately, or this lookup's
+    /// time for it is over. A lookup goes on without it.
+    pub(crate) async fn ask<'a, T>(
+        self: &'a Arc<Self>,
+        budget: &mut Budget,
+        verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
+    ) -> Option<T> {
+        let within = budget.left()?;
+        if !self.may_ask() {
+            budget.spend_all();
+            return None;
+        }
+        let asked = self.clock.precise();
+        match verb(&*self.store, within).await {
+            Ok(answer) => {
+                self.breaker.answered();
+                budget.spend_since(asked, &self.clock);
+                Some(answer)
+            }
+            Err(fault) => {
+                // A server that had only the rest of a lookup's time has shown nothing by not answering.
+                let had_its_time = within >= self.patience.lookup / 2;
+                self.note(fault, had_its_time);
+                budget.spend_all();
+                None
+            }
+        }
+    }
+
+    /// Tells of a change.
+    async fn tell<'a, T>(
+        self: &'a Arc<Self>,
+        verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
+    ) -> Result<T, Fault> {
+        if !self.may_ask() {
+            return Err(lock(&self.last_fault).clone().unwrap_or(Fault::Timeout));
+        }
+        match verb(&*self.store, self.patience.change).await {
+            Ok(answer) => {
+                self.breaker.answered();
+                Ok(answer)
+            }
+            Err(fault) => {
+                self.note(fault.clone(), true);
+                Err(fault)
+            }
+        }
+    }
+
+    /// A change that other processes may miss without harm, other than by their bound.
+    pub(crate) async fn change<'a, T>(
+        self: &'a Arc<Self>,
+        key: &'a Key,
+        verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
+    ) -> Result<T, Fault> {
+        let mut untold = Untold { link: self, keys: std::slice::from_ref(key), tags: &[], is_told: false };
+        let told = self.tell(verb).await;
+        untold.is_told = told.is_ok();
+        told
+    }
+
+    /// Ends these keys in the store. If it cannot be told now, it will be.
+    pub(crate) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Result<(), Fault> {
+        let mut untold = Untold { link: self, keys, tags: &[], is_told: false };
+        let told = self.tell(|store, within| store.invalidate(keys, within)).await;
+        untold.is_told = told.is_ok();
+        told
+    }
+
+    /// Ends what has this tag. If the store cannot be told now, it will be.
+    pub(crate) async fn renew(self: &Arc<Self>, tag: &Tag) -> Result<(), Fault> {
+        self.versions.forget(tag);
+        let mut untold = Untold { link: self, keys: &[], tags: std::slice::from_ref(tag), is_told: false };
+        let told = self.tell(|store, within| store.renew(tag, within)).await;
+        // What was read while it was under way may be from before.
+        self.versions.forget(tag);
+        untold.is_told = told.is_ok();
+        told
+    }
+
+    /// Keeps keys that the store is to be told of, by one who cannot wait.
+    pub(crate) fn owe(self: &Arc<Self>, keys: &[Key]) {
+        self.pending.keep(keys, &[]);
+        if let Some(runtime) = runtime::here() {
+            self.retry(runtime);
+        }
+    }
+
+    /// What these tags are at, as it was read no longer ago than `age`. `None` where nobody can say.
+    pub(crate) async fn versions(
+        self: &Arc<Self>,
+        tags: &[Tag],
+        age: Duration,
+        budget: &mut Budget,
+    ) -> Option<Vec<Version>> {
+        if self.pending.has_any(tags) {
+            return None;
+        }
+        let now = self.clock.precise();
+        // Of no age is only what is asked for now, however slowly a clock goes.
+        let held = if age.is_zero() { None } else { self.versions.since(tags, now.saturating_sub(age)) };
+        if held.is_some() {
+            return held;
+        }
+        let asking = self.versions.asking(now);
+        let versions = self.ask(budget, |store, within| store.versions(tags, within)).await?;
+        self.versions.hold(&asking, tags, &versions, self.clock.precise());
+        Some(versions)
+    }
+
+    /// What this tag was at before that time, if this process had read it by then.
+    pub(crate) fn version_before(&self, tag: &Tag, time: Duration) -> Option<Version> {
+        self.versions.before(tag, time)
+    }
+
+    /// Whether the store may have something of this key that was invalidated here.
+    pub(crate) fn is_untold(&self, key: &Key) -> bool {
+        self.pending.has(key)
+    }
+
+    /// An entry that is not what it should be.
+    pub(crate) fn note_damage(&self) {
+        self.damaged.fetch_add(1, Relaxed);
+    }
+
+    fn note(self: &Arc<Self>, fault: Fault, had_its_time: bool) {
+        self.faults.fetch_add(1, Relaxed);
+        let is_away = match &fault {
+            Fault::Timeout => had_its_time,
+            Fault::Lost | Fault::Down(_) | Fault::Garbled(_) => true,
+            Fault::Full | Fault::TooLarge | Fault::Refused(_) => false,
+        };
+        if is_away {
+            self.breaker.failed(self.clock.now_ms(), &self.random);
+        }
+        let old = lock(&self.last_fault).replace(fault);
+        drop(old);
+    }
+
+    /// Whether the store is to be asked; sees to it that somebody looks whether it is back.
+    fn may_ask(self: &Arc<Self>) -> bool {
+        if !self.pending.is_empty() {
+            self.retry(runtime::current());
+        }
+        match self.breaker.leave(self.clock.now_ms(), &self.random) {
+            Leave::Ask => true,
+            Leave::No => false,
+            Leave::Probe => {
+                let link = Arc::clone(self);
+                runtime::current().spawn(Box::pin(async move {
+                    let key = Key::new(format!("{{{}:*probe}}", link.namespace));
+                    match link.store.get(&key, link.patience.lookup).await {
+                        Ok(_) => link.breaker.answered(),
+                        Err(fault) => link.note(fault, true),
+                    }
+                }));
+                false
+            }
+        }
+    }
+
+    /// Tells the store what it could not be told, until it has been, in a task of its own.
+    fn retry(self: &Arc<Self>, runtime: Arc<dyn Runtime>) {
+        if self.telling.swap(true, Relaxed) {
+            return;
+        }
+        let telling = Telling(Arc::clone(self));
+        let task = Arc::clone(&runtime);
+        runtime.spawn(Box::pin(async move {
+            let Telling(link) = &telling;
+            while !link.pending.is_empty() {
+                link.tell_pending().await;
+                if !link.pending.is_empty() {
+                    task.sleep(RETRY).await;
+                }
+            }
+        }));
+    }
+
+    async fn tell_pending(self: &Arc<Self>) {
+        let telling = self.pending.tell(TOLD_AT_ONCE);
+        let untold = &telling.untold;
+        let within = self.patience.change;
+        if untold.too_many {
+            let all = super::key::purge_tag(&self.namespace);
+            if self.store.renew(&all, within).await.is_err() {
+                return;
+            }
+            self.versions.forget_all();
+        }
+        if !untold.keys.is_empty() && self.store.invalidate(&untold.keys, within).await.is_err() {
+            return;
+        }
+        for tag in &untold.tags {
+            if self.store.renew(tag, within).await.is_err() {
+                return;
+            }
+            self.versions.forget(tag);
+        }
+        self.pending.told(&telling);
+        self.breaker.answered();
+    }
+
+    /// What is known of the store's health.
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            is_away: self.breaker.is_shut(),
+            faults: self.faults.load(Relaxed),
+            damaged: self.damaged.load(Relaxed),
+            untold: self.pending.len(),
+            last_fault: lock(&self.last_fault).clone(),
+        }
+    }
+}
+
+/// How a store is, as this process has seen it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether it is not asked at present, since it has not answered lately.
+    pub is_away: bool,
+    /// Requests that it did not answer, or refused, since the hub was made.
+    pub faults: u64,
+    /// Entries that were none of ours, damaged or of another version: read as misses.
+    pub damaged: u64,
+    /// Invalidations that it has not taken yet, and will be told again.
+    pub untold: usize,
+    /// What was last wrong with it.
+    pub last_fault: Option<Fault>,
+}
+
+/// A change that is being told. If it is given up, or fails, it is kept to be told again.
+struct Untold<'a> {
+    link: &'a Arc<Link>,
+    keys: &'a [Key],
+    tags: &'a [Tag],
+    is_told: bool,
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.link.pending.keep(self.keys, self.tags);
+            self.link.owe(&[]);
+        }
+    }
+}
+
+/// Says that nobody tells any more, whatever becomes of the task.
+struct Telling(Arc<Link>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.telling.store(false, Relaxed);
+    }
+}

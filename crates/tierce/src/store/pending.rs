@@ -1,0 +1,161 @@
+//! Invalidations that a store has not taken: kept until it has.
+//!
+//! What was invalidated while the store could not be told stays in it, and other processes go on finding it there. So each
+//! such change is kept, once per key and tag, and told again until the store has it. This process itself does not ask the
+//! store for such a key meanwhile.
+
+use std::collections::{HashMap, HashSet};
+
+use super::face::{Key, Tag};
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::{Mutex, lock};
+
+/// As many are kept; beyond that everything is purged as soon as the store can be told.
+const MOST: usize = 100_000;
+
+/// What the store has not been told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Untold {
+    pub(crate) keys: Vec<Key>,
+    pub(crate) tags: Vec<Tag>,
+    /// More than could be kept.
+    pub(crate) too_many: bool,
+}
+
+/// The invalidations that a store has not taken.
+#[derive(Default)]
+pub(crate) struct Pending {
+    kept: Mutex<Kept>,
+    /// As many as are kept: looked at without the lock by every lookup that asks the store.
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// Each with the number of its last failure: one that failed again while it was being told stays.
+    keys: HashMap<Key, u64>,
+    tags: HashMap<Tag, u64>,
+    too_many: bool,
+    number: u64,
+}
+
+/// What is about to be told, and up to which failure.
+pub(crate) struct Telling {
+    pub(crate) untold: Untold,
+    up_to: u64,
+}
+
+impl Pending {
+    /// Keeps what the store could not be told.
+    pub(crate) fn keep(&self, keys: &[Key], tags: &[Tag]) {
+        if keys.is_empty() && tags.is_empty() {
+            return;
+        }
+        let mut kept = lock(&self.kept);
+        kept.number += 1;
+        let number = kept.number;
+        kept.keys.extend(keys.iter().map(|key| (key.clone(), number)));
+        kept.tags.extend(tags.iter().map(|tag| (tag.clone(), number)));
+        let mut let_go = Kept::default();
+        if kept.keys.len() + kept.tags.len() > MOST {
+            let_go = std::mem::take(&mut *kept);
+            kept.number = number;
+            kept.too_many = true;
+        }
+        self.count(&kept);
+        drop(kept);
+        drop(let_go);
+    }
+
+    /// Whether there is anything to tell.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Whether the store has something of this key that was invalidated.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let kept = lock(&self.kept);
+        kept.too_many || kept.keys.contains_key(key)
+    }
+
+    /// Whether the store has not been told of one of these tags.
+    pub(crate) fn has_any(&self, tags: &[Tag]) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let kept = lock(&self.kept);
+        kept.too_many || tags.iter().any(|tag| kept.tags.contains_key(tag))
+    }
+
+    /// Some of it, to be told.
+    pub(crate) fn tell(&self, at_most: usize) -> Telling {
+        let kept = lock(&self.kept);
+        let keys = kept.keys.keys().take(at_most).cloned().collect();
+        let tags = kept.tags.keys().take(at_most).cloned().collect();
+        Telling { untold: Untold { keys, tags, too_many: kept.too_many }, up_to: kept.number }
+    }
+
+    /// It has been told. What has failed anew since stays.
+    pub(crate) fn told(&self, telling: &Telling) {
+        let mut gone = HashSet::new();
+        let mut kept = lock(&self.kept);
+        for key in &telling.untold.keys {
+            if kept.keys.get(key).is_some_and(|number| *number <= telling.up_to) {
+                gone.extend(kept.keys.remove_entry(key).map(|(key, _)| key));
+            }
+        }
+        for tag in &telling.untold.tags {
+            if kept.tags.get(tag).is_some_and(|number| *number <= telling.up_to) {
+                kept.tags.remove(tag);
+            }
+        }
+        if telling.untold.too_many && kept.number == telling.up_to {
+            kept.too_many = false;
+        }
+        self.count(&kept);
+    }
+
+    fn count(&self, kept: &Kept) {
+        self.count.store(kept.keys.len() + kept.tags.len() + usize::from(kept.too_many), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_again_while_it_is_told_is_told_again() {
+        let pending = Pending::default();
+        let (a, b, tag) = (Key::new("{a}"), Key::new("{b}"), Tag::new("{t}"));
+        pending.keep(&[a.clone(), b.clone()], std::slice::from_ref(&tag));
+        let telling = pending.tell(10);
+        pending.keep(std::slice::from_ref(&a), &[]);
+        pending.told(&telling);
+        assert!(pending.has(&a) && !pending.has(&b) && !pending.has_any(&[tag]));
+        pending.told(&pending.tell(10));
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn more_than_can_be_kept_is_everything() {
+        let pending = Pending::default();
+        for i in 0..=MOST {
+            pending.keep(&[Key::new(format!("{{{i}}}"))], &[]);
+        }
+        assert_eq!(pending.len(), 1);
+        assert!(pending.has(&Key::new("{any}")));
+        let telling = pending.tell(10);
+        assert!(telling.untold.too_many);
+        pending.told(&telling);
+        assert!(pending.is_empty());
+    }
+}

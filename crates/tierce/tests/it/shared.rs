@@ -1,0 +1,284 @@
+//! Two processes and a store between them: two hubs of one test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tierce::store::Fault;
+use tierce::testing::{ManualClock, Shelf, Source, Watch};
+use tierce::{Cache, Hub, Kind, Loaded};
+
+struct Processes {
+    clock: ManualClock,
+    shelf: Shelf,
+}
+
+impl Processes {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Processes { shelf: Shelf::new(clock.clock()), clock }
+    }
+
+    /// A process that starts now.
+    fn start(&self) -> (Hub, Cache<u64, String>) {
+        let hub = Hub::builder().clock(self.clock.clock()).seed(7).store(self.shelf.clone()).build();
+        let lamps = hub.cache("lamp").ttl(Duration::from_secs(60)).jitter(0.0).build();
+        (hub, lamps)
+    }
+
+    /// Memory is believed no longer.
+    fn later(&self) {
+        self.clock.advance(Duration::from_millis(1001));
+    }
+}
+
+fn lamps() -> Source<u64, String> {
+    Source::from([(7, "a lamp".to_string()), (8, "another".to_string())])
+}
+
+/// So many loads have begun.
+async fn begun(db: &Source<u64, String>, loads: u64) {
+    let begun = async {
+        while db.loads() < loads {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), begun).await.expect("it begins");
+}
+
+#[tokio::test]
+async fn what_one_process_loaded_the_others_find_and_so_does_the_next_to_start() {
+    let (processes, db) = (Processes::new(), lamps());
+    let (_a, in_a) = processes.start();
+    assert_eq!(in_a.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+    let (_b, in_b) = processes.start();
+    let watch = Watch::new(&in_b);
+    assert_eq!(in_b.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"));
+    watch.hits(1).misses(1).loads(0);
+    assert_eq!((db.loads(), in_b.stats().store_hits), (1, 1));
+}
+
+#[tokio::test]
+async fn get_asks_the_store_and_keeps_what_it_finds() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    assert_eq!(in_b.get(&7).await, None);
+    in_a.get_or_load(&7, || db.load(&7)).await.unwrap();
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"));
+    assert_eq!(in_b.peek(&7).as_deref(), Some("a lamp"));
+}
+
+#[tokio::test]
+async fn an_absence_is_shared_and_told_from_a_miss() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    assert_eq!(in_a.find_or_load(&9, || db.find(&9)).await.unwrap(), None);
+    assert_eq!(in_b.find_or_load(&9, || db.find(&9)).await.unwrap(), None);
+    assert_eq!(db.loads(), 1);
+    // Who accepts values only loads.
+    assert!(in_b.get_or_load(&9, || async { Ok::<_, std::io::Error>("new".to_string()) }).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_invalidation_is_seen_at_once_where_it_was_asked_and_elsewhere_when_memory_is_believed_no_longer() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    for cache in [&in_a, &in_b] {
+        cache.get_or_load(&7, || db.load(&7)).await.unwrap();
+    }
+    db.set(7, "a new lamp".to_string());
+    in_a.invalidate(&7).await.unwrap();
+    assert_eq!(in_a.get_or_load(&7, || db.load(&7)).await.unwrap(), "a new lamp");
+    processes.later();
+    assert_eq!(in_b.get_or_load(&7, || db.load(&7)).await.unwrap(), "a new lamp");
+    assert_eq!(db.loads(), 2);
+}
+
+#[tokio::test]
+async fn a_tag_ends_what_has_it_in_all_processes_by_one_write() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    for cache in [&in_a, &in_b] {
+        cache.entry(&7).tags(["lamps"]).get_or_load(|| db.load(&7)).await.unwrap();
+        cache.entry(&8).tags(["others"]).get_or_load(|| db.load(&8)).await.unwrap();
+    }
+    assert_eq!(db.loads(), 2);
+    a.invalidate_tag("lamps").await.unwrap();
+    assert_eq!(in_a.get(&7).await, None);
+    processes.later();
+    assert_eq!((in_b.get(&7).await, in_b.get(&8).await.as_deref()), (None, Some("another")));
+}
+
+#[tokio::test]
+async fn a_purge_ends_one_cache_or_all_and_they_load_anew() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    in_a.get_or_load(&7, || db.load(&7)).await.unwrap();
+    in_a.purge().await.unwrap();
+    assert_eq!((in_a.get(&7).await, in_b.get(&7).await), (None, None));
+    in_a.get_or_load(&7, || db.load(&7)).await.unwrap();
+    a.purge().await.unwrap();
+    processes.later();
+    assert_eq!((in_a.get(&7).await, in_b.get(&7).await), (None, None));
+}
+
+#[tokio::test]
+async fn a_load_during_an_invalidation_elsewhere_is_neither_stored_nor_kept() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_or_load(&7, || db.load(&7)).await }
+    });
+    begun(&db, 1).await;
+    in_b.invalidate(&7).await.unwrap();
+    db.release();
+    assert_eq!(loading.await.unwrap().unwrap(), "a lamp");
+    assert_eq!((in_a.get(&7).await, in_b.get(&7).await), (None, None));
+}
+
+#[tokio::test]
+async fn a_tag_that_was_invalidated_elsewhere_during_the_load_ends_what_it_brings() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (b, in_b)) = (processes.start(), processes.start());
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.entry(&7).tags(["lamps"]).get_or_load(|| db.load(&7)).await }
+    });
+    begun(&db, 1).await;
+    b.invalidate_tag("lamps").await.unwrap();
+    db.release();
+    loading.await.unwrap().unwrap();
+    assert_eq!(in_b.get(&7).await, None);
+    processes.later();
+    assert_eq!(in_a.get(&7).await, None);
+}
+
+#[tokio::test]
+async fn a_tag_of_the_result_is_stamped_only_with_a_version_from_before_the_load() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (b, in_b)) = (processes.start(), processes.start());
+    let load = |db: Source<u64, String>| async move { db.load(&7).await.map(|lamp| Loaded::new(lamp).tag("lamps")) };
+    // Nobody knows the tag's version from before: it is not kept, but known from now on.
+    in_a.entry(&7).load_with(|_| load(db.clone())).await.unwrap();
+    assert_eq!(in_a.get(&7).await, None);
+    in_a.entry(&7).load_with(|_| load(db.clone())).await.unwrap();
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"));
+    // Invalidated elsewhere while it is loaded.
+    in_a.invalidate(&7).await.unwrap();
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.entry(&7).load_with(|_| load(db)).await }
+    });
+    begun(&db, 3).await;
+    b.invalidate_tag("lamps").await.unwrap();
+    db.release();
+    loading.await.unwrap().unwrap();
+    assert_eq!((in_a.get(&7).await, in_b.get(&7).await), (None, None));
+}
+
+#[tokio::test]
+async fn of_many_callers_in_two_processes_one_loads() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    db.freeze();
+    let callers: Vec<_> = (0..100)
+        .map(|i| {
+            let (cache, db) = (if i % 2 == 0 { in_a.clone() } else { in_b.clone() }, db.clone());
+            tokio::spawn(async move { cache.get_or_load(&7, || db.load(&7)).await.unwrap() })
+        })
+        .collect();
+    begun(&db, 1).await;
+    db.release();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), "a lamp");
+    }
+    assert_eq!(db.loads(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_load_gives_its_lease_back() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    db.fail_next(1);
+    in_a.get_or_load(&7, || db.load(&7)).await.unwrap_err();
+    assert_eq!(in_b.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+}
+
+#[tokio::test]
+async fn what_is_set_is_found_everywhere_and_a_load_from_before_is_refused() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_or_load(&7, || db.load(&7)).await }
+    });
+    begun(&db, 1).await;
+    in_b.set(7, "a new lamp".to_string()).await.unwrap();
+    db.release();
+    loading.await.unwrap().unwrap();
+    assert_eq!(in_a.get(&7).await.as_deref(), Some("a new lamp"));
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a new lamp"));
+}
+
+#[tokio::test]
+async fn a_store_that_fails_breaks_no_lookup_and_is_told_later_what_it_missed() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    in_a.entry(&7).tags(["lamps"]).get_or_load(|| db.load(&7)).await.unwrap();
+    processes.shelf.fail(Fault::Timeout);
+    assert_eq!(in_a.invalidate(&7).await.unwrap_err().kind(), Kind::Store);
+    assert_eq!(a.invalidate_tag("others").await.unwrap_err().kind(), Kind::Store);
+    for _ in 0..10 {
+        assert_eq!(in_a.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+        in_a.invalidate(&7).await.unwrap_err();
+    }
+    let health = a.store_health().unwrap();
+    assert!(health.is_away && health.untold == 2, "{health:?}");
+    // It is back, with what was invalidated in it: this process does not ask for that.
+    processes.shelf.mend();
+    processes.clock.advance(Duration::from_secs(1));
+    db.set(7, "a new lamp".to_string());
+    assert_eq!(in_a.get_or_load(&7, || db.load(&7)).await.unwrap(), "a new lamp");
+    let told = async {
+        while a.store_health().unwrap().untold > 0 {
+            in_a.get(&9).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("it is told within 20 s");
+    assert_eq!(in_b.get_or_load(&7, || db.load(&7)).await.unwrap(), "a new lamp");
+}
+
+#[tokio::test]
+async fn a_value_past_its_time_is_served_by_a_process_that_finds_it_in_the_store_while_it_loads_behind() {
+    let processes = Processes::new();
+    let start = || {
+        let hub = Hub::builder().clock(processes.clock.clock()).seed(7).store(processes.shelf.clone()).build();
+        let ttl = Duration::from_secs(10);
+        let cache = hub.cache::<u64, u64>("count").ttl(ttl).jitter(0.0).stale_while_revalidate(ttl * 6).build();
+        (hub, cache)
+    };
+    let ((_a, in_a), (_b, in_b)) = (start(), start());
+    let count = Arc::new(AtomicU64::new(0));
+    let load = || {
+        let count = Arc::clone(&count);
+        async move { Ok::<_, std::io::Error>(count.fetch_add(1, Relaxed)) }
+    };
+    assert_eq!(in_a.get_or_load(&1, load).await.unwrap(), 0);
+    processes.clock.advance(Duration::from_secs(11));
+    assert_eq!(in_b.get_or_load(&1, load).await.unwrap(), 0);
+    let reloaded = async {
+        while in_b.peek(&1) != Some(1) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reloaded).await.expect("it is loaded behind");
+    processes.later();
+    assert_eq!(in_a.get_or_load(&1, load).await.unwrap(), 1);
+}
