@@ -9,9 +9,7 @@
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-#[cfg(feature = "cache")]
-use std::time::SystemTime;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Where a cache gets its time from: the system, or a test.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +46,7 @@ impl Clock {
     }
 
     /// Milliseconds since 1970 by the wall clock, which may step. A manual clock's year 2020 begins at its nothing.
-    #[cfg(feature = "cache")]
+    #[allow(dead_code, reason = "a memory alone shares nothing")]
     pub(crate) fn unix_ms(&self) -> u64 {
         let since = match &self.0 {
             Source::System => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
@@ -58,7 +56,7 @@ impl Clock {
     }
 }
 
-#[cfg(feature = "cache")]
+#[allow(dead_code, reason = "a memory alone shares nothing")]
 const YEAR_2020: Duration = Duration::from_secs(1_577_836_800);
 
 /// A clock that moves only when told, for tests.

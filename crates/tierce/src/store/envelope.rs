@@ -28,7 +28,7 @@ const MAGIC: u8 = 0xC4;
 const FORMAT: u8 = 1;
 
 /// Where the state is: 0 for a live entry, 1 for one that was marked stale, which a server's script writes there.
-#[cfg(any(feature = "redis", test))]
+#[allow(dead_code, reason = "Memcached keeps marks of its own")]
 pub(crate) const STATE_AT: usize = 2;
 
 /// The bytes that may change while the entry stays.
