@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::runtime;
 use crate::shared::{Shared, Sites};
 use crate::stats::Stats;
-use crate::store::{self, Link, Patience, Store};
+use crate::store::{self, Link, OnDisconnect, Patience, Store};
 use crate::tag;
 use crate::trace;
 
@@ -42,6 +42,9 @@ pub struct Hub {
     shared: Arc<Shared>,
     sites: Arc<Sites>,
 }
+
+/// Less would be over before an answer to a beat can be here.
+const LEAST_COHERENCE: Duration = Duration::from_millis(50);
 
 /// Says what a [`Hub`] is to be like.
 #[derive(Default)]
@@ -189,10 +192,24 @@ impl Builder {
         self
     }
 
-    /// How long memory is believed before the store is asked again: the bound on what other processes' invalidations may be
-    /// missed. A second unless said.
+    /// How long memory is believed at most before the store is asked again. Unless said, a second where the store does not
+    /// tell of changes (Memcached), which is the bound on what other processes' invalidations may be missed; and for as
+    /// long as values are fresh where it does (Redis). There it bounds how long deletions by other programs are missed.
     pub fn memory_age(mut self, time: Duration) -> Self {
-        self.patience.memory = time;
+        self.patience.memory = Some(time);
+        self
+    }
+
+    /// What other processes change is served here from memory for no longer than this, where the store tells of changes;
+    /// 150 ms unless said, and at least 50 ms.
+    pub fn coherence(mut self, bound: Duration) -> Self {
+        self.patience.coherence = bound.max(LEAST_COHERENCE);
+        self
+    }
+
+    /// What becomes of memory when the store no longer tells; [`ServeFor`](OnDisconnect::ServeFor) ten seconds unless said.
+    pub fn on_disconnect(mut self, what: OnDisconnect) -> Self {
+        self.patience.on_disconnect = what;
         self
     }
 
@@ -213,9 +230,12 @@ impl Builder {
         let namespace = self.namespace.as_deref().unwrap_or("tierce");
         store::check_namespace(namespace)?;
         let random = || self.seed.map_or_else(Random::from_process, Random::seeded);
-        let link =
-            self.store.map(|store| Arc::new(Link::new(store, namespace, self.clock.clone(), random(), self.patience)));
-        Ok(Hub { shared: Arc::new(Shared::new(self.clock, random(), link)), sites: Arc::default() })
+        let link = self.store.map(|store| Link::new(store, namespace, self.clock.clone(), random(), self.patience));
+        let shared = Arc::new(Shared::new(self.clock, random(), link));
+        if let Some(link) = &shared.link {
+            link.tell_of_changes(cache::Heard::new(&shared, namespace));
+        }
+        Ok(Hub { shared, sites: Arc::default() })
     }
 }
 

@@ -34,6 +34,15 @@ pub(crate) trait Family: Any + Send + Sync {
 
     /// Drops its entries, which a purge has ended already.
     fn give_room_back(&self);
+
+    /// Ends the entry that has this name in the store, and its load: others changed it.
+    fn key_changed(&self, name: &str);
+
+    /// Ends every entry and load if this is the tag that all of them have in the store.
+    fn cache_changed(&self, tag: &str);
+
+    /// Ends every entry and load, if they are shared through the store.
+    fn all_changed(&self);
 }
 
 struct Registered {
@@ -89,6 +98,11 @@ impl Shared {
         let weak: Weak<C> = Arc::downgrade(&cache);
         caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version, owner });
         Ok(cache)
+    }
+
+    /// The cache of this name, if it is still in use.
+    pub(crate) fn cache(&self, name: &str) -> Option<Arc<dyn Family>> {
+        lock(&self.caches).get(name)?.cache.upgrade()
     }
 
     /// The caches that are still in use, by name.

@@ -36,6 +36,8 @@ const JITTER: f64 = 0.1;
 const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a stale value is served after a failed load before the next is tried, unless said.
 const THROTTLE: Duration = Duration::from_secs(1);
+/// How many entries are thought of where their number is not said.
+const ENTRIES: usize = 10_000;
 pub(crate) const LONGEST_NAME: usize = 64;
 
 type Weigh<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
@@ -336,8 +338,12 @@ impl<K: Key, V: Value> Builder<K, V> {
             shape,
             ..
         } = self;
-        let shelf = hub.link.as_ref().zip(shape);
-        let shelf = shelf.map(|(link, shape)| Box::new(Shelf::new(link, shape, (&name, version), hub.clock.clone())));
+        let entries = capacity.unwrap_or(ENTRIES);
+        let shelf = hub.link.as_ref().zip(shape).map(|(link, shape)| {
+            let coherence = Arc::clone(&link.coherence);
+            (Box::new(Shelf::new(link, shape, (&name, version), hub.clock.clone(), entries)), coherence)
+        });
+        let (shelf, coherence) = shelf.unzip();
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
@@ -360,6 +366,7 @@ impl<K: Key, V: Value> Builder<K, V> {
         let memory = memory.build_with();
         Inner {
             shelf,
+            coherence,
             name: name.into(),
             hub,
             memory,

@@ -20,6 +20,7 @@ use super::lookup::{Before, Boarded, Path, Role, Served};
 use super::run::Pledge;
 use super::seen::{First, Seen, Wants};
 use super::shelf::{Name, Opened, Shelf};
+use super::stamped::Ties;
 use super::wait::{Patience, Waited};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
@@ -48,7 +49,7 @@ impl<K: Key, V: Value> Shelf<K, V> {
     ) -> Option<Opened<V>> {
         let opened = self.open(name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
-        let versions = self.link.versions(&tags, self.link.patience.memory, budget).await?;
+        let versions = self.link.known_versions(&tags, budget).await?;
         (versions == opened.versions).then_some(opened)
     }
 }
@@ -74,7 +75,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         let tags = distinct(named.iter());
         let fresh = {
             let times = self.believed(aged.times, aged.asked_ms);
-            self.fresh_at(flight.key.clone(), loaded.value, None, &tags, flight.began, (times, aged.cost_us))
+            let ties = Ties { tags: &tags, place: flight.place };
+            self.fresh_at(flight.key.clone(), loaded.value, None, ties, flight.began, (times, aged.cost_us))
         };
         let mut out = Fallout::new();
         let slice = self.flights.lock(flight.hash);

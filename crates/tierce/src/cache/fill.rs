@@ -8,6 +8,7 @@ use super::flight::{Flight, Ground, Landed, Outcome};
 use super::gone::Reason;
 use super::inner::{Fallout, Inner};
 use super::load::{Aged, Keep, Loaded};
+use super::stamped::Ties;
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
@@ -42,12 +43,13 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut fresh = None;
         if keep == Keep::Yes && stands_by_tags {
             let key = flight.key.clone();
+            let ties = Ties { tags: &tags, place: flight.place };
             fresh = Some(match aged {
                 Some(Aged { times, cost_us, asked_ms }) => {
                     let times = self.believed(times, asked_ms);
-                    self.fresh_at(key, value.clone(), weight, &tags, began, (times, cost_us))
+                    self.fresh_at(key, value.clone(), weight, ties, began, (times, cost_us))
                 }
-                None => self.fresh(key, value.clone(), (ttl, weight), &tags, began, cost_us),
+                None => self.fresh(key, value.clone(), (ttl, weight), ties, began, cost_us),
             });
         }
 
@@ -88,7 +90,8 @@ impl<K: Key, V: Value> Inner<K, V> {
         let argument_tags: &[_] = if mutant::on(Mutant::ArgumentTagsStampedLate) { &[] } else { &flight.tags };
         let named: &[_] = if mutant::on(Mutant::ResultTagsStampedLate) { &[] } else { named };
         let all = argument_tags.iter().chain(named).chain(kept);
-        !self.purged_since(flight.began) && !all.into_iter().any(|cell| cell.changed_since(flight.began))
+        let by_tags = all.into_iter().any(|cell| cell.changed_since(flight.began));
+        !self.purged_since(flight.began) && !by_tags && !self.changed_elsewhere(flight)
     }
 
     /// The epoch an entry is stamped with: the one its load began at.

@@ -51,9 +51,8 @@ impl<K: Key, V: Value> Crew<K, V> {
     /// and share a load that nobody calls too old.
     pub(super) fn drop_overtaken(&mut self) {
         let cache = &self.cache;
-        let is_overtaken = |flight: &mut Arc<Flight<K, V>>| {
-            !cache.flights.stands(flight) || cache.overtaken(flight.began, &flight.tags)
-        };
+        let is_overtaken =
+            |flight: &mut Arc<Flight<K, V>>| !cache.flights.stands(flight) || cache.overtaken(flight, &flight.tags);
         if mutant::on(Mutant::OvertakenLoaded) {
             return;
         }

@@ -112,6 +112,8 @@ pub(crate) type Departure = Arc<Node>;
 pub(crate) struct Flight<K, V> {
     pub(crate) key: K,
     pub(crate) hash: u64,
+    /// Its key's place among what others change.
+    pub(crate) place: u32,
     /// The hub's epoch before the loader was called.
     pub(crate) began: u64,
     pub(crate) ground: Ground,
@@ -364,7 +366,7 @@ impl<K, V> Table<K, V> {
     /// A flight, not yet in the table.
     pub(crate) fn flight(
         &self,
-        (key, hash): (K, u64),
+        (key, hash, place): (K, u64, u32),
         began: u64,
         ground: Ground,
         tags: Box<[Arc<Cell>]>,
@@ -372,7 +374,7 @@ impl<K, V> Table<K, V> {
     ) -> Arc<Flight<K, V>> {
         let node = Arc::clone(departure);
         let (landed, state) = (OnceLock::new(), Mutex::new(State::default()));
-        Arc::new(Flight { key, hash, began, ground, tags, node, landed, state })
+        Arc::new(Flight { key, hash, place, began, ground, tags, node, landed, state })
     }
 
     /// A load begins.

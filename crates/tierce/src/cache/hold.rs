@@ -20,6 +20,8 @@ use super::gone::Reason;
 use super::inner::{Fallout, Inner};
 use super::load::{Keep, Loaded};
 use super::lookup::Call;
+use super::marks::NOWHERE;
+use super::stamped::Ties;
 use crate::error::{Error, WriteError};
 use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
@@ -174,7 +176,9 @@ impl<K: Key, V: Value> Hold<K, V> {
         // Stamped with the epoch before the change: an invalidation since then is found at the next lookup.
         let late = mutant::on(Mutant::HoldStampedLate);
         let began = if late { self.cache.hub.tags.epoch() } else { self.began };
-        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), &all, began, 0)
+        // With a store nothing is set here, so that no store tells of it.
+        let ties = Ties { tags: &all, place: NOWHERE };
+        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), ties, began, 0)
     }
 }
 

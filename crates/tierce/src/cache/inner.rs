@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::Backoff;
-use super::flight::Table;
+use super::flight::{Flight, Table};
 use super::gone::{Gone, Reason};
+use super::marks::NOWHERE;
 use super::permits::Permits;
 use super::shelf::Shelf;
-use super::stamped::{Rest, Stamped};
+use super::stamped::{Changes, Rest, Stamped, Ties};
 use crate::clock::{NEVER, to_ms};
 use crate::expiry::{Age, Ages, Times};
-use crate::key::{Key, KeyRef, Value};
+use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::memory::{self, Amend, Cause, Found, Sharded, Verdict};
 use crate::mutant::{self, Mutant};
 use crate::shared::{Family, Shared};
 use crate::stats::{Counters, Stats};
+use crate::store::Coherence;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::tag::Cell;
 
@@ -38,6 +40,8 @@ pub(crate) struct Inner<K, V> {
     pub(crate) hub: Arc<Shared>,
     /// Whether a hit on a fresh value has nothing to decide and nothing to put off.
     pub(crate) plain: bool,
+    /// How long memory may be served without asking the store, where there is one.
+    pub(crate) coherence: Option<Arc<Coherence>>,
     pub(crate) memory: Sharded<K, Stamped<V>, Rest>,
     pub(crate) name: Box<str>,
     pub(crate) flights: Table<K, V>,
@@ -96,9 +100,13 @@ impl<K: Key, V: Value> Inner<K, V> {
         Q: KeyRef<K> + ?Sized,
     {
         let epoch = self.hub.tags.epoch();
+        let until_ms = self.serve_until_ms();
         let (mut reason, mut served, mut slides) = (None, false, false);
         let sight = self.memory.read(key, |found| {
             let now_ms = found.now_ms;
+            if now_ms >= until_ms {
+                return Verdict::Miss(None);
+            }
             let (verdict, times) = self.judge(&found, epoch, &mut reason, &serves);
             served = matches!(verdict, Verdict::Hit(_));
             slides = served && times.is_some_and(|times| self.is_to_slide(now_ms, times));
@@ -110,7 +118,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         if let Some(reason) = reason {
             self.gone.note(self.memory.hash(key), reason);
         }
-        let sight = sight?;
+        let sight = sight.flatten()?;
         if served && matches!(sight.age, Age::Revalidate | Age::Throttled) {
             Counters::bump(&self.counters.stale_served);
         }
@@ -140,8 +148,26 @@ impl<K: Key, V: Value> Inner<K, V> {
         if !self.plain {
             return None;
         }
+        let until_ms = self.serve_until_ms();
         let epoch = self.hub.tags.epoch();
-        self.memory.hit(key, |stamped| stamped.plainly_fresh(epoch).cloned())
+        self.memory.hit(key, until_ms, |stamped| stamped.plainly_fresh(epoch).cloned())
+    }
+
+    /// Until when memory may be served. Read before the epoch: what has been told of by then is in it.
+    #[inline(always)]
+    fn serve_until_ms(&self) -> u64 {
+        self.coherence.as_ref().map_or(NEVER, |coherence| coherence.serve_until_ms())
+    }
+
+    /// What entries are compared with.
+    pub(crate) fn changes(&self) -> Changes<'_> {
+        let marks = self.shelf.as_ref().map(|shelf| &shelf.marks);
+        Changes { tags: &self.hub.tags, purged_at: &self.purged_at, marks }
+    }
+
+    /// A key's place among what others change.
+    pub(crate) fn mark_place<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> u32 {
+        self.shelf.as_ref().map_or(NOWHERE, |shelf| shelf.place(&key.to_key()))
     }
 
     fn judge(
@@ -150,10 +176,10 @@ impl<K: Key, V: Value> Inner<K, V> {
         epoch: u64,
         reason: &mut Option<Reason>,
         serves: impl Fn(&Sight<V>) -> bool,
-    ) -> (Verdict<Sight<V>>, Option<Times>) {
+    ) -> (Verdict<Option<Sight<V>>>, Option<Times>) {
         let (stamped, rest) = (found.value, found.beside());
-        if !stamped.stands(rest, epoch, &self.hub.tags, &self.purged_at) {
-            let purged = stamped.purged(&self.hub.tags, &self.purged_at);
+        if !stamped.stands(rest, epoch, self.changes()) {
+            let purged = stamped.purged(self.changes());
             *reason = Some(if purged { Reason::Purged } else { Reason::TagInvalidated });
             let cause = if purged { Cause::Purged } else { Cause::Invalidated };
             return (Verdict::Gone(cause), None);
@@ -163,7 +189,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let age = self.ages.judge(found.now_ms, times, rest.cost_us(), &self.hub.random);
         let sight = Sight { value: stamped.value().cloned(), age };
         let is_hit = age != Age::OnError && serves(&sight);
-        (if is_hit { Verdict::Hit(sight) } else { Verdict::Miss(sight) }, Some(times))
+        (if is_hit { Verdict::Hit(Some(sight)) } else { Verdict::Miss(Some(sight)) }, Some(times))
     }
 
     /// Whether a read puts off the end of an entry: when less than half of its idle time is left. Reads in between write
@@ -192,9 +218,10 @@ impl<K: Key, V: Value> Inner<K, V> {
     where
         Q: KeyRef<K> + ?Sized,
     {
+        let until_ms = self.serve_until_ms();
         let seen = self.memory.look(key, |found| {
             let (stamped, rest) = (found.value, found.beside());
-            let stands = !stamped.fallen(rest, &self.hub.tags, &self.purged_at);
+            let stands = found.now_ms < until_ms && !stamped.fallen(rest, self.changes());
             stands.then(|| look(stamped, rest, stamped.times(rest, found.expiry_ms)))
         });
         seen.flatten()
@@ -313,7 +340,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let touched = self.memory.amend(key, |_, entry| {
             let old = entry.times();
             let is_fresh = now_ms < old.fresh_until_ms && !old.overdue;
-            let stands = is_fresh && !entry.value.fallen(entry.beside, &self.hub.tags, &self.purged_at);
+            let stands = is_fresh && !entry.value.fallen(entry.beside, self.changes());
             if stands && (old.expiry_ms < NEVER || ttl.is_some()) {
                 let negative = entry.value.is_absence();
                 // An entry keeps the ttl it was given, where that is remembered.
@@ -332,7 +359,8 @@ impl<K: Key, V: Value> Inner<K, V> {
     pub(crate) fn set(&self, key: K, value: Option<V>, ttl: Option<Duration>, weight: Option<u32>, tags: &[Arc<str>]) {
         let began = self.hub.tags.epoch();
         let cells = self.hub.tags.cells(tags);
-        let fresh = self.fresh(key.clone(), value, (ttl, weight), &cells, began, 0);
+        let ties = Ties { tags: &cells, place: NOWHERE };
+        let fresh = self.fresh(key.clone(), value, (ttl, weight), ties, began, 0);
         self.change(&key, Mutant::SetNotDetaching, |hash, out| self.memory.put(hash, fresh, out));
     }
 
@@ -341,20 +369,20 @@ impl<K: Key, V: Value> Inner<K, V> {
         key: K,
         value: Option<V>,
         (ttl, weight): (Option<Duration>, Option<u32>),
-        tags: &[Arc<Cell>],
+        ties: Ties<'_>,
         began: u64,
         cost_us: u32,
     ) -> Fresh<K, V> {
         let now_ms = self.hub.clock.now_ms();
         let times = self.ages.times(now_ms, ttl, value.is_none(), &self.hub.random);
         let times = self.believed(times, now_ms.saturating_sub(u64::from(cost_us) / 1000));
-        self.fresh_at(key, value, weight, tags, began, (times, cost_us))
+        self.fresh_at(key, value, weight, ties, began, (times, cost_us))
     }
 
     /// Times that end when memory must ask the store again, of what was known to be so at that time.
     pub(crate) fn believed(&self, times: Times, asked_ms: u64) -> Times {
-        let Some(shelf) = &self.shelf else { return times };
-        let until_ms = asked_ms.saturating_add(to_ms(shelf.link.patience.memory));
+        let Some(belief) = self.shelf.as_ref().and_then(|shelf| shelf.link.belief()) else { return times };
+        let until_ms = asked_ms.saturating_add(to_ms(belief));
         if times.expiry_ms <= until_ms {
             return times;
         }
@@ -369,11 +397,11 @@ impl<K: Key, V: Value> Inner<K, V> {
         key: K,
         value: Option<V>,
         weight: Option<u32>,
-        tags: &[Arc<Cell>],
+        ties: Ties<'_>,
         began: u64,
         (times, cost_us): (Times, u32),
     ) -> Fresh<K, V> {
-        let (stamped, rest, expiry_ms) = Stamped::new(value, tags, began, times, cost_us);
+        let (stamped, rest, expiry_ms) = Stamped::new(value, ties, began, times, cost_us);
         let weight = weight.filter(|_| self.weighed).unwrap_or_else(|| self.memory.weigh(&key, &stamped)).max(1);
         Fresh { key, value: stamped, beside: rest, weight, expiry_ms }
     }
@@ -384,10 +412,17 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.memory.clear();
     }
 
-    /// Whether a flight that began at this epoch brings what was invalidated since, as far as these tags tell.
-    pub(crate) fn overtaken(&self, began: u64, tags: &[Arc<Cell>]) -> bool {
+    /// Whether a flight brings what was invalidated since it began, as far as these tags tell, and what others told.
+    pub(crate) fn overtaken(&self, flight: &Flight<K, V>, tags: &[Arc<Cell>]) -> bool {
+        let began = flight.began;
         let purged = self.purged_since(began) && !mutant::on(Mutant::JoinedAcrossPurge);
-        purged || tags.iter().any(|cell| cell.changed_since(began))
+        purged || tags.iter().any(|cell| cell.changed_since(began)) || self.changed_elsewhere(flight)
+    }
+
+    /// Whether others have changed a flight's key since it began, or one of the same place.
+    pub(crate) fn changed_elsewhere(&self, flight: &Flight<K, V>) -> bool {
+        let shelf = self.shelf.as_ref();
+        shelf.is_some_and(|shelf| shelf.marks.changed_since(flight.place, flight.began))
     }
 
     pub(crate) fn purged_since(&self, began: u64) -> bool {
@@ -416,5 +451,24 @@ impl<K: Key, V: Value> Family for Inner<K, V> {
 
     fn give_room_back(&self) {
         self.memory.clear();
+    }
+
+    fn key_changed(&self, name: &str) {
+        let Some(shelf) = self.shelf.as_ref().filter(|shelf| shelf.has(name)) else { return };
+        if let Some(changed_at) = shelf.marks.changed_at(shelf.marks.place(name)) {
+            self.hub.tags.purge_one(changed_at);
+        }
+    }
+
+    fn cache_changed(&self, tag: &str) {
+        if self.shelf.as_ref().is_some_and(|shelf| shelf.purges[1].as_str() == tag) {
+            self.hub.tags.purge_one(&self.purged_at);
+        }
+    }
+
+    fn all_changed(&self) {
+        if self.shelf.is_some() {
+            self.hub.tags.purge_one(&self.purged_at);
+        }
     }
 }

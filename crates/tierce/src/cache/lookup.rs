@@ -289,7 +289,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         // epoch must be older than the loader's call.
         let began = self.cache.hub.tags.epoch();
         let hash = self.cache.memory.hash(self.key);
-        let new = (self.key.to_key(), hash);
+        let new = (self.key.to_key(), hash, self.cache.mark_place(self.key));
         let new = self.cache.flights.flight(new, began, ground, cells.into(), departure);
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(hash);
@@ -324,8 +324,9 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     fn joinable(&self, flight: &Flight<K, V>, cells: &[Arc<Cell>]) -> bool {
         let across_purge = self.cache.purged_since(flight.began) && !mutant::on(Mutant::JoinedAcrossPurge);
         let by_tags = cells.iter().chain(&flight.tags).any(|cell| cell.changed_since(flight.began));
+        let elsewhere = self.cache.changed_elsewhere(flight);
         let alive = self.cache.stands_still(flight).is_none() || mutant::on(Mutant::DeadRuntimeJoined);
-        !across_purge && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
+        !across_purge && !elsewhere && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
     }
 
     /// Calls the loader and spawns the load. No lock is held.
@@ -434,7 +435,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         match outcome {
             Outcome::Landed => {
                 let landed = flight.landed();
-                let overtaken = self.cache.overtaken(flight.began, &landed.tags);
+                let overtaken = self.cache.overtaken(flight, &landed.tags);
                 let came_later = arrived > flight.began;
                 if overtaken && came_later && !mutant::on(Mutant::NotLookedAgain) {
                     return Next::LookAgain;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::load::{Aged, Loaded};
+use super::marks::{Marks, NOWHERE};
 use crate::clock::{Clock, NEVER};
 use crate::expiry::Times;
 use crate::store::{self, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
@@ -46,6 +47,8 @@ pub(crate) struct Shelf<K, V> {
     names: Names,
     /// What a purge of the namespace, and of this cache, gives new versions: every entry has both.
     pub(crate) purges: [Tag; 2],
+    /// What others changed.
+    pub(super) marks: Marks,
     clock: Clock,
 }
 
@@ -76,13 +79,21 @@ impl<V> Opened<V> {
 const MOST_BYTES: usize = 1 << 20;
 
 impl<K, V> Shelf<K, V> {
-    pub(crate) fn new(link: &Arc<Link>, shape: Shape<K, V>, (cache, version): (&str, u32), clock: Clock) -> Self {
+    /// With room for so many entries in memory.
+    pub(crate) fn new(
+        link: &Arc<Link>,
+        shape: Shape<K, V>,
+        (cache, version): (&str, u32),
+        clock: Clock,
+        entries: usize,
+    ) -> Self {
         let namespace = link.namespace();
         Shelf {
             link: Arc::clone(link),
             shape,
             names: Names::new(namespace, cache, version),
             purges: [store::purge_tag(namespace), store::purge_tag_of(namespace, cache, version)],
+            marks: Marks::new(entries),
             clock,
         }
     }
@@ -92,6 +103,16 @@ impl<K, V> Shelf<K, V> {
         let mut text = String::new();
         (self.shape.key)(key, &mut text)?;
         Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
+    }
+
+    /// Whether this is the name of an entry of this cache.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        name.starts_with(self.names.begin())
+    }
+
+    /// The place of a key among the marks; [`NOWHERE`] where it has no name.
+    pub(crate) fn place(&self, key: &K) -> u32 {
+        self.name(key).map_or(NOWHERE, |name| self.marks.place(name.key.as_str()))
     }
 
     /// A tag's name in the store.

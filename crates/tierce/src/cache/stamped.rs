@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use super::marks::{Marks, NOWHERE};
 use crate::clock::NEVER;
 use crate::expiry::Times;
 use crate::memory::{Amend, Beside};
@@ -46,27 +47,37 @@ pub(crate) struct Rest {
     tags: TagList,
 }
 
-/// An entry's tags: two without a further allocation.
+/// An entry's place among the marks, and its tags: two without a further allocation. The place stands in each variant, where
+/// it takes no room of its own.
 enum TagList {
-    Few([Option<Arc<Cell>>; 2]),
-    Many(Box<[Arc<Cell>]>),
+    Few(u32, [Option<Arc<Cell>>; 2]),
+    Many(u32, Box<[Arc<Cell>]>),
+}
+
+/// What ends an entry from outside: its tags, and the place of its name in a store.
+#[derive(Clone, Copy)]
+pub(crate) struct Ties<'a> {
+    pub(crate) tags: &'a [Arc<Cell>],
+    pub(crate) place: u32,
+}
+
+/// What an entry is compared with: its hub's tags, its cache's last purge, and what others changed.
+#[derive(Clone, Copy)]
+pub(crate) struct Changes<'a> {
+    pub(super) tags: &'a Tags,
+    pub(super) purged_at: &'a AtomicU64,
+    pub(super) marks: Option<&'a Marks>,
 }
 
 impl<V> Stamped<V> {
     /// An entry's two parts, and the expiry for its slot.
-    pub(crate) fn new(
-        value: Option<V>,
-        tags: &[Arc<Cell>],
-        began: u64,
-        times: Times,
-        cost_us: u32,
-    ) -> (Self, Rest, u64) {
+    pub(crate) fn new(value: Option<V>, ties: Ties<'_>, began: u64, times: Times, cost_us: u32) -> (Self, Rest, u64) {
         let (era, low) = (era_of(began), AtomicU32::new(low_of(began)));
         let mut stamped = match value {
             Some(value) => Stamped::Value { era, low, value },
             None => Stamped::Absent { era, low },
         };
-        let mut rest = Rest { kept_ms: 0, ttl_ms: 0, cost_us, tags: TagList::new(tags) };
+        let mut rest = Rest { kept_ms: 0, ttl_ms: 0, cost_us, tags: TagList::new(ties) };
         let expiry_ms = stamped.set_times(&mut rest, times);
         (stamped, rest, expiry_ms)
     }
@@ -96,13 +107,13 @@ impl<V> Stamped<V> {
         }
     }
 
-    /// Whether no tag was invalidated and nothing purged since the entry was good. `purged_at` is its cache's.
-    pub(crate) fn stands(&self, rest: &Rest, epoch: u64, tags: &Tags, purged_at: &AtomicU64) -> bool {
+    /// Whether no tag was invalidated, nothing purged and the key not changed elsewhere since the entry was good.
+    pub(crate) fn stands(&self, rest: &Rest, epoch: u64, changes: Changes<'_>) -> bool {
         // Later than this reader's epoch, when an entry came in between: good as well, and not to be stamped back.
         if self.good_at() >= epoch {
             return true;
         }
-        if !mutant::on(Mutant::RestampedUncompared) && self.fallen(rest, tags, purged_at) {
+        if !mutant::on(Mutant::RestampedUncompared) && self.fallen(rest, changes) {
             return false;
         }
         let (era, low) = self.stamp();
@@ -114,14 +125,17 @@ impl<V> Stamped<V> {
     }
 
     /// The comparison itself.
-    pub(crate) fn fallen(&self, rest: &Rest, tags: &Tags, purged_at: &AtomicU64) -> bool {
+    pub(crate) fn fallen(&self, rest: &Rest, changes: Changes<'_>) -> bool {
         let good_at = self.good_at();
-        self.purged(tags, purged_at) || rest.tags().any(|cell| cell.changed_since(good_at))
+        let is_marked = |marks: &Marks| marks.changed_since(rest.place(), good_at);
+        self.purged(changes)
+            || rest.tags().any(|cell| cell.changed_since(good_at))
+            || changes.marks.is_some_and(is_marked)
     }
 
     /// The part of the comparison that is about purges.
-    pub(crate) fn purged(&self, tags: &Tags, purged_at: &AtomicU64) -> bool {
-        tags.purged_since(self.good_at()) || purged_at.load(Ordering::Acquire) > self.good_at()
+    pub(crate) fn purged(&self, changes: Changes<'_>) -> bool {
+        changes.tags.purged_since(self.good_at()) || changes.purged_at.load(Ordering::Acquire) > self.good_at()
     }
 
     pub(crate) fn times(&self, rest: &Rest, expiry_ms: u64) -> Times {
@@ -186,10 +200,16 @@ impl<V> Amend<'_, Stamped<V>, Rest> {
 impl Rest {
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Arc<Cell>> {
         let (few, many): (&[_], &[_]) = match &self.tags {
-            TagList::Few(few) => (few, &[]),
-            TagList::Many(many) => (&[], many),
+            TagList::Few(_, few) => (few, &[]),
+            TagList::Many(_, many) => (&[], many),
         };
         few.iter().flatten().chain(many)
+    }
+
+    fn place(&self) -> u32 {
+        match self.tags {
+            TagList::Few(place, _) | TagList::Many(place, _) => place,
+        }
     }
 
     pub(crate) fn cost_us(&self) -> u32 {
@@ -206,17 +226,17 @@ impl Beside for Rest {
 
 impl Default for TagList {
     fn default() -> Self {
-        TagList::Few([None, None])
+        TagList::Few(NOWHERE, [None, None])
     }
 }
 
 impl TagList {
-    fn new(tags: &[Arc<Cell>]) -> Self {
+    fn new(Ties { tags, place }: Ties<'_>) -> Self {
         match tags {
-            [] => TagList::Few([None, None]),
-            [one] => TagList::Few([Some(Arc::clone(one)), None]),
-            [one, two] => TagList::Few([Some(Arc::clone(one)), Some(Arc::clone(two))]),
-            many => TagList::Many(many.into()),
+            [] => TagList::Few(place, [None, None]),
+            [one] => TagList::Few(place, [Some(Arc::clone(one)), None]),
+            [one, two] => TagList::Few(place, [Some(Arc::clone(one)), Some(Arc::clone(two))]),
+            many => TagList::Many(place, many.into()),
         }
     }
 }
@@ -233,7 +253,7 @@ mod tests {
 
     #[test]
     fn times_come_back_as_they_were_noted() {
-        let (mut stamped, mut rest, _) = Stamped::new(Some(1), &[], 7, times(1, 1), 0);
+        let (mut stamped, mut rest, _) = Stamped::new(Some(1), NONE, 7, times(1, 1), 0);
         for (fresh, expiry) in [(5, 9), (9, 5), (5, 5), (NEVER, NEVER), (NEVER, 7), (NEVER - 1, NEVER - 1)] {
             let slot = stamped.set_times(&mut rest, times(fresh, expiry));
             assert_eq!(slot, fresh.min(expiry));
@@ -248,15 +268,29 @@ mod tests {
     #[test]
     fn an_entry_of_an_earlier_era_is_compared_each_time_and_never_taken_for_a_later_ones() {
         let (tags, purged_at) = (Tags::new(), AtomicU64::new(0));
-        let (stamped, rest, _) = Stamped::new(Some(1), &[], 7, times(1, 1), 0);
+        let changes = Changes { tags: &tags, purged_at: &purged_at, marks: None };
+        let (stamped, rest, _) = Stamped::new(Some(1), NONE, 7, times(1, 1), 0);
         assert_eq!(stamped.plainly_fresh(7), Some(&1));
         for epoch in [(1 << 32) + 7, (1 << 32) + 8] {
             assert_eq!(stamped.plainly_fresh(epoch), None);
-            assert!(stamped.stands(&rest, epoch, &tags, &purged_at));
+            assert!(stamped.stands(&rest, epoch, changes));
             assert_eq!((stamped.good_at(), stamped.plainly_fresh(epoch)), (7, None));
         }
         purged_at.store((1 << 32) + 9, Ordering::Release);
-        assert!(!stamped.stands(&rest, (1 << 32) + 9, &tags, &purged_at));
+        assert!(!stamped.stands(&rest, (1 << 32) + 9, changes));
+    }
+
+    const NONE: Ties<'_> = Ties { tags: &[], place: NOWHERE };
+
+    #[test]
+    fn an_entry_falls_when_its_place_is_marked() {
+        let (tags, purged_at, marks) = (Tags::new(), AtomicU64::new(0), Marks::new(1));
+        let changes = Changes { tags: &tags, purged_at: &purged_at, marks: Some(&marks) };
+        let (stamped, rest, _) = Stamped::new(Some(1), Ties { tags: &[], place: 3 }, 1, times(1, 1), 0);
+        tags.purge_one(marks.changed_at(4).unwrap());
+        assert!(stamped.stands(&rest, tags.epoch(), changes));
+        tags.purge_one(marks.changed_at(3).unwrap());
+        assert!(!stamped.stands(&rest, tags.epoch(), changes));
     }
 
     fn times(fresh_until_ms: u64, expiry_ms: u64) -> Times {

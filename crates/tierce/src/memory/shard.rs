@@ -115,20 +115,22 @@ impl<K, V, B: Beside> Shard<K, V, B> {
         self.index.find(hash, |slot| self.slots.get(slot as usize)?.as_ref().filter(|entry| key.is(&entry.key)))
     }
 
-    /// A hit on an entry whose life has not ended, if the closure gives something for it.
+    /// A hit on an entry whose life has not ended, and before `until_ms` whatever its life is, if the closure gives something
+    /// for it.
     #[inline(always)]
     pub(super) fn hit<Q, R>(
         &self,
         hash: u32,
         key: &Q,
-        clock: &Clock,
+        (clock, until_ms): (&Clock, u64),
         take: impl FnOnce(&V) -> Option<R>,
     ) -> Option<(u32, R)>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let (slot, entry) = self.find(hash, key)?;
-        if entry.life.expires() && clock.now_ms() >= entry.life.expiry_ms() {
+        let ends = entry.life.expires() || until_ms < NEVER;
+        if ends && clock.now_ms() >= entry.life.expiry_ms().min(until_ms) {
             return None;
         }
         let taken = take(&entry.value)?;

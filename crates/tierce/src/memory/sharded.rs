@@ -52,35 +52,40 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     /// A counted hit on an entry whose life has not ended, if the closure gives something for it; else nothing is
     /// counted.
     #[inline(always)]
-    pub(crate) fn hit<Q, R>(&self, key: &Q, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
+    pub(crate) fn hit<Q, R>(&self, key: &Q, until_ms: u64, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let hash = self.hash(key);
         let part = self.part(hash);
         let Some(reader) = part.0.read_biased(&self.stripes) else {
-            return self.hit_through_gate(hash, key, take);
+            return self.hit_through_gate((hash, until_ms), key, take);
         };
-        let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
+        let (_, taken) = reader.hit(hash as u32, key, (&self.clock, until_ms), take)?;
         self.count_hit(reader);
         Some(taken)
     }
 
     #[inline(never)]
-    fn hit_through_gate<Q, R>(&self, hash: u64, key: &Q, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
+    fn hit_through_gate<Q, R>(
+        &self,
+        (hash, until_ms): (u64, u64),
+        key: &Q,
+        take: impl FnOnce(&V) -> Option<R>,
+    ) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
     {
         let part = self.part(hash);
         if self.policy.moves_on_hit() {
             let mut alone = self.alone(part);
-            let (slot, taken) = alone.hit(hash as u32, key, &self.clock, take)?;
+            let (slot, taken) = alone.hit(hash as u32, key, (&self.clock, until_ms), take)?;
             alone.moved(slot);
             self.count_hit(alone);
             return Some(taken);
         }
         let reader = self.reader(part);
-        let (_, taken) = reader.hit(hash as u32, key, &self.clock, take)?;
+        let (_, taken) = reader.hit(hash as u32, key, (&self.clock, until_ms), take)?;
         self.count_hit(reader);
         Some(taken)
     }

@@ -67,6 +67,20 @@ pub enum Tell {
     Everybody,
 }
 
+/// Who is told of changes, by a store that tells of them.
+///
+/// It is told on the store's own task, and answers at once.
+pub trait Listener: Send + Sync + 'static {
+    /// The entry of this name was changed, by any process, perhaps by this one.
+    fn key_changed(&self, name: &str);
+
+    /// The tag of this name was given another version.
+    fn tag_changed(&self, name: &str);
+
+    /// Anything may have been changed.
+    fn all_changed(&self);
+}
+
 /// Bytes that processes share.
 ///
 /// Every verb answers within the time it is given, whatever the server does, or says [`Fault::Timeout`]. A verb that fails
@@ -135,6 +149,21 @@ pub trait Store: Send + Sync + 'static {
     /// Ends the entries whose names begin so and then match this pattern (`*` any text, `?` one character, `\` before either
     /// of them itself), and their leases; how many there were. Everybody is told.
     fn invalidate_matching<'a>(&'a self, begin: &'a str, pattern: &'a str, within: Duration) -> Answer<'a, u64>;
+
+    /// From now on this listener is told of the changes that "everybody is told" of, of names that begin with `{namespace:`,
+    /// as far as [`beat`](Store::beat) says so. Whether this store can tell at all; one that cannot is asked anew for what
+    /// has come of age ([`memory_age`](crate::HubBuilder::memory_age)).
+    fn listen(&self, namespace: &str, listener: Arc<dyn Listener>) -> bool {
+        let _ = (namespace, listener);
+        false
+    }
+
+    /// Asks whether the listener is told. The answer is a number: while it stays the same, every change that was made before
+    /// the question was asked has been told. With another number than before, some of the time between may be missing.
+    fn beat(&self, within: Duration) -> Answer<'_, u64> {
+        let _ = within;
+        Box::pin(async { Err(Fault::Refused("this store tells nobody of changes".into())) })
+    }
 
     /// What the servers say of themselves.
     fn servers(&self, within: Duration) -> Answer<'_, Vec<Server>>;

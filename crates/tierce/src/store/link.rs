@@ -1,11 +1,12 @@
 //! A hub's store as its caches see it: bounded, broken off when it fails, and told again what it could not be told.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::breaker::{Breaker, Leave};
 use super::budget::Budget;
-use super::face::{Answer, Key, Store, Tag, Version};
+use super::coherence::{Coherence, OnDisconnect};
+use super::face::{Answer, Key, Listener, Store, Tag, Version};
 use super::fault::Fault;
 use super::pending::Pending;
 use super::versions::Versions;
@@ -22,8 +23,12 @@ pub(crate) struct Patience {
     pub(crate) lookup: Duration,
     /// For a change.
     pub(crate) change: Duration,
-    /// How long an entry in memory, and the version of a tag, are believed without asking.
-    pub(crate) memory: Duration,
+    /// How long an entry in memory, and the version of a tag, are believed at most without asking, where it was said.
+    pub(crate) memory: Option<Duration>,
+    /// What others changed is served for no longer than this, where the store tells of changes.
+    pub(crate) coherence: Duration,
+    /// What becomes of memory where it does not.
+    pub(crate) on_disconnect: OnDisconnect,
     /// How long a lease lasts unless it is extended.
     pub(crate) lease: Duration,
 }
@@ -33,7 +38,9 @@ impl Default for Patience {
         Patience {
             lookup: Duration::from_millis(50),
             change: Duration::from_secs(1),
-            memory: Duration::from_secs(1),
+            memory: None,
+            coherence: Duration::from_millis(150),
+            on_disconnect: OnDisconnect::ServeFor(Duration::from_secs(10)),
             lease: Duration::from_secs(2),
         }
     }
@@ -41,14 +48,22 @@ impl Default for Patience {
 
 /// The store of a hub.
 pub(crate) struct Link {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     namespace: Box<str>,
-    clock: Clock,
+    pub(super) clock: Clock,
     random: Random,
     pub(crate) patience: Patience,
-    breaker: Breaker,
+    pub(super) breaker: Breaker,
     pending: Pending,
     versions: Versions,
+    /// How long memory may be served without asking.
+    pub(crate) coherence: Arc<Coherence>,
+    /// Whether the store tells of changes.
+    pub(super) tells: bool,
+    /// Who is told.
+    listener: OnceLock<Box<dyn Listener>>,
+    /// Somebody beats.
+    pub(super) keeping: AtomicBool,
     /// Somebody tells the store what it could not be told.
     telling: AtomicBool,
     faults: AtomicU64,
@@ -56,6 +71,8 @@ pub(crate) struct Link {
     last_fault: Mutex<Option<Fault>>,
 }
 
+/// How long memory is believed of a store that does not tell of changes, unless said.
+const MEMORY: Duration = Duration::from_secs(1);
 /// So many are told at a time.
 const TOLD_AT_ONCE: usize = 100;
 /// How often it is tried.
@@ -68,8 +85,12 @@ impl Link {
         clock: Clock,
         random: Random,
         patience: Patience,
-    ) -> Self {
-        Link {
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|link| Link {
+            tells: store.listen(namespace, Arc::new(Ear(Weak::clone(link)))),
+            coherence: Arc::default(),
+            listener: OnceLock::new(),
+            keeping: AtomicBool::new(false),
             store,
             namespace: namespace.into(),
             clock,
@@ -82,7 +103,47 @@ impl Link {
             faults: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             last_fault: Mutex::new(None),
+        })
+    }
+
+    /// Who is told of changes from now on.
+    pub(crate) fn tell_of_changes(&self, listener: impl Listener) {
+        // One hub makes a link and says so once.
+        let _ = self.listener.set(Box::new(listener));
+    }
+
+    fn listener(&self) -> Option<&dyn Listener> {
+        self.listener.get().map(|listener| &**listener)
+    }
+
+    /// Nothing that was read is known to be so any more.
+    pub(super) fn forget_all(&self) {
+        self.versions.forget_all();
+        if let Some(listener) = self.listener() {
+            listener.all_changed();
         }
+    }
+
+    /// How long what is read now is believed without asking; `None` for as long as it is fresh.
+    pub(crate) fn belief(&self) -> Option<Duration> {
+        if self.coherence.is_coherent() {
+            return self.patience.memory;
+        }
+        let apart = if self.tells { self.patience.on_disconnect.grace() } else { MEMORY };
+        Some(self.patience.memory.map_or(apart, |said| if self.tells { said.min(apart) } else { said }))
+    }
+
+    /// How old a version of a tag may be that is believed.
+    fn versions_age(&self) -> Duration {
+        let until_ms = self.coherence.serve_until_ms();
+        if self.coherence.is_coherent() && self.clock.now_ms() >= until_ms {
+            return Duration::ZERO;
+        }
+        self.belief().unwrap_or(Duration::MAX)
+    }
+
+    pub(super) fn last_fault(&self) -> Fault {
+        lock(&self.last_fault).clone().unwrap_or(Fault::Timeout)
     }
 
     pub(crate) fn namespace(&self) -> &str {
@@ -129,7 +190,7 @@ impl Link {
         verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
     ) -> Result<T, Fault> {
         if !self.may_ask() {
-            return Err(lock(&self.last_fault).clone().unwrap_or(Fault::Timeout));
+            return Err(self.last_fault());
         }
         match verb(&*self.store, self.patience.change).await {
             Ok(answer) => {
@@ -182,6 +243,11 @@ impl Link {
         }
     }
 
+    /// What these tags are at, as far as this process knows or has to ask. `None` where nobody can say.
+    pub(crate) async fn known_versions(self: &Arc<Self>, tags: &[Tag], budget: &mut Budget) -> Option<Vec<Version>> {
+        self.versions(tags, self.versions_age(), budget).await
+    }
+
     /// What these tags are at, as it was read no longer ago than `age`. `None` where nobody can say.
     pub(crate) async fn versions(
         self: &Arc<Self>,
@@ -219,7 +285,7 @@ impl Link {
         self.damaged.fetch_add(1, Relaxed);
     }
 
-    fn note(self: &Arc<Self>, fault: Fault, had_its_time: bool) {
+    pub(super) fn note(self: &Arc<Self>, fault: Fault, had_its_time: bool) {
         self.faults.fetch_add(1, Relaxed);
         let is_away = match &fault {
             Fault::Timeout => had_its_time,
@@ -237,6 +303,9 @@ impl Link {
     fn may_ask(self: &Arc<Self>) -> bool {
         if !self.pending.is_empty() {
             self.retry(runtime::current());
+        }
+        if self.tells && !self.keeping.load(Relaxed) {
+            self.keep(&runtime::current());
         }
         match self.breaker.leave(self.clock.now_ms(), &self.random) {
             Leave::Ask => true,
@@ -301,10 +370,37 @@ impl Link {
     pub(crate) fn health(&self) -> Health {
         Health {
             is_away: self.breaker.is_shut(),
+            tells: self.tells,
+            is_coherent: self.coherence.is_coherent() && self.clock.now_ms() < self.coherence.serve_until_ms(),
             faults: self.faults.load(Relaxed),
             damaged: self.damaged.load(Relaxed),
             untold: self.pending.len(),
             last_fault: lock(&self.last_fault).clone(),
+        }
+    }
+}
+
+/// Passes on what the store tells.
+struct Ear(Weak<Link>);
+
+impl Listener for Ear {
+    fn key_changed(&self, name: &str) {
+        if let Some(listener) = self.0.upgrade().as_ref().and_then(|link| link.listener()) {
+            listener.key_changed(name);
+        }
+    }
+
+    fn tag_changed(&self, name: &str) {
+        let Some(link) = self.0.upgrade() else { return };
+        link.versions.forget(&Tag::new(name));
+        if let Some(listener) = link.listener() {
+            listener.tag_changed(name);
+        }
+    }
+
+    fn all_changed(&self) {
+        if let Some(link) = self.0.upgrade() {
+            link.forget_all();
         }
     }
 }
@@ -315,6 +411,10 @@ impl Link {
 pub struct Health {
     /// Whether it is not asked at present, since it has not answered lately.
     pub is_away: bool,
+    /// Whether it is of a kind that tells of changes; with one that does not, the age of memory is the bound.
+    pub tells: bool,
+    /// Whether it has told of all changes, up to the bound, so that memory is served for as long as it is fresh.
+    pub is_coherent: bool,
     /// Requests that it did not answer, or refused, since the hub was made.
     pub faults: u64,
     /// Entries that were none of ours, damaged or of another version: read as misses.

@@ -16,6 +16,8 @@ mod packing;
 
 mod breaker;
 mod budget;
+mod coherence;
+mod keeper;
 mod link;
 mod pending;
 mod versions;
@@ -45,7 +47,7 @@ pub mod redis;
 
 #[cfg(feature = "testing")]
 pub use check::check_store;
-pub use face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
+pub use face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
 #[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
@@ -53,10 +55,12 @@ pub(crate) use pattern::Pattern;
 pub use codec::Codec;
 pub(crate) use codec::{Unfit, decode, encode};
 pub(crate) use envelope::{Head, open, seal};
-pub(crate) use key::{Names, NotAKey, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
+pub(crate) use key::{Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
 pub use packing::Compression;
 
 pub(crate) use budget::Budget;
+pub(crate) use coherence::Coherence;
+pub use coherence::OnDisconnect;
 pub use link::Health;
 pub(crate) use link::{Link, Patience};
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::clock::{Clock, to_ms};
-use crate::store::{Answer, Fault, Key, Lease, Pattern, Server, Store, Stored, Tag, Tell, Token, Version};
+use crate::store::{Answer, Fault, Key, Lease, Listener, Pattern, Server, Store, Stored, Tag, Tell, Token, Version};
 use crate::sync::{Mutex, MutexGuard, lock};
 
 /// A store in the process, for tests: it keeps what a store must keep, and fails when told.
@@ -36,6 +37,15 @@ use crate::sync::{Mutex, MutexGuard, lock};
 pub struct Shelf {
     state: Arc<Mutex<State>>,
     clock: Clock,
+    line: Arc<Line>,
+}
+
+/// One process's connection.
+#[derive(Default)]
+struct Line {
+    is_cut: AtomicBool,
+    /// Counts how often it was cut.
+    number: AtomicU64,
 }
 
 #[derive(Default)]
@@ -47,6 +57,23 @@ struct State {
     last: u128,
     /// What all that is asked is answered with.
     fault: Option<Fault>,
+    /// Whether it tells of changes.
+    tells: bool,
+    ears: Vec<Ear>,
+}
+
+/// Who is told of what, by which connection.
+#[derive(Clone)]
+struct Ear {
+    begin: String,
+    listener: Arc<dyn Listener>,
+    line: Arc<Line>,
+}
+
+/// What everybody is told of.
+enum Change {
+    Key(Key),
+    Tag(Tag),
 }
 
 struct Kept {
@@ -63,7 +90,29 @@ struct Given {
 impl Shelf {
     /// An empty one, whose entries and leases end by this clock.
     pub fn new(clock: Clock) -> Self {
-        Shelf { state: Arc::default(), clock }
+        Shelf { state: Arc::default(), clock, line: Arc::default() }
+    }
+
+    /// The same store, and from now on it tells of changes, as Redis does. Unless this is said it does not, as Memcached.
+    pub fn telling(self) -> Self {
+        lock(&self.state).tells = true;
+        self
+    }
+
+    /// The same store by a connection of its own, as another process has one. Clones share theirs.
+    pub fn another(&self) -> Self {
+        Shelf { line: Arc::default(), ..self.clone() }
+    }
+
+    /// Cuts this connection: nothing is done or told by it.
+    pub fn cut(&self) {
+        self.line.is_cut.store(true, Relaxed);
+        self.line.number.fetch_add(1, Relaxed);
+    }
+
+    /// Mends this connection, as a new one: what was not told stays untold.
+    pub fn reconnect(&self) {
+        self.line.is_cut.store(false, Relaxed);
     }
 
     /// From now on nothing is done, and whatever is asked is answered with this.
@@ -102,12 +151,34 @@ impl Shelf {
     /// Does a thing when the answer is first polled, as one step.
     fn step<'a, T: Send + 'a>(&'a self, act: impl FnOnce(&mut Now<'_>) -> T + Send + 'a) -> Answer<'a, T> {
         Box::pin(async move {
+            if self.line.is_cut.load(Relaxed) {
+                return Err(Fault::Down("the connection was cut".into()));
+            }
             let state = lock(&self.state);
             if let Some(fault) = &state.fault {
                 return Err(fault.clone());
             }
-            Ok(act(&mut Now { state, now_ms: self.clock.now_ms() }))
+            let mut now = Now { state, now_ms: self.clock.now_ms(), changes: Vec::new() };
+            let answer = act(&mut now);
+            let Now { state, changes, .. } = now;
+            let ears = if state.tells { state.ears.clone() } else { Vec::new() };
+            drop(state);
+            ears.iter().for_each(|ear| changes.iter().for_each(|change| ear.hear(change)));
+            Ok(answer)
         })
+    }
+}
+
+impl Ear {
+    fn hear(&self, change: &Change) {
+        if self.line.is_cut.load(Relaxed) {
+            return;
+        }
+        match change {
+            Change::Key(key) if key.as_str().starts_with(&self.begin) => self.listener.key_changed(key.as_str()),
+            Change::Tag(tag) if tag.as_str().starts_with(&self.begin) => self.listener.tag_changed(tag.as_str()),
+            Change::Key(_) | Change::Tag(_) => {}
+        }
     }
 }
 
@@ -122,6 +193,7 @@ impl Default for Shelf {
 struct Now<'a> {
     state: MutexGuard<'a, State>,
     now_ms: u64,
+    changes: Vec<Change>,
 }
 
 impl Now<'_> {
@@ -169,8 +241,14 @@ impl Now<'_> {
         self.state.leases.remove(key);
     }
 
+    /// Everybody is told of a key.
+    fn tell(&mut self, key: &Key) {
+        self.changes.push(Change::Key(key.clone()));
+    }
+
     /// Whether there was an entry.
     fn end(&mut self, key: &Key) -> bool {
+        self.tell(key);
         let was_here = self.entry(key).is_some();
         self.state.entries.remove(key);
         self.state.leases.remove(key);
@@ -187,6 +265,7 @@ impl Now<'_> {
     fn renew(&mut self, tag: &Tag) -> Version {
         let version = Version(self.next());
         self.state.tags.insert(tag.clone(), version);
+        self.changes.push(Change::Tag(tag.clone()));
         version
     }
 }
@@ -225,13 +304,16 @@ impl Store for Shelf {
         token: Token,
         bytes: &'a [u8],
         time: Duration,
-        _: Tell,
+        tell: Tell,
         _: Duration,
     ) -> Answer<'a, bool> {
         self.step(move |now| {
             let stands = now.stands(key, token);
             if stands {
                 now.put(key, bytes, time);
+                if tell == Tell::Everybody {
+                    now.tell(key);
+                }
             }
             stands
         })
@@ -250,7 +332,10 @@ impl Store for Shelf {
     }
 
     fn set<'a>(&'a self, key: &'a Key, bytes: &'a [u8], time: Duration, _: Duration) -> Answer<'a, ()> {
-        self.step(move |now| now.put(key, bytes, time))
+        self.step(move |now| {
+            now.put(key, bytes, time);
+            now.tell(key);
+        })
     }
 
     fn touch<'a>(&'a self, key: &'a Key, head: &'a [u8], time: Duration, _: Duration) -> Answer<'a, bool> {
@@ -280,6 +365,7 @@ impl Store for Shelf {
                 entry.until_ms = entry.until_ms.min(until_ms);
             }
             now.state.leases.remove(key);
+            now.tell(key);
         })
     }
 
@@ -301,6 +387,17 @@ impl Store for Shelf {
             now.state.leases.retain(|key, _| !is_meant(&key));
             entries.iter().map(|key| u64::from(now.end(key))).sum()
         })
+    }
+
+    fn listen(&self, namespace: &str, listener: Arc<dyn Listener>) -> bool {
+        let mut state = lock(&self.state);
+        let ear = Ear { begin: format!("{{{namespace}:"), listener, line: Arc::clone(&self.line) };
+        state.ears.push(ear);
+        state.tells
+    }
+
+    fn beat(&self, _: Duration) -> Answer<'_, u64> {
+        self.step(|_| self.line.number.load(Relaxed))
     }
 
     fn servers(&self, _: Duration) -> Answer<'_, Vec<Server>> {

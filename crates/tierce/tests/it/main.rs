@@ -33,6 +33,7 @@ mod testing_kit;
 mod timeouts;
 mod window;
 
+mod coherent;
 mod guide;
 mod runtimes;
 mod shared;

@@ -234,10 +234,11 @@ impl<P: Protocol> Driver<P> {
             refused = refused.or((self.greeting.check)(*greeted, &answer).err());
             *greeted += 1;
         }
-        self.wake_all();
+        // Before anybody is woken: who has an answer may rely on having been told what came before it.
         for push in self.fed.pushes.drain(..) {
             (self.greeting.pushed)(push);
         }
+        self.wake_all();
         match (refused, fed) {
             (Some(text), _) => Poll::Ready(Err(Fault::Refused(text))),
             (None, Err(garbled)) => Poll::Ready(Err(Fault::Garbled(garbled.0))),

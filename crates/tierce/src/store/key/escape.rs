@@ -21,6 +21,24 @@ pub(super) fn write(text: &str, out: &mut String) {
     }
 }
 
+/// The text that was escaped; none where nothing is escaped to this.
+pub(super) fn read(escaped: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'%' => bytes.push(hex(rest.next()?)? << 4 | hex(rest.next()?)?),
+            plain if is_plain(plain) => bytes.push(plain),
+            _ => return None,
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    HEX.iter().position(|known| *known == char::from(digit)).and_then(|value| u8::try_from(value).ok())
+}
+
 /// Escapes what is formatted into it.
 pub(super) struct Escaping<'a>(pub(super) &'a mut String);
 

@@ -5,7 +5,7 @@ mod escape;
 mod names;
 mod text;
 
-pub(crate) use names::{Names, check_namespace, purge_tag, purge_tag_of, tag};
+pub(crate) use names::{Names, TagName, check_namespace, purge_tag, purge_tag_of, tag};
 pub(crate) use text::{NotAKey, write};
 
 #[cfg(test)]

@@ -76,7 +76,6 @@ impl Names {
     }
 
     /// What the names of all entries begin with: `{namespace:cache:version:`.
-    #[cfg(test)]
     pub(crate) fn begin(&self) -> &str {
         &self.begin
     }
@@ -105,6 +104,32 @@ pub(crate) fn purge_tag_of(namespace: &str, cache: &str, version: u32) -> Tag {
     escape::write(cache, &mut escaped);
     push_short(&escaped, LONGEST_CACHE, &mut name);
     Tag::new(format!("{name}:{version}}}"))
+}
+
+/// What a tag's name in the store stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TagName {
+    /// Every entry of the namespace.
+    All,
+    /// Every entry of one cache.
+    AllOfOne,
+    /// The user's tag.
+    Tag(String),
+    /// A tag of which the name says no more than its hash.
+    Hashed,
+}
+
+impl TagName {
+    /// What the name of a tag of this namespace stands for; none where it is no such name.
+    pub(crate) fn read(namespace: &str, name: &str) -> Option<Self> {
+        let inner = name.strip_prefix('{')?.strip_prefix(namespace)?.strip_prefix(':')?.strip_suffix('}')?;
+        match inner.as_bytes() {
+            [b'*'] => Some(TagName::All),
+            [b'*', ..] => Some(TagName::AllOfOne),
+            [b'#', ..] => Some(TagName::Hashed),
+            _ => escape::read(inner).map(TagName::Tag),
+        }
+    }
 }
 
 /// Appends a text, or `#` and the 32 hex digits of its hash where it has more than `most` bytes. No text begins with `#`.

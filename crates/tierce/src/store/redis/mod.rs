@@ -5,6 +5,7 @@ mod resp;
 mod scripts;
 mod sha1;
 mod store;
+mod tracking;
 
 use std::io;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Client {
         let dial = Box::new(move |runtime: &Arc<dyn Runtime>| dial(&to, runtime));
         let resp = Resp::new(limits.answer_bytes);
         let here = (&runtime, Clock::system());
-        Client { connection: Connection::open(resp, greeting(address), dial, here, limits), patience }
+        Client { connection: Connection::open(resp, greeting(address, Box::new(|_| ())), dial, here, limits), patience }
     }
 
     /// Any command: its name and its arguments.
@@ -94,6 +95,9 @@ impl Client {
     }
 }
 
+/// Is told what the server says unasked.
+type Pushed = Box<dyn FnMut(Reply) + Send>;
+
 /// Opens a stream; an error names the place.
 fn dial(address: &Address, runtime: &Arc<dyn Runtime>) -> Dialing {
     let place = address.to_string();
@@ -110,6 +114,14 @@ fn dial(address: &Address, runtime: &Arc<dyn Runtime>) -> Dialing {
     })
 }
 
+/// An answer that is not the server's refusal.
+fn sound(reply: Reply) -> Result<Reply, Fault> {
+    match reply {
+        Reply::Error(text) => Err(Fault::Refused(text)),
+        other => Ok(other),
+    }
+}
+
 fn refusal(reply: &Reply) -> Fault {
     match reply {
         Reply::Error(text) => Fault::Refused(Arc::clone(text)),
@@ -118,7 +130,7 @@ fn refusal(reply: &Reply) -> Fault {
 }
 
 /// `HELLO 3` with user, password and name; then the database.
-fn greeting(address: &Address) -> Greeting<Resp> {
+fn greeting(address: &Address, pushed: Pushed) -> Greeting<Resp> {
     let mut bytes = Vec::new();
     let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
     if let Some((user, password)) = address.login() {
@@ -135,5 +147,5 @@ fn greeting(address: &Address) -> Greeting<Resp> {
         Reply::Error(text) => Err(Arc::clone(text)),
         _ => Ok(()),
     };
-    Greeting { bytes, answers, check, pushed: Box::new(|_| ()) }
+    Greeting { bytes, answers, check, pushed }
 }

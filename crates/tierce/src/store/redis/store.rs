@@ -4,20 +4,22 @@
 //! others hear of a change; tags are under `t{…}`. All of a key's share a slot of a cluster, by what is in the braces.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::reply::Reply;
 use super::resp::{self, Resp};
 use super::scripts::{self, Script};
-use super::{dial, greeting, refusal};
+use super::tracking::Tracking;
+use super::{dial, greeting, refusal, sound};
 use crate::clock::{Clock, to_ms};
 use crate::error::{self, Error};
 use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::{Connection, Deadline, Limits, Link};
 use crate::store::envelope::STATE_AT;
-use crate::store::face::{Answer, Key, Lease, Server, Store, Stored, Tag, Tell, Token, Version};
+use crate::store::face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 use crate::store::fault::Fault;
 use crate::store::nonce::nonce;
 use crate::store::pattern::Pattern;
@@ -42,6 +44,7 @@ const SEARCHED_AT_ONCE: &[u8] = b"1000";
 /// Entries are at least three bytes long, and the third is nothing. Times beyond a hundred years are a hundred years.
 pub struct Redis {
     link: Link<Resp>,
+    tracking: Arc<Tracking>,
     place: String,
     asked: AtomicU32,
 }
@@ -69,14 +72,16 @@ impl Redis {
         }
         let place = address.to_string();
         let address = address.clone();
+        let tracking = Arc::new(Tracking::new());
+        let pushes = Arc::clone(&tracking);
         let link = Link::new(move || {
             let limits = Limits::default();
             let to = address.clone();
             let dial = Box::new(move |runtime: &_| dial(&to, runtime));
             let here = (&runtime::current(), Clock::system());
-            Connection::open(Resp::new(limits.answer_bytes), greeting(&address), dial, here, limits)
+            Connection::open(Resp::new(limits.answer_bytes), greeting(&address, pushes.pushed()), dial, here, limits)
         });
-        Ok(Redis { link, place, asked: AtomicU32::new(0) })
+        Ok(Redis { link, tracking, place, asked: AtomicU32::new(0) })
     }
 
     async fn command(&self, deadline: Deadline, parts: &[&[u8]]) -> Result<Reply, Fault> {
@@ -342,6 +347,14 @@ impl Store for Redis {
         Box::pin(async move { self.end_matching(begin, pattern, Deadline::after(within)).await })
     }
 
+    fn listen(&self, namespace: &str, listener: Arc<dyn Listener>) -> bool {
+        self.tracking.listen(namespace, listener)
+    }
+
+    fn beat(&self, within: Duration) -> Answer<'_, u64> {
+        Box::pin(self.tracking.beat(&self.link, within))
+    }
+
     fn servers(&self, within: Duration) -> Answer<'_, Vec<Server>> {
         Box::pin(async move { self.facts(Deadline::after(within)).await })
     }
@@ -357,14 +370,6 @@ impl Names {
 
     fn all(&self) -> [&[u8]; 3] {
         self.0.each_ref().map(String::as_bytes)
-    }
-}
-
-/// An answer that is not the server's refusal.
-fn sound(reply: Reply) -> Result<Reply, Fault> {
-    match reply {
-        Reply::Error(text) => Err(Fault::Refused(text)),
-        other => Ok(other),
     }
 }
 

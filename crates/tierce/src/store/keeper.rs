@@ -1,0 +1,85 @@
+//! The task that keeps a process's memory coherent with its store: it beats, and is told.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::coherence::Pulse;
+use super::fault::Fault;
+use super::key::purge_tag;
+use super::link::Link;
+use crate::runtime::Runtime;
+use crate::sync::atomic::Ordering::Relaxed;
+
+/// A pause between two beats: three are sent within the bound that is usual.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Link {
+    /// Sees to it that somebody beats, where the store tells of changes.
+    pub(super) fn keep(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) {
+        if !self.tells || self.keeping.load(Relaxed) || self.keeping.swap(true, Relaxed) {
+            return;
+        }
+        let keeper = Keeper(Arc::downgrade(self));
+        let pulse = Pulse::new(self.patience.coherence, self.patience.on_disconnect.grace());
+        runtime.spawn(Box::pin(beat(keeper, pulse, Arc::clone(runtime))));
+    }
+
+    /// Waits until the store has answered once whether it tells.
+    ///
+    /// # Errors
+    /// It did not answer.
+    pub(crate) async fn arrive(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) -> Result<(), Fault> {
+        if !self.tells {
+            let (tag, mut budget) = (purge_tag(self.namespace()), self.budget());
+            let any = self.versions(std::slice::from_ref(&tag), Duration::ZERO, &mut budget).await;
+            return any.map(drop).ok_or_else(|| self.last_fault());
+        }
+        match self.store.beat(self.patience.change).await {
+            Ok(_) | Err(Fault::Refused(_)) => {}
+            Err(fault) => return Err(fault),
+        }
+        self.keep(runtime);
+        Ok(())
+    }
+
+    async fn one_beat(self: &Arc<Self>, pulse: &mut Pulse) {
+        let sent_ms = self.clock.now_ms();
+        let answer = self.store.beat(self.patience.coherence).await;
+        let forget = || self.forget_all();
+        match answer {
+            Ok(number) => {
+                self.breaker.answered();
+                pulse.heard(&self.coherence, number, sent_ms, forget);
+            }
+            Err(fault @ Fault::Refused(_)) => {
+                self.note(fault, true);
+                pulse.deaf(&self.coherence, forget);
+            }
+            Err(fault) => {
+                self.note(fault, true);
+                pulse.missed(&self.coherence, sent_ms, self.clock.now_ms(), forget);
+            }
+        }
+    }
+}
+
+async fn beat(keeper: Keeper, mut pulse: Pulse, runtime: Arc<dyn Runtime>) {
+    // It keeps no hub alive: the pause is where it is found gone.
+    while let Some(link) = keeper.0.upgrade() {
+        link.one_beat(&mut pulse).await;
+        drop(link);
+        runtime.sleep(PAUSE).await;
+    }
+}
+
+/// Says that nobody beats any more, whatever becomes of the task: memory is served no longer than the last answer allows, and
+/// whoever asks the store next beats on his own runtime.
+struct Keeper(Weak<Link>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.upgrade() {
+            link.keeping.store(false, Relaxed);
+        }
+    }
+}
