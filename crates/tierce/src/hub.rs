@@ -52,7 +52,9 @@ const LEAST_COHERENCE: Duration = Duration::from_millis(50);
 pub struct Builder {
     clock: Clock,
     seed: Option<u64>,
-    store: Option<Arc<dyn Store>>,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    /// Whether it is an error when the store does not answer.
+    pub(crate) store_required: bool,
     namespace: Option<String>,
     patience: Patience,
 }
@@ -143,6 +145,11 @@ impl Hub {
         for (_, cache) in self.shared.caches() {
             cache.give_up_overdue();
         }
+    }
+
+    /// Its store, if it has one.
+    pub(crate) fn link(&self) -> Option<&Arc<Link>> {
+        self.shared.link.as_ref()
     }
 
     /// The caches that functions have in it.

@@ -71,6 +71,9 @@ pub mod runtime;
 #[cfg(feature = "cache")]
 pub mod store;
 
+#[cfg(any(feature = "redis", feature = "memcached"))]
+mod connect;
+
 #[cfg(feature = "cache")]
 mod shared;
 

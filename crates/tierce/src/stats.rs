@@ -48,6 +48,8 @@ pub struct Stats {
     pub unasked: u64,
     /// Misses of this process's memory that the store had an entry for.
     pub store_hits: u64,
+    /// Lookups that passed memory by ([`Entry::strong`](crate::Entry::strong)).
+    pub strong: u64,
     /// Keys without a stable text, and values that could not be written for the store or were too large for it: they stay
     /// in this process.
     pub unshared: u64,
@@ -149,6 +151,7 @@ pub(crate) struct Counters {
     pub(crate) loading: AtomicU64,
     pub(crate) store_hits: AtomicU64,
     pub(crate) unshared: AtomicU64,
+    pub(crate) strong: AtomicU64,
     load_us: [AtomicU64; BUCKETS],
     load_sum_us: AtomicU64,
 }
@@ -180,6 +183,7 @@ impl Counters {
             loading: self.loading.load(Relaxed),
             store_hits: self.store_hits.load(Relaxed),
             unshared: self.unshared.load(Relaxed),
+            strong: self.strong.load(Relaxed),
             load_time: Histogram {
                 counts: std::array::from_fn(|i| self.load_us[i].load(Relaxed)),
                 sum: Duration::from_micros(self.load_sum_us.load(Relaxed)),

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use super::Cache;
 use super::answer::{Freshness, Lookup};
+use super::cycle::Asks;
 use super::fleet::{Crew, Said};
 use super::flight::{Departure, Ground};
 use super::inner::{Accepts, Inner};
@@ -375,7 +376,7 @@ impl<K: Key, V: Value, L> Own<'_, K, V, L> {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
             let departure =
-                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), false);
+                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), Asks::Nothing);
             self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
             self.crews.len() - 1
         });

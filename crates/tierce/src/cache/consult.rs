@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::answer::Freshness;
+use super::cycle::Asks;
 use super::fill::distinct;
 use super::flight::{Flight, Ground, Outcome};
 use super::inner::{Accepts, Fallout, Inner};
@@ -19,14 +20,14 @@ use super::load::Loaded;
 use super::lookup::{Before, Boarded, Path, Role, Served};
 use super::run::Pledge;
 use super::seen::{First, Seen, Wants};
-use super::shelf::{Name, Opened, Shelf};
+use super::shelf::{Opened, Shelf};
 use super::stamped::Ties;
 use super::wait::{Patience, Waited};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime;
 use crate::stats::Counters;
-use crate::store::{Budget, Stored};
+use crate::store::Stored;
 
 /// What the store had for a flight.
 enum Consulted {
@@ -40,16 +41,13 @@ enum Consulted {
 
 impl<K: Key, V: Value> Shelf<K, V> {
     /// What an entry says, if its tags are at the versions that it has.
-    pub(super) async fn standing(
-        &self,
-        name: &Name,
-        stored: &Stored,
-        asked_ms: u64,
-        budget: &mut Budget,
-    ) -> Option<Opened<V>> {
-        let opened = self.open(name, stored, asked_ms)?;
+    pub(super) async fn standing(&self, seen: &mut Seen, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+        let opened = self.open(&seen.name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
-        let versions = self.link.known_versions(&tags, budget).await?;
+        let versions = match seen.wants {
+            Wants::Strong => self.link.versions(&tags, Duration::ZERO, &mut seen.budget).await?,
+            _ => self.link.known_versions(&tags, &mut seen.budget).await?,
+        };
         (versions == opened.versions).then_some(opened)
     }
 }
@@ -102,7 +100,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     /// Asks the store for a flight that this lookup leads, as long as its caller waits.
     pub(super) async fn ask_first(&self, flight: &Arc<Flight<K, V>>, seen: Seen, patience: &mut Patience) -> First {
-        let pledge = Pledge::new(self.cache, flight);
+        let (pledge, wants) = (Pledge::new(self.cache, flight), seen.wants);
         let mut consult = pin!(self.consult(flight, seen));
         let ended = poll_fn(|cx| match consult.as_mut().poll(cx) {
             Poll::Ready(consulted) => Poll::Ready(Ok(consulted)),
@@ -113,7 +111,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             Ok(Consulted::Found(_) | Consulted::Stale) => First::Found,
             Ok(Consulted::Nothing(seen)) => First::Load(Some(seen)),
             Err(Waited::Hard) => return First::TooLate,
-            Err(_time_for_a_stale_value) => First::Late(self.cache.unseen(self.key, Wants::Fresh)),
+            Err(_time_for_a_stale_value) => First::Late(self.cache.unseen(self.key, wants)),
         };
         pledge.kept();
         first
@@ -130,7 +128,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let key = &seen.name.key;
         let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten();
         let Some(stored) = stored else { return Consulted::Nothing(seen) };
-        let opened = shelf.standing(&seen.name, &stored, asked_ms, &mut seen.budget).await;
+        let opened = shelf.standing(&mut seen, &stored, asked_ms).await;
         let fits = |opened: &Opened<V>| opened.value.is_some() || self.call.accepts == Accepts::Absence;
         let Some(opened) = opened.filter(fits) else {
             seen.stored = Some(stored);
@@ -144,7 +142,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             self.cache.land_found(flight, opened.loaded());
             return Consulted::Found(age);
         }
-        if opened.value.is_none() || now_ms >= times.expiry_ms {
+        if opened.value.is_none() || now_ms >= times.expiry_ms || seen.wants == Wants::Strong {
             seen.stored = Some(stored);
             return Consulted::Nothing(seen);
         }
@@ -159,10 +157,14 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
 
     /// What the store has, for a lookup that loads nothing. A load that runs is not waited for.
     pub(super) async fn fetch(&self) -> Option<Served<V>> {
-        let seen = self.cache.unseen(self.key, Wants::Fresh)?;
-        let departure = self.departure(&runtime::current(), true);
+        let (wants, asks, before) = match self.call.strong {
+            true => (Wants::Strong, Asks::Anew, Before::Nothing),
+            false => (Wants::Fresh, Asks::Store, Before::LookAtMemory),
+        };
+        let seen = self.cache.unseen(self.key, wants)?;
+        let departure = self.departure(&runtime::current(), asks);
         let cells = self.cache.hub.tags.cells(&self.call.tags);
-        let boarded = self.board(&departure, &cells, Before::LookAtMemory, Ground::Fore);
+        let boarded = self.board(&departure, &cells, before, Ground::Fore);
         let Boarded::Flight(flight, Role::Leads) = boarded else { return None };
         // Whoever waits looks again if it ends with nothing, and loads.
         let _pledge = Pledge::new(self.cache, &flight);

@@ -23,6 +23,16 @@ use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::sync::{Mutex, lock, thread_local};
 
+/// What a leader asks the store before his load begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Nothing,
+    /// For what it has, as far as this process knows that it stands.
+    Store,
+    /// And whether that stands now, whatever this process knows.
+    Anew,
+}
+
 /// One load, whatever its cache's types.
 pub(crate) struct Node {
     /// The cache's count of loads when this one began: what came before is below it.
@@ -30,8 +40,8 @@ pub(crate) struct Node {
     /// The hub's clock when this one began, or will.
     pub(crate) took_off: Duration,
     pub(crate) runtime: Arc<dyn Runtime>,
-    /// Whether its flight's leader asks the store before it begins.
-    pub(crate) asks_first: bool,
+    /// What its flight's leader asks the store before it begins.
+    pub(crate) asks: Asks,
     edges: Mutex<Edges>,
     /// Which cache's load it is: the address of its flight table.
     cache: usize,
@@ -68,13 +78,13 @@ impl Node {
         ticket: u64,
         took_off: Duration,
         runtime: Arc<dyn Runtime>,
-        asks_first: bool,
+        asks: Asks,
     ) -> Arc<Node> {
         Arc::new(Node {
             ticket,
             took_off,
             runtime,
-            asks_first,
+            asks,
             edges: Mutex::default(),
             cache,
             place: OnceLock::new(),

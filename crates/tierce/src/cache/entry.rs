@@ -12,6 +12,7 @@ use super::lookup::{Call, OnFailure, Path, Served};
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
+use crate::stats::Counters;
 
 /// One key of a [`Cache`](crate::Cache), with options for one call.
 ///
@@ -58,6 +59,29 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         self
     }
 
+    /// Passes memory by: what this call gives is what the store has now, or else what a load brings that begins now. So it is
+    /// never from before an invalidation that has returned, in whatever process; it costs what a miss of memory does. No
+    /// stale value is served, and it counts as neither hit nor miss. Without a store every read is such a one.
+    pub fn strong(mut self) -> Self {
+        self.call.strong = self.cache.shelf.is_some();
+        if self.call.strong {
+            self.call.on_failure = OnFailure::Error;
+        }
+        self
+    }
+
+    /// The value if it is here or in the store, and fresh. See [`Cache::get`](crate::Cache::get).
+    pub async fn get(self) -> Option<V> {
+        if self.call.strong {
+            Counters::bump(&self.cache.counters.strong);
+        } else if let Some(value) = self.cache.get(self.key) {
+            return Some(value);
+        }
+        self.cache.shelf.as_ref()?;
+        let path = Path { cache: self.cache, key: self.key, call: &self.call };
+        Box::pin(path.fetch()).await?.value
+    }
+
     /// The value, loaded if it is not here. See [`Cache::get_or_load`](crate::Cache::get_or_load).
     ///
     /// # Errors
@@ -68,7 +92,9 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         F: Future<Output = Result<V, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        if let Some(value) = self.cache.hit(self.key) {
+        if !self.call.strong
+            && let Some(value) = self.cache.hit(self.key)
+        {
             return Ok(value);
         }
         self.look_and_load(load).await
@@ -256,6 +282,10 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     #[inline]
     pub(crate) fn look(&self) -> Result<Served<V>, Option<Sight<V>>> {
         let accepted = |sight: &Sight<V>| sight.value.is_some() || self.call.accepts == Accepts::Absence;
+        if self.call.strong {
+            Counters::bump(&self.cache.counters.strong);
+            return Err(None);
+        }
         match self.cache.sight(self.key, accepted) {
             Some(sight) if sight.age == Age::Fresh && accepted(&sight) => {
                 Ok(Served { value: sight.value, freshness: Freshness::Fresh })
@@ -272,6 +302,9 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let path = Path { cache: self.cache, key: self.key, call: &self.call };
+        if self.call.strong {
+            return Box::pin(path.strong(load)).await;
+        }
         Box::pin(path.get_or_load(sight, load)).await
     }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::cycle::Node;
+use super::cycle::{Asks, Node};
 use super::writers::Writers;
 use crate::key::KeyRef;
 use crate::reentry::Entered;
@@ -219,7 +219,7 @@ impl<K, V> Flight<K, V> {
 
     /// Whether its leader still asks the store, in a task that others cannot see.
     pub(crate) fn is_asking(&self) -> bool {
-        self.node.asks_first && !lock(&self.state).takes_off
+        self.node.asks != Asks::Nothing && !lock(&self.state).takes_off
     }
 
     /// Its load begins, unless the flight is over. Nobody takes the leader for lost from here on.
@@ -359,8 +359,8 @@ impl<K, V> Table<K, V> {
     }
 
     /// A load that begins now.
-    pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>, asks_first: bool) -> Departure {
-        Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime, asks_first)
+    pub(crate) fn departure(&self, took_off: Duration, runtime: Arc<dyn Runtime>, asks: Asks) -> Departure {
+        Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime, asks)
     }
 
     /// A flight, not yet in the table.

@@ -144,11 +144,11 @@ async fn claim<K: Key, V: Value>(
                 seen.budget = shelf.link.budget();
             }
             Some(Lease::Found(stored)) => {
-                let opened = shelf.standing(&seen.name, &stored, asked_ms, &mut seen.budget).await;
+                let opened = shelf.standing(seen, &stored, asked_ms).await;
                 let now_ms = cache.hub.clock.now_ms();
                 let age = |aged: Aged| cache.ages.judge(now_ms, aged.times, aged.cost_us, &cache.hub.random);
                 let is_good = |opened: &Opened<V>| match seen.wants {
-                    Wants::Fresh => matches!(age(opened.aged), Age::Fresh | Age::Early),
+                    Wants::Fresh | Wants::Strong => matches!(age(opened.aged), Age::Fresh | Age::Early),
                     Wants::NotEarly => age(opened.aged) == Age::Fresh,
                     Wants::Anew => false,
                 };

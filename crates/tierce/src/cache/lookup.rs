@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Freshness;
+use super::cycle::Asks;
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome};
 use super::inner::{Accepts, Because, Fallout, Inner, Limits, Sight};
 use super::leased::leased;
@@ -49,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) timeout: Option<Duration>,
     pub(crate) accepts: Accepts,
     pub(crate) on_failure: OnFailure,
+    /// Whether memory is passed by, and the store asked what it has now.
+    pub(crate) strong: bool,
 }
 
 impl Call {
@@ -151,17 +154,14 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             }
             // From here on the epoch is noted: what was invalidated before it must not be served.
             let arrived = self.cache.hub.tags.epoch();
-            let Boarded::Flight(flight, role) = self.board(
-                &self.departure(&runtime, self.cache.shelf.is_some()),
-                &cells,
-                Before::LookAtMemory,
-                Ground::Fore,
-            ) else {
+            let Boarded::Flight(flight, role) =
+                self.board(&self.departure(&runtime, self.asks()), &cells, Before::LookAtMemory, Ground::Fore)
+            else {
                 next = self.look_again();
                 continue;
             };
             if role == Role::Leads {
-                if let Some(error) = self.lead(&flight, &cells, &mut patience, &mut load).await {
+                if let Some(error) = self.lead((&flight, &cells), Wants::Fresh, &mut patience, &mut load).await {
                     return error;
                 }
             } else {
@@ -180,10 +180,10 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
 
     /// Asks the store for a flight that this lookup leads, and loads where it has nothing. Gives what the caller gets if
     /// he need not wait for the flight.
-    async fn lead<L, F, E>(
+    pub(super) async fn lead<L, F, E>(
         &self,
-        flight: &Arc<Flight<K, V>>,
-        cells: &[Arc<Cell>],
+        (flight, cells): (&Arc<Flight<K, V>>, &[Arc<Cell>]),
+        wants: Wants,
         patience: &mut Patience,
         load: &mut Option<L>,
     ) -> Option<Result<Served<V>, LoadError<E>>>
@@ -196,7 +196,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             self.cache.give_up(flight, Outcome::Abandoned);
             return Some(Err(LoadError::Abandoned));
         }
-        let first = match self.cache.unseen(self.key, Wants::Fresh) {
+        let first = match self.cache.unseen(self.key, wants) {
             // Boxed, so that lookups without a store are not larger for it.
             Some(seen) => Box::pin(self.ask_first(flight, seen, patience)).await,
             None => First::Load(None),
@@ -232,7 +232,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         let mut load = Some(load);
         loop {
             let arrived = self.cache.hub.tags.epoch();
-            let boarded = self.board(&self.departure(&runtime, false), &cells, Before::Nothing, Ground::Fore);
+            let boarded = self.board(&self.departure(&runtime, Asks::Nothing), &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
             let ours = flight.node.ticket > called || mutant::on(Mutant::RefreshJoinsOlder);
             if role == Role::Leads {
@@ -269,9 +269,13 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         Some(sight)
     }
 
+    fn asks(&self) -> Asks {
+        if self.cache.shelf.is_some() { Asks::Store } else { Asks::Nothing }
+    }
+
     /// A load of this key alone, should it have to begin.
-    pub(super) fn departure(&self, runtime: &Arc<dyn Runtime>, asks_first: bool) -> Departure {
-        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime), asks_first)
+    pub(super) fn departure(&self, runtime: &Arc<dyn Runtime>, asks: Asks) -> Departure {
+        self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime), asks)
     }
 
     /// Joins the flight of this key, or puts a new one in the table.
@@ -370,7 +374,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
         E: Send + Sync + 'static,
     {
         let Some(load) = load.filter(|_| self.may_refresh_behind()) else { return };
-        let departure = self.departure(runtime, false);
+        let departure = self.departure(runtime, Asks::Nothing);
         let Boarded::Flight(flight, Role::Leads) = self.board(&departure, cells, before, Ground::Back) else { return };
         // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
         match self.cache.hub.running.behind() {
@@ -403,7 +407,7 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
     }
 
     /// Waits for a flight and says what follows from how that ended.
-    async fn wait<E>(&self, waiter: &mut Waiter<K, V>, patience: &mut Patience, arrived: u64) -> Next<V, E>
+    pub(super) async fn wait<E>(&self, waiter: &mut Waiter<K, V>, patience: &mut Patience, arrived: u64) -> Next<V, E>
     where
         E: Send + Sync + 'static,
     {

@@ -27,6 +27,7 @@ mod run;
 mod seen;
 mod shelf;
 mod stamped;
+mod strong;
 mod tell;
 mod wait;
 mod window;
@@ -58,7 +59,7 @@ use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
 use inner::Inner;
-use lookup::{Call, Path};
+use lookup::Call;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
 ///
@@ -139,13 +140,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: ToKey<K> + ?Sized,
     {
-        if let Some(value) = self.inner.get(key) {
-            return Some(value);
-        }
-        self.inner.shelf.as_ref()?;
-        let call = Call::default();
-        let path = Path { cache: &self.inner, key, call: &call };
-        Box::pin(path.fetch()).await?.value
+        self.entry(key).get().await
     }
 
     /// What is here, how fresh, or why not. Loads nothing.

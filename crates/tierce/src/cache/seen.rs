@@ -23,6 +23,8 @@ pub(super) enum Wants {
     Fresh,
     /// None that is to be refreshed early.
     NotEarly,
+    /// Such as the store itself says that they stand.
+    Strong,
     /// None at all.
     Anew,
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use super::Cache;
 use super::batch::{Loading, look, of_pairs, value_of, whole};
+use super::cycle::Asks;
 use super::fleet::{Crew, Said};
 use super::flight::{Departure, Flight, Ground, Outcome};
 use super::inner::{Accepts, Inner};
@@ -180,7 +181,7 @@ struct State<K: Key, V: Value> {
 impl<K: Key, V: Value> Gate<K, V> {
     fn new(cache: &Arc<Inner<K, V>>, runtime: &Arc<dyn Runtime>, window: Duration) -> Self {
         let departs = cache.hub.clock.precise().saturating_add(window);
-        let departure = cache.flights.departure(departs, Arc::clone(runtime), false);
+        let departure = cache.flights.departure(departs, Arc::clone(runtime), Asks::Nothing);
         let crew = Some(Crew::new(cache, departure.clone(), 0));
         Gate { departure, state: Mutex::new(State { crew, boarding: 0, closed: false, waker: None }) }
     }

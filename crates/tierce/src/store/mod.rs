@@ -31,6 +31,8 @@ mod together;
 #[cfg(feature = "testing")]
 mod check;
 
+#[cfg(all(any(feature = "redis", feature = "memcached"), not(all(feature = "redis", feature = "memcached"))))]
+mod absent;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has users and databases"))]
 mod address;
@@ -42,6 +44,8 @@ mod address;
 mod connection;
 #[cfg(feature = "memcached")]
 pub mod memcached;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
 
@@ -49,6 +53,8 @@ pub mod redis;
 pub use check::check_store;
 pub use face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(crate) use open::open as open_store;
 #[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
 

@@ -282,3 +282,51 @@ async fn a_value_past_its_time_is_served_by_a_process_that_finds_it_in_the_store
     processes.later();
     assert_eq!(in_a.get_or_load(&1, load).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn a_strong_read_gets_nothing_from_before_an_invalidation_elsewhere_that_has_returned() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    let load = |cache: Cache<u64, String>| {
+        let db = db.clone();
+        async move { cache.entry(&7).tags(["lamps"]).strong().get_or_load(|| db.load(&7)).await.unwrap() }
+    };
+    load(in_a.clone()).await;
+    in_b.get(&7).await;
+    assert_eq!((in_b.peek(&7).as_deref(), db.loads()), (Some("a lamp"), 1));
+    // In the store, and still so: it is not loaded.
+    assert_eq!((load(in_b.clone()).await.as_str(), db.loads()), ("a lamp", 1));
+    db.set(7, "a new lamp".to_string());
+    in_a.invalidate(&7).await.unwrap();
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"), "it is believed for a second");
+    assert_eq!(in_b.entry(&7).strong().get().await, None);
+    assert_eq!(load(in_b.clone()).await, "a new lamp");
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a new lamp"), "a strong read leaves nothing older in memory");
+    db.set(7, "the newest lamp".to_string());
+    a.invalidate_tag("lamps").await.unwrap();
+    assert_eq!(load(in_b.clone()).await, "the newest lamp");
+    assert_eq!(in_b.stats().strong, 4);
+}
+
+#[tokio::test]
+async fn a_strong_read_joins_no_load_that_began_before_it() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_b, db) = (in_b.clone(), db.clone());
+        async move { in_b.get_or_load(&7, || db.load(&7)).await }
+    });
+    begun(&db, 1).await;
+    in_a.invalidate(&7).await.unwrap();
+    let strong = tokio::spawn({
+        let in_b = in_b.clone();
+        async move { in_b.entry(&7).strong().get_or_load(|| async { Ok::<_, std::io::Error>("new".to_string()) }).await }
+    });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    db.release();
+    assert_eq!(loading.await.unwrap().unwrap(), "a lamp");
+    assert_eq!(strong.await.unwrap().unwrap(), "new");
+}

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod connection;
+mod hubs;
 mod memcached;
 mod redis;
 mod server;

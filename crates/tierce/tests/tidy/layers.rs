@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 5] = [
     &["key", "expiry"],
     &["memory", "runtime", "tag"],
     &["store", "shared"],
-    &["cache", "hub", "current", "site", "metrics", "testing"],
+    &["cache", "hub", "current", "site", "metrics", "testing", "connect"],
 ];
 
 /// Neither knows that the other exists: a cache puts them together.

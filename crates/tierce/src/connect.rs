@@ -1,0 +1,67 @@
+//! Hubs that share a store, by its URL.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Kind};
+use crate::hub::{Builder, Hub};
+use crate::runtime;
+use crate::store::{self, Address};
+
+impl Hub {
+    /// A hub whose caches share their values through the store at this URL.
+    ///
+    /// | URL | |
+    /// |---|---|
+    /// | `redis://[user:password@]host[:6379][/database]` | Redis or Valkey; `valkey://` is the same |
+    /// | `redis+unix:///path/to/socket` | the same by a Unix socket |
+    /// | `memcached://host[:11211],host2,…` | one Memcached server or more |
+    ///
+    /// A store that does not answer is no error: the hub works without it, tries again behind its callers, and says so in
+    /// [`store_health`](Hub::store_health). [`Builder::require_store`](crate::HubBuilder::require_store) makes it one.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), tierce::Error> {
+    /// let hub = tierce::Hub::connect("redis://127.0.0.1:6379").await?;
+    /// let lamps = hub.cache::<u64, String>("lamp").build();
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`]: the URL, or a feature of it that is not on.
+    ///
+    /// # Panics
+    /// Outside any runtime.
+    pub async fn connect(url: &str) -> Result<Hub, Error> {
+        Hub::builder().connect(url).await
+    }
+}
+
+impl Builder {
+    /// The hub, with the store at this URL; waits for a second at most until the store has answered. See [`Hub::connect`].
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`]: the URL, a feature that is not on, or what was said of the hub. [`Kind::Store`]: the store did
+    /// not answer, if it is required.
+    ///
+    /// # Panics
+    /// Outside any runtime.
+    pub async fn connect(mut self, url: &str) -> Result<Hub, Error> {
+        let address = Address::parse(url)?;
+        self.store = Some(store::open_store(&address)?);
+        let required = self.store_required;
+        let hub = self.try_build()?;
+        let Some(link) = hub.link() else { return Ok(hub) };
+        match Arc::clone(link).arrive(&runtime::current()).await {
+            Err(fault) if required => {
+                Err(Error::new(Kind::Store, "connect", format!("{address} did not answer: {fault}")))
+            }
+            _ => Ok(hub),
+        }
+    }
+
+    /// Makes it an error of [`connect`](Builder::connect) when the store does not answer at once.
+    pub fn require_store(mut self) -> Self {
+        self.store_required = true;
+        self
+    }
+}

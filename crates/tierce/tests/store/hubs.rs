@@ -1,0 +1,213 @@
+//! Hubs over real servers: several processes are several hubs of one test.
+
+use std::time::{Duration, Instant};
+
+use tierce::store::redis::{Client, Reply};
+use tierce::store::{Address, OnDisconnect};
+use tierce::testing::Source;
+use tierce::{Cache, Hub, Kind};
+
+use crate::server::{Server, free_port};
+
+struct Process {
+    hub: Hub,
+    lamps: Cache<u64, String>,
+}
+
+async fn start(server: &Server) -> Process {
+    let hub = Hub::builder().namespace("shop").connect(&server.url()).await.unwrap();
+    let lamps = hub.cache("lamp").build();
+    Process { hub, lamps }
+}
+
+impl Process {
+    async fn load(&self, db: &Source<u64, String>) -> String {
+        self.lamps.entry(&7).tags(["lamps"]).get_or_load(|| db.load(&7)).await.unwrap()
+    }
+
+    /// Until it is so.
+    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) -> Duration {
+        let began = Instant::now();
+        let so = async {
+            while !is_so(self) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), so).await.unwrap_or_else(|_| panic!("not within 20 s: {what}"));
+        began.elapsed()
+    }
+
+    fn is_coherent(&self) -> bool {
+        self.hub.store_health().unwrap().is_coherent
+    }
+
+    async fn keep(&self, db: &Source<u64, String>) {
+        self.until("coherent", Self::is_coherent).await;
+        while self.lamps.peek(&7).is_none() {
+            self.load(db).await;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+fn lamps() -> Source<u64, String> {
+    Source::from([(7, "a lamp".to_string())])
+}
+
+async fn command(server: &Server, parts: &[&str]) -> Reply {
+    let client = Client::open(&Address::parse(&server.url()).unwrap(), Duration::from_secs(10));
+    client.command(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_tells_other_processes_of_every_change() {
+    let server = Server::begin(&[]);
+    let (a, b, db) = (start(&server).await, start(&server).await, lamps());
+    for change in 0..6 {
+        a.keep(&db).await;
+        b.keep(&db).await;
+        match change {
+            0 => a.lamps.invalidate(&7).await.unwrap(),
+            1 => a.lamps.set(7, "set".to_string()).await.unwrap(),
+            2 => a.hub.invalidate_tag("lamps").await.unwrap(),
+            3 => a.lamps.purge().await.unwrap(),
+            4 => a.hub.purge().await.unwrap(),
+            _ => drop(command(&server, &["FLUSHALL"]).await),
+        }
+        assert!(change == 5 || a.lamps.peek(&7).is_none(), "change {change}");
+        let took = b.until("told", |b| b.lamps.peek(&7).is_none()).await;
+        assert!(b.is_coherent() || took > Duration::from_millis(100), "it was told, and not only in doubt");
+    }
+    let loads = db.loads();
+    a.keep(&db).await;
+    b.keep(&db).await;
+    assert!(db.loads() <= loads + 2, "what one loads the other finds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn loads_and_hits_are_told_to_nobody() {
+    let server = Server::begin(&[]);
+    let (a, b, db) = (start(&server).await, start(&server).await, lamps());
+    a.keep(&db).await;
+    b.keep(&db).await;
+    let listener = Address::parse(&server.url()).unwrap();
+    drop(listener);
+    let Reply::Bytes(before) = command(&server, &["INFO", "stats"]).await else { panic!("no facts") };
+    for id in 100..200 {
+        a.lamps
+            .entry(&id)
+            .tags(["lamps"])
+            .get_or_load(|| async move { Ok::<_, std::io::Error>(id.to_string()) })
+            .await
+            .unwrap();
+        assert_eq!(b.lamps.get(&id).await, Some(id.to_string()));
+    }
+    for id in 100..200 {
+        assert_eq!((a.lamps.peek(&id), b.lamps.peek(&id)), (Some(id.to_string()), Some(id.to_string())));
+    }
+    let Reply::Bytes(after) = command(&server, &["INFO", "stats"]).await else { panic!("no facts") };
+    let pushes = |facts: &[u8]| {
+        let facts = String::from_utf8_lossy(facts).into_owned();
+        facts.lines().find_map(|line| line.strip_prefix("tracking_total_keys:")?.trim().parse::<u64>().ok())
+    };
+    assert_eq!((pushes(&before), pushes(&after)), (Some(0), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_killed_is_opened_again_and_what_was_missed_is_not_served() {
+    let server = Server::begin(&[]);
+    let (a, b, db) = (start(&server).await, start(&server).await, lamps());
+    for _ in 0..5 {
+        a.keep(&db).await;
+        b.keep(&db).await;
+        drop(command(&server, &["CLIENT", "KILL", "TYPE", "normal"]).await);
+        // Its own connection may be what was killed.
+        while a.lamps.invalidate(&7).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        b.until("not served", |b| b.lamps.peek(&7).is_none()).await;
+        b.until("coherent", Process::is_coherent).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_server_costs_a_lookup_its_budget_at_most_and_soon_nothing_and_memory_is_served_meanwhile() {
+    let server = Server::begin(&[]);
+    let (a, db) = (start(&server).await, lamps());
+    a.keep(&db).await;
+    server.signal("STOP");
+    let began = Instant::now();
+    let load = || async { Ok::<_, std::io::Error>("from the source".to_string()) };
+    assert_eq!(a.lamps.get_or_load(&1, load).await.unwrap(), "from the source");
+    assert!(began.elapsed() < Duration::from_secs(2), "a lookup waited {:?}", began.elapsed());
+    a.until("away", |a| a.hub.store_health().unwrap().is_away).await;
+    a.until("in grace", |a| a.lamps.peek(&7).is_some()).await;
+    let began = Instant::now();
+    for id in 1000..1100 {
+        a.lamps.get_or_load(&id, load).await.unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "100 lookups waited {:?}", began.elapsed());
+    server.signal("CONT");
+    a.until("back", |a| a.is_coherent() && !a.hub.store_health().unwrap().is_away).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_starts_anew_finds_what_the_last_one_stored() {
+    let server = Server::begin(&[]);
+    let db = lamps();
+    start(&server).await.load(&db).await;
+    let again = start(&server).await;
+    assert_eq!((again.load(&db).await.as_str(), db.loads()), ("a lamp", 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_no_error_unless_it_is_required() {
+    let url = format!("redis://:secret@127.0.0.1:{}", free_port());
+    let hub = Hub::connect(&url).await.unwrap();
+    let lamps = hub.cache::<u64, String>("lamp").build();
+    let db = lamps_source();
+    assert_eq!(lamps.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+    assert!(hub.store_health().unwrap().faults > 0);
+    let error = Hub::builder().require_store().connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Store);
+    assert!(!error.to_string().contains("secret"), "{error}");
+    assert_eq!(Hub::connect("http://127.0.0.1").await.unwrap_err().kind(), Kind::Invalid);
+}
+
+fn lamps_source() -> Source<u64, String> {
+    lamps()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_memcached_holds_is_believed_for_the_age_of_memory() {
+    let server = Server::memcached(&[]);
+    let (a, b, db) = (start(&server).await, start(&server).await, lamps());
+    a.load(&db).await;
+    b.load(&db).await;
+    assert_eq!(db.loads(), 1);
+    let health = a.hub.store_health().unwrap();
+    assert!(!health.tells && !health.is_coherent, "{health:?}");
+    db.set(7, "a new lamp".to_string());
+    a.hub.invalidate_tag("lamps").await.unwrap();
+    assert_eq!(a.load(&db).await, "a new lamp");
+    let took = b.until("no longer believed", |b| b.lamps.peek(&7).is_none()).await;
+    assert!(took < Duration::from_secs(3), "believed for {took:?}");
+    assert_eq!(b.load(&db).await, "a new lamp");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_without_leave_to_track_has_the_age_of_memory() {
+    let server = Server::begin(&[]);
+    drop(
+        command(&server, &["ACL", "SETUSER", "small", "on", ">secret", "~*", "&*", "+@all", "-client|tracking"]).await,
+    );
+    let url = server.url().replace("redis://", "redis://small:secret@");
+    let hub = Hub::builder().on_disconnect(OnDisconnect::ServeFor(Duration::from_secs(1))).connect(&url).await.unwrap();
+    let a = Process { lamps: hub.cache("lamp").build(), hub };
+    let db = lamps();
+    a.load(&db).await;
+    a.until("known", |a| a.hub.store_health().unwrap().faults > 0).await;
+    assert!(!a.is_coherent());
+    a.load(&db).await;
+    assert!(!a.hub.store_health().unwrap().is_away, "it answers all else");
+}
