@@ -23,7 +23,7 @@ use crate::key::{Key, Value};
 use crate::memory::{self, Cause, Memory, Policy};
 use crate::shared::{Owner, Shared};
 use crate::stats::Counters;
-use crate::store::{Codec, Compression};
+use crate::store::{Codec, Coherence, Compression};
 use crate::sync::atomic::AtomicU64;
 
 /// How long a value is fresh unless said.
@@ -40,6 +40,7 @@ const THROTTLE: Duration = Duration::from_secs(1);
 const ENTRIES: usize = 10_000;
 pub(crate) const LONGEST_NAME: usize = 64;
 
+type Shelved<K, V> = (Box<Shelf<K, V>>, Arc<Coherence>);
 type Weigh<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
 
@@ -338,12 +339,7 @@ impl<K: Key, V: Value> Builder<K, V> {
             shape,
             ..
         } = self;
-        let entries = capacity.unwrap_or(ENTRIES);
-        let shelf = hub.link.as_ref().zip(shape).map(|(link, shape)| {
-            let coherence = Arc::clone(&link.coherence);
-            (Box::new(Shelf::new(link, shape, (&name, version), hub.clock.clone(), entries)), coherence)
-        });
-        let (shelf, coherence) = shelf.unzip();
+        let (shelf, coherence) = shape.and_then(|shape| shelf(&hub, shape, (&name, version), capacity)).unzip();
         let weighed = weight.is_some();
         let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
         if let Some((weight, weigh)) = weight {
@@ -383,6 +379,18 @@ impl<K: Key, V: Value> Builder<K, V> {
             ages,
         }
     }
+}
+
+/// The cache's place in the hub's store, and how long its memory may be served without asking there.
+fn shelf<K: Key, V: Value>(
+    hub: &Shared,
+    shape: Shape<K, V>,
+    named: (&str, u32),
+    capacity: Option<usize>,
+) -> Option<Shelved<K, V>> {
+    let link = hub.link.as_ref()?;
+    let shelf = Shelf::new(link, shape, named, hub.clock.clone(), capacity.unwrap_or(ENTRIES));
+    Some((Box::new(shelf), Arc::clone(&link.coherence)))
 }
 
 fn early_fits(early: Early) -> bool {

@@ -112,12 +112,16 @@ pub(super) async fn leased<K: Key, V: Value>(
         Counters::bump(&cache.counters.unshared);
         return Ok(loaded);
     };
-    // Whatever comes of it ends the lease.
-    lease.token = None;
     let fill =
         shelf.link.ask(&mut budget, |store, within| store.fill(&name.key, token, &bytes, time, Tell::Nobody, within));
-    if fill.await == Some(false) {
-        loaded.keep = Keep::No;
+    match fill.await {
+        // It has ended the lease.
+        Some(true) => lease.token = None,
+        Some(false) => {
+            lease.token = None;
+            loaded.keep = Keep::No;
+        }
+        None => {}
     }
     Ok(loaded)
 }

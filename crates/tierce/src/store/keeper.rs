@@ -12,6 +12,15 @@ use crate::sync::atomic::Ordering::Relaxed;
 
 /// A pause between two beats: three are sent within the bound that is usual.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A pause where the store may not tell, until it is asked whether it may by now.
+const DEAF_PAUSE: Duration = Duration::from_secs(5);
+/// How often tags are asked for that this process knows, less up to a quarter by chance: a server that makes room by throwing
+/// away what was not asked for lately would otherwise take them first, since they are read from memory.
+const TOUCH: Duration = Duration::from_secs(30);
+/// A tag that no lookup needed for so long is left to the server.
+const LIVES: Duration = Duration::from_secs(3600);
+/// So many tags are asked for at once.
+const TOUCHED_AT_ONCE: usize = 256;
 
 impl Link {
     /// Sees to it that somebody beats, where the store tells of changes.
@@ -42,7 +51,8 @@ impl Link {
         Ok(())
     }
 
-    async fn one_beat(self: &Arc<Self>, pulse: &mut Pulse) {
+    /// Gives the pause after it.
+    async fn one_beat(self: &Arc<Self>, pulse: &mut Pulse) -> Duration {
         let sent_ms = self.clock.now_ms();
         let answer = self.store.beat(self.patience.coherence).await;
         let forget = || self.forget_all();
@@ -50,25 +60,49 @@ impl Link {
             Ok(number) => {
                 self.breaker.answered();
                 pulse.heard(&self.coherence, number, sent_ms, forget);
+                PAUSE
             }
             Err(fault @ Fault::Refused(_)) => {
                 self.note(fault, true);
                 pulse.deaf(&self.coherence, forget);
+                DEAF_PAUSE
             }
             Err(fault) => {
                 self.note(fault, true);
                 pulse.missed(&self.coherence, sent_ms, self.clock.now_ms(), forget);
+                PAUSE
             }
         }
+    }
+
+    /// Asks for the tags that this process knows, so that the server keeps them.
+    async fn touch_tags(self: &Arc<Self>) {
+        let tags = self.versions.live(self.clock.precise().saturating_sub(LIVES));
+        for tags in tags.chunks(TOUCHED_AT_ONCE) {
+            let mut budget = self.budget();
+            if self.versions(tags, Duration::ZERO, &mut budget).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// When tags are asked for next.
+    fn next_touch(&self) -> Duration {
+        self.clock.precise() + TOUCH.mul_f64(1.0 - self.random.unit() / 4.0)
     }
 }
 
 async fn beat(keeper: Keeper, mut pulse: Pulse, runtime: Arc<dyn Runtime>) {
+    let mut touch = keeper.0.upgrade().map(|link| link.next_touch()).unwrap_or_default();
     // It keeps no hub alive: the pause is where it is found gone.
     while let Some(link) = keeper.0.upgrade() {
-        link.one_beat(&mut pulse).await;
+        let pause = link.one_beat(&mut pulse).await;
+        if link.clock.precise() >= touch {
+            link.touch_tags().await;
+            touch = link.next_touch();
+        }
         drop(link);
-        runtime.sleep(PAUSE).await;
+        runtime.sleep(pause).await;
     }
 }
 

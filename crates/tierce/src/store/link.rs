@@ -51,11 +51,11 @@ pub(crate) struct Link {
     pub(super) store: Arc<dyn Store>,
     namespace: Box<str>,
     pub(super) clock: Clock,
-    random: Random,
+    pub(super) random: Random,
     pub(crate) patience: Patience,
     pub(super) breaker: Breaker,
     pending: Pending,
-    versions: Versions,
+    pub(super) versions: Versions,
     /// How long memory may be served without asking.
     pub(crate) coherence: Arc<Coherence>,
     /// Whether the store tells of changes.
@@ -260,7 +260,7 @@ impl Link {
         }
         let now = self.clock.precise();
         // Of no age is only what is asked for now, however slowly a clock goes.
-        let held = if age.is_zero() { None } else { self.versions.since(tags, now.saturating_sub(age)) };
+        let held = if age.is_zero() { None } else { self.versions.since(tags, now.saturating_sub(age), now) };
         if held.is_some() {
             return held;
         }

@@ -9,9 +9,9 @@ use super::absent as redis;
 use super::address::{Address, Kind};
 use super::face::Store;
 #[cfg(feature = "memcached")]
-use super::memcached;
+use super::memcached::opened as memcached;
 #[cfg(feature = "redis")]
-use super::redis;
+use super::redis::opened as redis;
 use crate::error::Error;
 
 /// Opens nothing yet: that is done by the first question.

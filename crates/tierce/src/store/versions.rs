@@ -35,6 +35,8 @@ struct At {
     asked: Duration,
     /// When the answer came: it was so at that time or earlier.
     came: Duration,
+    /// When it was last needed.
+    needed: Duration,
 }
 
 /// A question for versions that is about to be asked.
@@ -45,10 +47,24 @@ pub(crate) struct Asking {
 
 impl Versions {
     /// The versions of these tags as they were asked for since then; `None` where one is not held.
-    pub(crate) fn since(&self, tags: &[Tag], since: Duration) -> Option<Vec<Version>> {
-        let held = lock(&self.0);
-        let version = |tag| held.of.get(tag).filter(|at| at.asked >= since).map(|at| at.version);
+    pub(crate) fn since(&self, tags: &[Tag], since: Duration, now: Duration) -> Option<Vec<Version>> {
+        let mut held = lock(&self.0);
+        let version = |tag| {
+            let at: &mut At = held.of.get_mut(tag)?;
+            at.needed = now;
+            (at.asked >= since).then_some(at.version)
+        };
         tags.iter().map(version).collect()
+    }
+
+    /// The tags that were needed since then. The others are forgotten.
+    pub(crate) fn live(&self, since: Duration) -> Vec<Tag> {
+        let mut held = lock(&self.0);
+        let dead: Vec<_> = held.of.extract_if(|_, at| at.needed < since).collect();
+        let live = held.of.keys().cloned().collect();
+        drop(held);
+        drop(dead);
+        live
     }
 
     /// The version of a tag that had come before that time, however long before.
@@ -69,7 +85,8 @@ impl Versions {
         let full = held.of.len() >= MOST;
         let old = if full { std::mem::take(&mut held.of) } else { HashMap::new() };
         for (tag, version) in tags.iter().zip(versions) {
-            held.of.insert(tag.clone(), At { version: *version, asked: asking.asked, came: now });
+            let needed = held.of.get(tag).map_or(asking.asked, |known| known.needed);
+            held.of.insert(tag.clone(), At { version: *version, asked: asking.asked, came: now, needed });
         }
         drop(held);
         drop(old);
@@ -106,10 +123,21 @@ mod tests {
     fn a_version_is_as_old_as_its_question_and_as_young_as_its_answer() {
         let (versions, tag) = (Versions::default(), [Tag::new("{t}")]);
         versions.hold(&versions.asking(at(10)), &tag, &[ONE], at(15));
-        assert_eq!(versions.since(&tag, at(10)), Some(vec![ONE]));
-        assert_eq!(versions.since(&tag, at(11)), None);
+        assert_eq!(versions.since(&tag, at(10), at(20)), Some(vec![ONE]));
+        assert_eq!(versions.since(&tag, at(11), at(20)), None);
         assert_eq!(versions.before(&tag[0], at(15)), Some(ONE));
         assert_eq!(versions.before(&tag[0], at(14)), None);
+    }
+
+    #[test]
+    fn what_nobody_needs_is_forgotten() {
+        let (versions, tags) = (Versions::default(), [Tag::new("{a}"), Tag::new("{b}")]);
+        versions.hold(&versions.asking(at(10)), &tags, &[ONE, ONE], at(15));
+        versions.since(&tags[..1], at(0), at(30));
+        // To be asked for again is not to be needed.
+        versions.hold(&versions.asking(at(40)), &tags, &[ONE, ONE], at(45));
+        assert_eq!(versions.live(at(20)), tags[..1]);
+        assert_eq!(versions.since(&tags[1..], at(0), at(50)), None);
     }
 
     #[test]
@@ -118,6 +146,6 @@ mod tests {
         let asking = versions.asking(at(10));
         versions.forget(&tag[0]);
         versions.hold(&asking, &tag, &[ONE], at(15));
-        assert_eq!(versions.since(&tag, at(0)), None);
+        assert_eq!(versions.since(&tag, at(0), at(20)), None);
     }
 }

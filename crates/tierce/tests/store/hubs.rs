@@ -1,9 +1,12 @@
 //! Hubs over real servers: several processes are several hubs of one test.
+#![allow(clippy::disallowed_methods, reason = "what real servers cost is measured by real time")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tierce::store::redis::{Client, Reply};
-use tierce::store::{Address, OnDisconnect};
+use tierce::store::redis::{Client, Redis, Reply};
+use tierce::store::{Address, Listener, OnDisconnect, Store};
 use tierce::testing::Source;
 use tierce::{Cache, Hub, Kind};
 
@@ -90,27 +93,39 @@ async fn loads_and_hits_are_told_to_nobody() {
     let (a, b, db) = (start(&server).await, start(&server).await, lamps());
     a.keep(&db).await;
     b.keep(&db).await;
-    let listener = Address::parse(&server.url()).unwrap();
-    drop(listener);
-    let Reply::Bytes(before) = command(&server, &["INFO", "stats"]).await else { panic!("no facts") };
+    let (store, told) = (Redis::open(&Address::parse(&server.url()).unwrap()).unwrap(), Arc::new(AtomicU64::new(0)));
+    assert!(store.listen("shop", Arc::new(Told(Arc::clone(&told)))));
+    store.beat(Duration::from_secs(10)).await.unwrap();
     for id in 100..200 {
-        a.lamps
-            .entry(&id)
-            .tags(["lamps"])
-            .get_or_load(|| async move { Ok::<_, std::io::Error>(id.to_string()) })
-            .await
-            .unwrap();
+        let load = || async move { Ok::<_, std::io::Error>(id.to_string()) };
+        a.lamps.entry(&id).tags(["lamps"]).get_or_load(load).await.unwrap();
         assert_eq!(b.lamps.get(&id).await, Some(id.to_string()));
     }
     for id in 100..200 {
         assert_eq!((a.lamps.peek(&id), b.lamps.peek(&id)), (Some(id.to_string()), Some(id.to_string())));
     }
-    let Reply::Bytes(after) = command(&server, &["INFO", "stats"]).await else { panic!("no facts") };
-    let pushes = |facts: &[u8]| {
-        let facts = String::from_utf8_lossy(facts).into_owned();
-        facts.lines().find_map(|line| line.strip_prefix("tracking_total_keys:")?.trim().parse::<u64>().ok())
-    };
-    assert_eq!((pushes(&before), pushes(&after)), (Some(0), Some(0)));
+    store.beat(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(told.load(Relaxed), 0);
+    a.lamps.invalidate(&100).await.unwrap();
+    store.beat(Duration::from_secs(10)).await.unwrap();
+    assert_eq!(told.load(Relaxed), 1);
+}
+
+/// Counts what it is told.
+struct Told(Arc<AtomicU64>);
+
+impl Listener for Told {
+    fn key_changed(&self, _: &str) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn tag_changed(&self, _: &str) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn all_changed(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,18 +179,13 @@ async fn a_process_that_starts_anew_finds_what_the_last_one_stored() {
 async fn a_server_that_is_not_there_is_no_error_unless_it_is_required() {
     let url = format!("redis://:secret@127.0.0.1:{}", free_port());
     let hub = Hub::connect(&url).await.unwrap();
-    let lamps = hub.cache::<u64, String>("lamp").build();
-    let db = lamps_source();
-    assert_eq!(lamps.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
+    let (cache, db) = (hub.cache::<u64, String>("lamp").build(), lamps());
+    assert_eq!(cache.get_or_load(&7, || db.load(&7)).await.unwrap(), "a lamp");
     assert!(hub.store_health().unwrap().faults > 0);
     let error = Hub::builder().require_store().connect(&url).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Store);
     assert!(!error.to_string().contains("secret"), "{error}");
     assert_eq!(Hub::connect("http://127.0.0.1").await.unwrap_err().kind(), Kind::Invalid);
-}
-
-fn lamps_source() -> Source<u64, String> {
-    lamps()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,6 @@
 //! Redis and Valkey, from 7.0 on.
 
+pub(super) mod opened;
 mod reply;
 mod resp;
 mod scripts;
@@ -16,10 +17,8 @@ pub use store::Redis;
 
 use super::address::Address;
 use super::connection::{Answers, Connection, Greeting, Limits};
-use super::face::Store;
 use super::fault::Fault;
 use crate::clock::Clock;
-use crate::error::Error;
 use crate::runtime::{self, Dialing, Runtime};
 use resp::Resp;
 
@@ -150,9 +149,4 @@ fn greeting(address: &Address, pushed: Pushed) -> Greeting<Resp> {
         _ => Ok(()),
     };
     Greeting { bytes, answers, check, pushed }
-}
-
-/// The store at this address.
-pub(super) fn open(address: &Address) -> Result<Arc<dyn Store>, Error> {
-    Redis::open(address).map(|store| -> Arc<dyn Store> { Arc::new(store) })
 }
