@@ -26,15 +26,15 @@ use super::Cache;
 use super::answer::{Freshness, Lookup};
 use super::cycle::Asks;
 use super::fleet::{Crew, Said};
-use super::flight::{Departure, Ground};
+use super::flight::{Departure, Ground, Outcome};
 use super::inner::{Accepts, Inner};
 use super::load::Loaded;
-use super::lookup::{Boarded, Call, Role, Served};
+use super::lookup::{Before, Boarded, Call, Path, Role, Served};
 use super::partial::Partial;
 use super::rounds::{Rounds, Start, Want};
 use crate::error::{Error, Kind, LoadError};
 use crate::expiry::Age;
-use crate::key::{Key, KeyRef, ToKey, Value};
+use crate::key::{Key, ToKey, Value};
 use crate::memory::Cause;
 use crate::runtime::{self, Runtime};
 
@@ -46,12 +46,15 @@ const WANTS: usize = 16;
 
 impl<K: Key, V: Value> Cache<K, V> {
     /// The values that are here and fresh, in the order of the ids. Loads nothing.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
     pub async fn get_many<Q>(&self, ids: &[Q]) -> Vec<Option<V>>
     where
-        Q: KeyRef<K>,
+        Q: ToKey<K>,
     {
-        ids.iter().map(|id| self.inner.hit(id).or_else(|| self.inner.get(id))).collect()
+        let mut found: Vec<_> = ids.iter().map(|id| self.inner.hit(id).or_else(|| self.inner.get(id))).collect();
+        if self.inner.shelf.is_some() && found.iter().any(Option::is_none) {
+            Box::pin(fetch_many(&self.inner, ids, &mut found)).await;
+        }
+        found
     }
 
     /// The values or known absences, in the order of the ids; what is missing is brought by one load.
@@ -312,6 +315,32 @@ pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
     (answers, wants)
 }
 
+/// What the store has of the ids that nothing was found of. Loads that run are not waited for.
+async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Inner<K, V>>, ids: &[Q], found: &mut [Option<V>]) {
+    let call = Call::default();
+    let departure = cache.flights.departure(cache.hub.clock.precise(), runtime::current(), Asks::Store);
+    let mut crew = Crew::new(cache, Arc::clone(&departure), ids.len());
+    let mut led = Vec::new();
+    let missing = ids.iter().enumerate().filter(|(at, _)| found[*at].is_none());
+    for (at, id) in missing {
+        let path = Path { cache, key: id, call: &call };
+        match path.board(&departure, &[], Before::LookAtMemory, Ground::Fore) {
+            Boarded::Flight(flight, Role::Leads) => {
+                crew.push(Arc::clone(&flight));
+                led.push((at, flight));
+            }
+            Boarded::Flight(flight, Role::Follows) if flight.node.ticket == departure.ticket => led.push((at, flight)),
+            Boarded::Flight(_, Role::Follows) | Boarded::Filled => {}
+        }
+    }
+    crew.consult().await;
+    for (at, flight) in led {
+        if let Some(Outcome::Landed) = flight.ended() {
+            found[at].clone_from(&flight.landed().value);
+        }
+    }
+}
+
 /// All values, or what there is of them.
 pub(super) fn whole<V, E>(mut found: Vec<Option<V>>, wants: Vec<Want<V, E>>) -> Result<Vec<Option<V>>, Partial<V, E>> {
     let (mut failed, mut first) = (Vec::new(), None);
@@ -375,8 +404,9 @@ impl<K: Key, V: Value, L> Own<'_, K, V, L> {
     fn crew(&mut self, ground: Ground) -> &mut Crew<K, V> {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
+            let asks = if self.cache.shelf.is_some() { Asks::Store } else { Asks::Nothing };
             let departure =
-                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), Asks::Nothing);
+                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), asks);
             self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
             self.crews.len() - 1
         });
@@ -405,6 +435,11 @@ where
             }
             Boarded::Filled => Boarded::Filled,
         }
+    }
+
+    fn asking(&mut self) -> Vec<&mut Crew<K, V>> {
+        // What is refreshed is in the store as it is here.
+        self.crews.iter_mut().filter(|(ground, _)| *ground == Ground::Fore).map(|(_, crew)| crew).collect()
     }
 
     fn take_off(&mut self) {

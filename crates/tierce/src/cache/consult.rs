@@ -89,7 +89,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// Ends a flight with what the store had.
-    fn land_found(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>) {
+    pub(super) fn land_found(&self, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>) {
         let mut out = Fallout::new();
         let outcome = self.land_or_panic(flight, loaded, Duration::ZERO, &mut out);
         flight.publish(outcome);

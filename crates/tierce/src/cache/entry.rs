@@ -242,13 +242,13 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         Ok(Hold::new(self.cache, self.key, self.call))
     }
 
-    /// Gives a fresh entry its time anew; whether there was one. A stale entry stays so.
+    /// Gives a fresh entry its time anew; whether there was one. A stale entry stays so. Where the hub has a store the entry gets
+    /// the time that it was stored with, whatever this call says, and other processes see that when they ask the store next.
     ///
     /// # Errors
-    /// None without a store.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    /// None without a store. [`Kind::Store`](crate::Kind::Store): it did not answer, and nothing was done.
     pub async fn touch(self) -> Result<bool, Error> {
-        Ok(self.cache.touch(self.key, self.call.ttl))
+        self.cache.touch_everywhere(self.key, self.call.ttl).await
     }
 
     /// The rest of [`get_or_load`](Entry::get_or_load), when the value is not plainly fresh. It may be fresh all the

@@ -13,7 +13,8 @@ use hashbrown::HashTable;
 
 use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes, Sleepers};
 use super::inner::{Fallout, Inner};
-use super::load::Loaded;
+use super::leased_many::leased_many;
+use super::load::{Brought, Loaded};
 use super::run::{Guard, LoadFuture, run};
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
@@ -23,12 +24,9 @@ use crate::stats::Counters;
 /// What a batch's loader says of each id.
 pub(super) type Said<V, E> = Result<Loaded<V>, E>;
 
-/// What it said of each flight, if anything, a flight after the other.
-type Brought<V> = Vec<Option<Result<Loaded<V>, AnyError>>>;
-
 /// Flights that stand in the table and whose load has not begun. Dropped, it gives them up: nobody else would.
 pub(super) struct Crew<K: Key, V: Value> {
-    cache: Arc<Inner<K, V>>,
+    pub(super) cache: Arc<Inner<K, V>>,
     pub(super) departure: Departure,
     flights: Vec<Arc<Flight<K, V>>>,
 }
@@ -45,6 +43,23 @@ impl<K: Key, V: Value> Crew<K, V> {
 
     pub(super) fn len(&self) -> usize {
         self.flights.len()
+    }
+
+    pub(super) fn flights(&self) -> &[Arc<Flight<K, V>>] {
+        &self.flights
+    }
+
+    /// Lets those go of which something was found, a flight after the other.
+    pub(super) fn leave<T>(&mut self, found: Vec<Option<T>>) -> Vec<(Arc<Flight<K, V>>, T)> {
+        let mut left = Vec::new();
+        let flights = std::mem::take(&mut self.flights);
+        for (flight, found) in flights.into_iter().zip(found) {
+            match found {
+                Some(found) => left.push((flight, found)),
+                None => self.flights.push(flight),
+            }
+        }
+        left
     }
 
     /// Lets those go that were overtaken since they boarded, by a change of their key, a tag or a purge: they look again,
@@ -79,6 +94,10 @@ impl<K: Key, V: Value> Crew<K, V> {
         I: IntoIterator<Item = (K, Said<V, E>)>,
         E: Send + Sync + 'static,
     {
+        // Those that are over were taken for lost while the store was asked.
+        if self.flights.extract_if(.., |flight| !flight.takes_off()).count() > 0 {
+            self.departure.thin();
+        }
         let place = self.cache.place(self.flights.first()?);
         let fleet = Fleet::Many(std::mem::take(&mut self.flights).into());
         let Ok(place) = place else {
@@ -95,10 +114,14 @@ impl<K: Key, V: Value> Crew<K, V> {
             }))
         });
         let future: Result<LoadFuture<_>, Box<dyn Any + Send>> = called.map(|(roll, future)| -> LoadFuture<_> {
-            Box::pin(async move {
+            let load: LoadFuture<_> = Box::pin(async move {
                 let said = future.await.map_err(any)?;
                 Ok(roll.sort(said, ttl))
-            })
+            });
+            match self.cache.shelf {
+                Some(_) => Box::pin(leased_many(Arc::clone(&self.cache), fleet, load)),
+                None => load,
+            }
         });
         Some(Box::pin(run(guard, future, land_all)))
     }

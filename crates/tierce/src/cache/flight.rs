@@ -235,7 +235,7 @@ impl<K, V> Flight<K, V> {
         if state.takes_off || state.outcome.is_some() {
             return false;
         }
-        state.outcome = Some(Outcome::Abandoned);
+        state.outcome = Some(Outcome::Overtaken);
         let sleepers = Sleepers(std::mem::take(&mut state.waiters));
         drop(state);
         sleepers.wake();

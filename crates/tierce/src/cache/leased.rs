@@ -210,7 +210,7 @@ async fn extend<K, V>(shelf: &Shelf<K, V>, name: &Name, token: Option<Token>, ru
 }
 
 /// The first future's output; the second is polled beside it.
-async fn beside<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
+pub(super) async fn beside<T>(first: impl Future<Output = T>, second: impl Future<Output = ()>) -> T {
     let (mut first, mut second) = (pin!(first), pin!(second));
     let mut is_over = false;
     poll_fn(|cx| {

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::flight::AnyError;
 use crate::expiry::Times;
 use crate::tag::{self, Cell};
+
+/// What a batch's loader said of each flight, if anything, a flight after the other.
+pub(super) type Brought<V> = Vec<Option<Result<Loaded<V>, AnyError>>>;
 
 /// What a loader is told about the load.
 ///

@@ -13,6 +13,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::fleet::Crew;
 use super::flight::{Departure, Flight, Ground, Outcome};
 use super::inner::{Because, Inner, Sight};
 use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step, served};
@@ -30,7 +31,10 @@ pub(super) trait Start<K: Key, V: Value> {
     /// Lets a key board: with others of this call, or of other calls. A role that leads is for a load of this call.
     fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V>;
 
-    /// All that are here have boarded.
+    /// All that are here have boarded: those for whom the store is to be asked.
+    fn asking(&mut self) -> Vec<&mut Crew<K, V>>;
+
+    /// What the store does not have is loaded.
     fn take_off(&mut self);
 }
 
@@ -102,7 +106,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
         let mut groups = Vec::new();
         loop {
             if !due.is_empty() {
-                let waits = self.board(&mut due, &cells);
+                let waits = self.board(&mut due, &cells).await;
                 self.sit(waits, &mut groups);
             }
             if groups.is_empty() {
@@ -127,7 +131,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
     }
 
     /// Serves from memory what can be, and finds a flight for each of the others.
-    fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait<K, V>> {
+    async fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait<K, V>> {
         // What was invalidated before this must not be served.
         let arrived = self.cache.hub.tags.epoch();
         let mut waits = Vec::with_capacity(due.len());
@@ -135,6 +139,11 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
         for want in due.drain(..) {
             if let Some((flight, role)) = self.serve_or_board(want, cells, &mut behind) {
                 waits.push(Wait { want, flight, role, arrived });
+            }
+        }
+        if self.cache.shelf.is_some() {
+            for crew in self.start.asking() {
+                crew.consult().await;
             }
         }
         self.start.take_off();

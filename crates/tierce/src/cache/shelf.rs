@@ -1,5 +1,6 @@
 //! A cache's place in the hub's store: the names of its entries, its values as bytes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::load::{Aged, Loaded};
 use super::marks::{Marks, NOWHERE};
 use crate::clock::{Clock, NEVER};
 use crate::expiry::Times;
-use crate::store::{self, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
+use crate::store::{self, Budget, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
 
 /// How keys and values of a cache become bytes.
 pub(crate) struct Shape<K, V> {
@@ -66,6 +67,8 @@ pub(crate) struct Opened<V> {
     pub(crate) tags: Vec<Arc<str>>,
     /// What its tags were at before its load: of the two purges first, then of its own tags.
     pub(crate) versions: Vec<Version>,
+    /// For how long after it was made it may be served at all, in milliseconds.
+    pub(crate) kept_ms: u64,
 }
 
 impl<V> Opened<V> {
@@ -98,6 +101,11 @@ impl<K, V> Shelf<K, V> {
         }
     }
 
+    /// The time by the clock of ages.
+    pub(crate) fn asked_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
     /// The name of an entry.
     pub(crate) fn name(&self, key: &K) -> Result<Name, NotAKey> {
         let mut text = String::new();
@@ -124,6 +132,22 @@ impl<K, V> Shelf<K, V> {
     pub(crate) fn tags<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Vec<Tag> {
         let tags = tags.into_iter().map(|tag| self.tag(tag));
         self.purges.iter().cloned().chain(tags).collect()
+    }
+
+    /// What these tags are at, each asked for once: now, if that is said.
+    pub(crate) async fn versions_of(
+        &self,
+        mut tags: Vec<Tag>,
+        age: Option<Duration>,
+        budget: &mut Budget,
+    ) -> Option<HashMap<Tag, Version>> {
+        tags.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        tags.dedup();
+        let versions = match age {
+            Some(age) => self.link.versions(&tags, age, budget).await?,
+            None => self.link.known_versions(&tags, budget).await?,
+        };
+        Some(tags.into_iter().zip(versions).collect())
     }
 
     /// The bytes of an entry, and how long the store is to keep them; `None` if it cannot be written, or is too large.
@@ -156,6 +180,11 @@ impl<K, V> Shelf<K, V> {
         let tags: Vec<_> = names.zip(versions.iter().copied()).collect();
         let bytes = store::seal(&head, &name.whole, &tags, &payload, self.shape.compression).ok()?;
         (bytes.len() <= MOST_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
+    }
+
+    /// How an entry begins that is made now, and how long the store is to keep it.
+    pub(crate) fn anew(&self, kept_ms: u64) -> (Vec<u8>, Duration) {
+        (store::head_bytes(self.clock.unix_ms()).to_vec(), Duration::from_millis(kept_ms))
     }
 
     /// What the bytes of an entry say; `None`, and counted, if they are none that this cache can read. `asked_ms` is
@@ -192,6 +221,7 @@ impl<K, V> Shelf<K, V> {
             aged: Aged { times, cost_us: head.cost_us, asked_ms },
             tags: own.iter().map(|(tag, _)| Arc::from(*tag)).collect(),
             versions: purges.iter().chain(own).map(|(_, version)| *version).collect(),
+            kept_ms: head.kept_ms,
         })
     }
 }

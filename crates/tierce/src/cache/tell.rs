@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::inner::Inner;
+use super::seen::{Seen, Wants};
 use super::shelf::Shelf;
 use crate::error::{Error, Kind};
 use crate::key::{Key, ToKey, Value};
@@ -79,6 +80,34 @@ impl<K: Key, V: Value> Inner<K, V> {
         // Not kept here: another writer may have come between the store and this line. The next lookup finds it there.
         self.end_key(key);
         told.map_err(|fault| untold("set", &fault))
+    }
+
+    /// Gives a fresh entry its time anew; whether there was one.
+    pub(super) async fn touch_everywhere<Q: ToKey<K> + ?Sized>(
+        &self,
+        key: &Q,
+        ttl: Option<Duration>,
+    ) -> Result<bool, Error> {
+        let named = self.shelf.as_ref().map(|shelf| (shelf, shelf.name(&key.to_key())));
+        let Some((shelf, Ok(name))) = named else { return Ok(self.touch(key, ttl)) };
+        let refused = |fault: Fault| Error::new(Kind::Store, "touch", fault.to_string());
+        let within = shelf.link.patience.change;
+        let asked_ms = self.hub.clock.now_ms();
+        let stored = shelf.link.tell(|store, _| store.get(&name.key, within)).await.map_err(refused)?;
+        let mut seen = Seen { name, stored: None, budget: shelf.link.budget(), wants: Wants::Fresh };
+        let Some(stored) = stored else { return Ok(false) };
+        let Some(opened) = shelf.standing(&mut seen, &stored, asked_ms).await else { return Ok(false) };
+        if self.hub.clock.now_ms() >= opened.aged.times.fresh_until_ms {
+            return Ok(false);
+        }
+        let (head, time) = shelf.anew(opened.kept_ms);
+        let touched = shelf.link.tell(|store, _| store.touch(&seen.name.key, &head, time, within)).await;
+        let touched = touched.map_err(refused)?;
+        if touched && self.coherence.as_ref().is_some_and(|coherence| coherence.is_coherent()) {
+            // Otherwise memory's own end is the bound on what others change.
+            self.touch(key, None);
+        }
+        Ok(touched)
     }
 
     /// Ends every entry of the cache, for all.

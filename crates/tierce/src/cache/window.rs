@@ -311,6 +311,11 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
         Boarded::Flight(flight, if ours { Role::Leads } else { Role::Follows })
     }
 
+    /// The window asks the store when it departs.
+    fn asking(&mut self) -> Vec<&mut Crew<K, V>> {
+        Vec::new()
+    }
+
     fn take_off(&mut self) {}
 }
 
@@ -347,6 +352,7 @@ async fn depart<K: Key, V: Value, E: Send + Sync + 'static>(window: Window<K, V,
     });
     let Some(mut crew) = crew.await else { return };
     crew.drop_overtaken();
+    crew.consult().await;
     let load = crew.take_off(None, |ids| (joint.load)(ids));
     // The load is counted by itself from here on.
     joint.cache.load_waited(gate.departure.ticket);

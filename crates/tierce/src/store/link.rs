@@ -184,8 +184,8 @@ impl Link {
         }
     }
 
-    /// Tells of a change.
-    async fn tell<'a, T>(
+    /// Tells of a change, or asks on behalf of one.
+    pub(crate) async fn tell<'a, T>(
         self: &'a Arc<Self>,
         verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
     ) -> Result<T, Fault> {

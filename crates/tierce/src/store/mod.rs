@@ -25,7 +25,6 @@ mod versions;
 #[cfg(feature = "testing")]
 pub(crate) mod fuzzed;
 
-#[cfg(any(feature = "memcached", feature = "testing"))]
 mod together;
 
 #[cfg(feature = "testing")]
@@ -60,9 +59,10 @@ pub(crate) use pattern::Pattern;
 
 pub use codec::Codec;
 pub(crate) use codec::{Unfit, decode, encode};
-pub(crate) use envelope::{Head, open, seal};
+pub(crate) use envelope::{Head, head_bytes, open, seal};
 pub(crate) use key::{Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
 pub use packing::Compression;
+pub(crate) use together::together;
 
 pub(crate) use budget::Budget;
 pub(crate) use coherence::Coherence;

@@ -37,6 +37,7 @@ mod coherent;
 mod guide;
 mod runtimes;
 mod shared;
+mod shared_batch;
 
 mod blocking;
 mod current;

@@ -330,3 +330,22 @@ async fn a_strong_read_joins_no_load_that_began_before_it() {
     assert_eq!(loading.await.unwrap().unwrap(), "a lamp");
     assert_eq!(strong.await.unwrap().unwrap(), "new");
 }
+
+#[tokio::test]
+async fn a_touched_entry_has_its_time_anew_in_the_store_and_for_all() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((_a, in_a), (b, in_b)) = (processes.start(), processes.start());
+    assert!(!in_a.touch(&7).await.unwrap());
+    in_a.entry(&7).tags(["lamps"]).get_or_load(|| db.load(&7)).await.unwrap();
+    for _ in 0..3 {
+        processes.clock.advance(Duration::from_secs(50));
+        assert!(in_b.touch(&7).await.unwrap());
+    }
+    assert_eq!(in_a.get(&7).await.as_deref(), Some("a lamp"));
+    b.invalidate_tag("lamps").await.unwrap();
+    assert!(!in_b.touch(&7).await.unwrap(), "what was invalidated gets no time");
+    processes.clock.advance(Duration::from_secs(50));
+    assert_eq!(in_a.get(&7).await, None);
+    processes.shelf.fail(Fault::Timeout);
+    assert_eq!(in_a.touch(&7).await.unwrap_err().kind(), Kind::Store);
+}

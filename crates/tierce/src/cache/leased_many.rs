@@ -1,0 +1,203 @@
+//! A load of many ids under leases: what it brings is stored for each by itself.
+//!
+//! Where another process has an id's lease it is loaded all the same, with the others, and not stored: to wait for one id would
+//! keep all of them waiting.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::flight::{AnyError, Fleet};
+use super::inner::Inner;
+use super::leased::beside;
+use super::load::{Aged, Brought, Keep, Loaded};
+use super::run::LoadFuture;
+use super::shelf::{Name, Shelf};
+use crate::key::{Key, Value};
+use crate::runtime::Runtime;
+use crate::stats::Counters;
+use crate::store::{Budget, Lease, Store, Tag, Tell, Token, Version, together};
+
+/// The leases of one load's ids, which are given back unless they are ended otherwise.
+struct Leases<'a, K: Key, V: Value> {
+    shelf: &'a Shelf<K, V>,
+    runtime: Arc<dyn Runtime>,
+    /// A flight after the other.
+    held: Vec<Option<(Name, Token)>>,
+    /// What the tags were at that are known before the load, and what they are called.
+    before: Option<HashMap<Tag, Version>>,
+    names: Vec<Arc<str>>,
+    began: Duration,
+    budget: Budget,
+}
+
+/// A load of many ids, under leases.
+pub(super) async fn leased_many<K: Key, V: Value>(
+    cache: Arc<Inner<K, V>>,
+    fleet: Fleet<K, V>,
+    load: LoadFuture<Brought<V>>,
+) -> Result<Brought<V>, AnyError> {
+    let Some(shelf) = &cache.shelf else { return load.await };
+    let mut leases = Leases::take(&cache, shelf, &fleet).await;
+    let began_ms = cache.hub.clock.now_ms();
+    let mut brought = beside(load, leases.extend()).await?;
+    let took = cache.hub.clock.precise().saturating_sub(leases.began);
+    for said in &mut brought {
+        // What nothing was said of has no value.
+        let Ok(loaded) = said.get_or_insert_with(|| Ok(Loaded::absent())) else { continue };
+        let now_ms = cache.hub.clock.now_ms();
+        let times = cache.ages.times(now_ms, loaded.ttl, loaded.value.is_none(), &cache.hub.random);
+        let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        loaded.aged = Some(Aged { times, cost_us, asked_ms: began_ms });
+    }
+    leases.fill(&cache, &mut brought).await;
+    Ok(brought)
+}
+
+impl<'a, K: Key, V: Value> Leases<'a, K, V> {
+    async fn take(cache: &Inner<K, V>, shelf: &'a Shelf<K, V>, fleet: &Fleet<K, V>) -> Self {
+        let mut budget = shelf.link.budget();
+        let first = fleet.first();
+        let named: Vec<_> = fleet.flights().iter().map(|flight| shelf.name(&flight.key).ok()).collect();
+        let time = shelf.link.patience.lease;
+        let asked = named.iter().map(|name| {
+            let mut budget = budget;
+            async move {
+                let key = &name.as_ref()?.key;
+                let lease = shelf.link.ask(&mut budget, |store, within| store.lease(key, None, time, within)).await;
+                if let Some(Lease::Won(token)) = lease { Some(token) } else { None }
+            }
+        });
+        let asking = cache.hub.clock.precise();
+        let tokens = together(asked).await;
+        budget.spend_since(asking, &cache.hub.clock);
+        let held = named.into_iter().zip(tokens).map(|(name, token)| name.zip(token)).collect();
+        let names: Vec<Arc<str>> = first.tags.iter().map(|cell| Arc::from(cell.name())).collect();
+        let runtime = Arc::clone(&first.node.runtime);
+        let mut leases = Leases { shelf, runtime, held, before: None, names, began: asking, budget };
+        if leases.held.iter().any(Option::is_some) {
+            let tags = shelf.tags(leases.names.iter().map(|name| &**name));
+            leases.before = shelf.versions_of(tags, Some(Duration::ZERO), &mut leases.budget).await;
+        }
+        leases.began = cache.hub.clock.precise();
+        leases
+    }
+
+    /// Lets them last while the load runs.
+    fn extend(&self) -> impl Future<Output = ()> + use<'a, K, V> {
+        let (shelf, runtime) = (self.shelf, Arc::clone(&self.runtime));
+        let held: Vec<_> = self.held.iter().flatten().map(|(name, token)| (name.key.clone(), *token)).collect();
+        async move {
+            let time = shelf.link.patience.lease;
+            loop {
+                runtime.sleep(time / 4).await;
+                let extended = held.iter().map(|(key, token)| async move {
+                    let mut budget = shelf.link.budget();
+                    shelf.link.ask(&mut budget, |store, within| store.extend(key, *token, time, within)).await
+                });
+                together(extended).await;
+            }
+        }
+    }
+
+    /// Stores what was brought for each id whose lease stands, and whose tags have not been invalidated since it was given.
+    async fn fill(&mut self, cache: &Inner<K, V>, brought: &mut Brought<V>) {
+        let Some(before) = self.before.take() else { return };
+        let named = brought.iter().flatten().flatten().flat_map(|loaded| own_tags(loaded));
+        let more: Vec<Tag> = named.map(|name| self.shelf.tag(&name)).filter(|tag| !before.contains_key(tag)).collect();
+        let held_before: HashMap<Tag, Option<Version>> =
+            more.iter().map(|tag| (tag.clone(), self.shelf.link.version_before(tag, self.began))).collect();
+        let after = match more.is_empty() {
+            true => Some(HashMap::new()),
+            false => self.shelf.versions_of(more, Some(Duration::ZERO), &mut self.budget).await,
+        };
+        let version = |tag: &Tag| match before.get(tag) {
+            Some(version) => Some(*version),
+            None => {
+                let after = after.as_ref()?.get(tag)?;
+                (held_before.get(tag)? == &Some(*after)).then_some(*after)
+            }
+        };
+        let shelf = self.shelf;
+        let budget = self.budget;
+        let fills = brought.iter_mut().zip(&mut self.held).map(|(brought, held)| {
+            let sealed = sealed(cache, shelf, brought, held.as_ref(), &self.names, version);
+            async move {
+                let (bytes, time) = sealed?;
+                let (name, token) = held.as_ref()?;
+                let mut budget = budget;
+                let (key, token) = (&name.key, *token);
+                let fill = |store, within| Store::fill(store, key, token, &bytes, time, Tell::Nobody, within);
+                let filled = shelf.link.ask(&mut budget, fill).await;
+                if filled.is_some() {
+                    // It has ended the lease.
+                    *held = None;
+                }
+                if let (Some(false), Some(Ok(loaded))) = (filled, brought) {
+                    loaded.keep = Keep::No;
+                }
+                Some(())
+            }
+        });
+        together(fills).await;
+    }
+}
+
+/// The bytes of one id, if it is to be stored. What a tag forbids is not kept here either.
+fn sealed<K: Key, V: Value>(
+    cache: &Inner<K, V>,
+    shelf: &Shelf<K, V>,
+    brought: &mut Option<Result<Loaded<V>, AnyError>>,
+    held: Option<&(Name, Token)>,
+    names: &[Arc<str>],
+    version: impl Fn(&Tag) -> Option<Version>,
+) -> Option<(Vec<u8>, Duration)> {
+    let (name, _) = held?;
+    let Some(Ok(loaded)) = brought else { return None };
+    if loaded.keep == Keep::No {
+        return None;
+    }
+    let mut all: Vec<Arc<str>> = names.to_vec();
+    all.extend(own_tags(loaded).into_iter().filter(|tag| !names.contains(tag)));
+    let tags = shelf.tags(all.iter().map(|tag| &**tag));
+    let Some(versions) = tags.iter().map(version).collect::<Option<Vec<_>>>() else {
+        loaded.keep = Keep::No;
+        return None;
+    };
+    let aged = loaded.aged?;
+    let sealed = shelf.seal(name, loaded.value.as_ref(), &aged, &all, &versions);
+    if sealed.is_none() {
+        Counters::bump(&cache.counters.unshared);
+    }
+    sealed
+}
+
+/// The tags that an answer names, each once.
+fn own_tags<V>(loaded: &Loaded<V>) -> Vec<Arc<str>> {
+    let mut tags: Vec<Arc<str>> = Vec::new();
+    for tag in loaded.tags.iter().cloned().chain(loaded.cells.iter().map(|cell| Arc::from(cell.name()))) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
+impl<K: Key, V: Value> Drop for Leases<'_, K, V> {
+    fn drop(&mut self) {
+        let held: Vec<_> = self.held.iter_mut().filter_map(Option::take).collect();
+        if held.is_empty() || !self.runtime.alive() {
+            return;
+        }
+        let link = Arc::clone(&self.shelf.link);
+        self.runtime.spawn(Box::pin(async move {
+            let given = held.iter().map(|(name, token)| {
+                let mut budget = link.budget();
+                let link = &link;
+                // Otherwise their time ends them.
+                async move { link.ask(&mut budget, |store, within| store.give_back(&name.key, *token, within)).await }
+            });
+            together(given).await;
+        }));
+    }
+}

@@ -1,0 +1,72 @@
+//! Many ids and their store: one question for all before they are loaded. What the store has lands at once and leaves the
+//! crew; the loader is asked for the rest.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::fleet::Crew;
+use super::flight::{Flight, Sleepers};
+use super::shelf::{Name, Opened, Shelf};
+use crate::key::{Key, Value};
+use crate::stats::Counters;
+use crate::store::{Budget, Tag};
+
+impl<K: Key, V: Value> Crew<K, V> {
+    /// Asks the store for all that are here. What it has lands, and leaves.
+    pub(super) fn consult(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.ask_store())
+    }
+
+    async fn ask_store(&mut self) {
+        let cache = Arc::clone(&self.cache);
+        let Some(shelf) = cache.shelf.as_ref().filter(|_| self.len() > 0) else { return };
+        let mut budget = shelf.link.budget();
+        let opened = shelf.open_many(self.flights(), &mut budget).await;
+        let standing = shelf.standing_many(opened, &mut budget).await;
+        let now_ms = cache.hub.clock.now_ms();
+        let mut found: Vec<_> = (0..self.len()).map(|_| None).collect();
+        for (place, opened) in standing {
+            found[place] = Some(opened).filter(|opened| now_ms < opened.aged.times.fresh_until_ms);
+        }
+        if found.iter().all(Option::is_none) {
+            return;
+        }
+        self.departure.thin();
+        for (flight, opened) in self.leave(found) {
+            Counters::bump(&cache.counters.store_hits);
+            cache.land_found(&flight, opened.loaded());
+        }
+        // Who waits for several ids sits at one of those that stay.
+        let stirred: Vec<Sleepers> = self.flights().iter().map(|flight| flight.stir()).collect();
+        stirred.into_iter().for_each(Sleepers::wake);
+    }
+}
+
+impl<K: Key, V: Value> Shelf<K, V> {
+    /// What there is of the keys of these flights, each with its place among them.
+    async fn open_many(&self, flights: &[Arc<Flight<K, V>>], budget: &mut Budget) -> Vec<(usize, Opened<V>)> {
+        let named =
+            flights.iter().enumerate().filter_map(|(place, flight)| Some((place, self.name(&flight.key).ok()?)));
+        let named: Vec<(usize, Name)> = named.filter(|(_, name)| !self.link.is_untold(&name.key)).collect();
+        let keys: Vec<_> = named.iter().map(|(_, name)| name.key.clone()).collect();
+        let asked_ms = self.asked_ms();
+        let stored = self.link.ask(budget, |store, within| store.get_many(&keys, within)).await.unwrap_or_default();
+        let entries = named.iter().zip(stored);
+        entries.filter_map(|((place, name), stored)| Some((*place, self.open(name, &stored?, asked_ms)?))).collect()
+    }
+
+    /// Those whose tags are at the versions that they have.
+    async fn standing_many(&self, mut opened: Vec<(usize, Opened<V>)>, budget: &mut Budget) -> Vec<(usize, Opened<V>)> {
+        let all: Vec<Tag> = opened.iter().flat_map(|(_, opened)| self.tags_of(opened)).collect();
+        let Some(versions) = self.versions_of(all, None, budget).await else { return Vec::new() };
+        opened.retain(|(_, opened)| {
+            let now = self.tags_of(opened).into_iter().map(|tag| versions.get(&tag).copied());
+            now.eq(opened.versions.iter().map(|version| Some(*version)))
+        });
+        opened
+    }
+
+    fn tags_of(&self, opened: &Opened<V>) -> Vec<Tag> {
+        self.tags(opened.tags.iter().map(|tag| &**tag))
+    }
+}
