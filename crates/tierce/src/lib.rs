@@ -28,6 +28,8 @@ mod pages {
     mod invalidation {}
     #[doc = include_str!("../../../docs/operate.md")]
     mod operate {}
+    #[doc = include_str!("../../../docs/stores.md")]
+    mod stores {}
     #[doc = include_str!("../../../docs/batches.md")]
     mod batches {}
     #[doc = include_str!("../../../docs/macros.md")]
