@@ -133,13 +133,14 @@ impl Link {
         Some(self.patience.memory.map_or(apart, |said| if self.tells { said.min(apart) } else { said }))
     }
 
-    /// How old a version of a tag may be that is believed.
+    /// How old a version of a tag may be that is believed. A store that should tell and does not is asked each time.
     fn versions_age(&self) -> Duration {
-        let until_ms = self.coherence.serve_until_ms();
-        if self.coherence.is_coherent() && self.clock.now_ms() >= until_ms {
-            return Duration::ZERO;
+        let is_told = self.coherence.is_coherent() && self.clock.now_ms() < self.coherence.serve_until_ms();
+        match (self.tells, is_told) {
+            (true, true) => self.patience.memory.unwrap_or(Duration::MAX),
+            (true, false) => Duration::ZERO,
+            (false, _) => self.patience.memory.unwrap_or(MEMORY),
         }
-        self.belief().unwrap_or(Duration::MAX)
     }
 
     pub(super) fn last_fault(&self) -> Fault {

@@ -4,14 +4,20 @@
 //! called fresh that is older than what was called fresh before, one load a key, every lookup ended, one call a
 //! failure, nothing stale past its limits or after an invalidation, nothing left at rest.
 //!
+//! `processes.rs` does the same with several processes and a store between them, a fifth as many seeds; `ledger.rs` says what
+//! must never be seen there.
+//!
 //! `TIERCE_SEEDS` says how many seeds (10,000 unless said, 300 without optimisation), `TIERCE_SEED` runs one and prints what it found. With
 //! `--cfg tierce_mutants` each planted fault has to be caught, and the control has to survive.
 
 mod batch;
 mod checker;
+mod ledger;
 mod limits;
+mod line;
 #[cfg(tierce_mutants)]
 mod mutants;
+mod processes;
 mod race;
 mod world;
 
