@@ -4,6 +4,7 @@ mod alloc;
 mod args;
 mod client;
 mod contender;
+mod cores;
 mod exact;
 mod loading;
 mod measure;

@@ -3,7 +3,7 @@
 //! So many tasks ask one after the other, each for a key of its own choosing, on a runtime of one worker or of four. The
 //! servers are processes of their own, so that the processor time of this one is the client's. All clients of a round
 //! are connected at once, each on a runtime of its own; then they take turns in slices, as where memory is timed
-//! ([`crate::slices`]).
+//! ([`crate::slices`]). The server has a core for itself ([`crate::cores`]).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +15,7 @@ use crate::args::Args;
 use crate::client::{
     AsyncMemcached, Broken, Client, Flush, Fred, KEYS, MANY, Memcache, Raw, RedisRs, Rustis, VALUE_BYTES, Wire, fill,
 };
+use crate::cores::{Whose, give};
 use crate::measure::{Elapsed, Stopwatch};
 use crate::ours;
 use crate::report::Report;
@@ -86,12 +87,14 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), String> {
         }
         let case = Case::of(name);
         if !servers.iter().any(|(program, _)| *program == case.program) {
+            give(Whose::Server);
             let server = Server::start(case.program).map_err(|missing| missing.to_string())?;
             fill(case.program, &server.place()).map_err(|error| format!("{}: {error}", server.place()))?;
             report.remark(server.version());
             servers.push((case.program, server));
         }
         let place = servers.iter().find(|(program, _)| *program == case.program).map(|(_, server)| server.place());
+        give(if case.workers == 1 { Whose::Client } else { Whose::Everybody });
         let mut rows = Row::all(&args.contenders(case.default_contenders()));
         for round in 0..args.rounds {
             let label = format!("{name}: round {}/{}", round + 1, args.rounds);
@@ -100,6 +103,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), String> {
         progress("");
         report.case(name, UNITS, &rows);
     }
+    give(Whose::Everybody);
     Ok(())
 }
 
