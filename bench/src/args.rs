@@ -17,6 +17,7 @@ subjects
   batch       Cache::get_many_or_load of a hundred keys against single lookups and one load
   macros      a hit of a function with #[memo] or #[cached] against what is written by hand
   stampede    many callers of one key: loader calls, answers, time
+  stores      clients of Redis and Memcached, on servers that it starts (redis-server, memcached)
 
 options
   --json              one line a measurement instead of tables
@@ -63,10 +64,10 @@ impl Args {
         }
         let mut words = words.iter();
         let Some(name) = words.next() else {
-            return Err(Usage("no subject: memory, engine, batch, macros or stampede".into()));
+            return Err(Usage("no subject: memory, engine, batch, macros, stampede or stores".into()));
         };
         let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
-            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros or stampede")));
+            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros, stampede or stores")));
         };
         let mut args = Self {
             subject,

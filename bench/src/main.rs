@@ -2,13 +2,16 @@
 
 mod alloc;
 mod args;
+mod client;
 mod contender;
+mod cores;
 mod exact;
 mod loading;
 mod measure;
 mod ours;
 mod report;
 mod rounds;
+mod server;
 mod slices;
 mod subject;
 mod trace;
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
     };
     let mut report = Report::new(&args);
     let ran = match args.subject {
-        Subject::Memory => subject::memory::run(&args, &mut report),
+        Subject::Memory => subject::memory::run(&args, &mut report).map_err(|error| error.to_string()),
         Subject::Engine => {
             subject::engine::run(&args, &mut report);
             Ok(())
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             subject::stampede::run(&args, &mut report);
             Ok(())
         }
+        Subject::Stores => subject::stores::run(&args, &mut report),
     };
     if let Err(error) = ran {
         eprintln!("{error}");

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tierce::store::{self, Address, Store};
 use tierce::{Cache, Hub, LoadError, Memory, Policy};
 
+use crate::client::{self, Broken, Client, MANY};
 use crate::contender::{Contender, Expiry, Key, Shape, Value};
 use crate::loading::{Failure, Loading};
 
@@ -94,3 +96,36 @@ impl Loading for Loads {
         let _ = entry.get_or_load(|| async move { Ok::<_, Failure>(key) }).await;
     }
 }
+
+/// How long a client waits for an answer: longer than any takes here.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+macro_rules! client {
+    ($name:ident, $store:ty, $scheme:literal) => {
+        /// The store of this server, as caches ask it.
+        pub(crate) struct $name {
+            store: $store,
+            keys: Vec<store::Key>,
+        }
+
+        impl Client for $name {
+            async fn connect(place: String) -> Result<Self, Broken> {
+                let store = <$store>::open(&Address::parse(&format!(concat!($scheme, "://{}"), place))?)?;
+                Ok(Self { store, keys: client::keys().into_iter().map(store::Key::new).collect() })
+            }
+
+            async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
+                let stored = self.store.get(&self.keys[key], PATIENCE).await?;
+                Ok(stored.map_or(0, |stored| stored.bytes.len()))
+            }
+
+            async fn get_many(&self, first: usize) -> Result<usize, Broken> {
+                let stored = self.store.get_many(&self.keys[first..first + MANY], PATIENCE).await?;
+                Ok(stored.iter().flatten().map(|stored| stored.bytes.len()).sum())
+            }
+        }
+    };
+}
+
+client!(Redis, store::redis::Redis, "redis");
+client!(Memcached, store::memcached::Memcached, "memcached");

@@ -5,6 +5,7 @@ pub(crate) mod engine;
 pub(crate) mod macros;
 pub(crate) mod memory;
 pub(crate) mod stampede;
+pub(crate) mod stores;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) enum Subject {
     Macros,
     /// One key, many callers.
     Stampede,
+    /// Clients of servers.
+    Stores,
 }
 
 /// In the order in which they run; `hit_ratio` is one per trace and capacity.
@@ -74,10 +77,39 @@ const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancell
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
+/// `_4w` on a runtime of four workers, the others of one.
+const STORES_CASES: &[&str] = &[
+    "redis_get_t1",
+    "redis_get_t64",
+    "redis_get_t256",
+    "redis_mget_100",
+    "redis_get_t1_4w",
+    "redis_get_t64_4w",
+    "redis_get_t256_4w",
+    "redis_mget_100_4w",
+    "memcached_get_t64",
+    "memcached_get_100",
+    "memcached_get_t64_4w",
+    "memcached_get_100_4w",
+];
+
+const STORES_CONTENDERS: &[&str] = &[
+    "ours",
+    "redis_rs_nodelay",
+    "redis_rs_coalesced",
+    "redis_rs_default",
+    "fred",
+    "rustis",
+    "raw_pipelined",
+    "async_memcached",
+    "memcache",
+    "raw_mg",
+];
+
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 5] =
-        [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Macros, Subject::Stampede];
+    pub(crate) const ALL: [Subject; 6] =
+        [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Macros, Subject::Stampede, Subject::Stores];
 
     /// Its word on the command line and in the output.
     pub(crate) fn name(self) -> &'static str {
@@ -87,6 +119,7 @@ impl Subject {
             Self::Batch => "batch",
             Self::Macros => "macros",
             Self::Stampede => "stampede",
+            Self::Stores => "stores",
         }
     }
 
@@ -98,6 +131,7 @@ impl Subject {
             Self::Batch => BATCH_CASES,
             Self::Macros => MACROS_CASES,
             Self::Stampede => STAMPEDE_CASES,
+            Self::Stores => STORES_CASES,
         }
     }
 
@@ -109,6 +143,7 @@ impl Subject {
             Self::Batch => BATCH_CONTENDERS,
             Self::Macros => MACROS_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
+            Self::Stores => STORES_CONTENDERS,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::slots::Answers;
 use crate::clock::{Clock, to_ms};
 use crate::runtime::Runtime;
 use crate::store::fault::Fault;
+use crate::sync::atomic::{AtomicBool, Ordering::Acquire};
 use crate::sync::{Mutex, lock};
 
 /// A connection to one server. Its clones are the same one; it closes when the last is dropped.
@@ -53,7 +54,7 @@ impl<P: Protocol> Connection<P> {
         limits: Limits,
     ) -> Self {
         let state = State { line: Line::new(protocol, limits), asleep: None, unheld: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), clock, limits });
+        let shared = Arc::new(Shared { state: Mutex::new(state), closed: AtomicBool::new(false), clock, limits });
         let driver = Driver::new(Arc::clone(&shared), greeting, dial, Arc::clone(runtime));
         runtime.spawn(Box::pin(driver));
         Connection { held: Arc::new(Held(shared)) }
@@ -61,7 +62,7 @@ impl<P: Protocol> Connection<P> {
 
     /// Whether its runtime has stopped: it is never opened again.
     pub(crate) fn is_closed(&self) -> bool {
-        lock(&self.held.0.state).line.is_closed()
+        self.held.0.closed.load(Acquire)
     }
 
     /// Asks for so many answers, and waits for them no longer than this. The bytes are written when it is first polled.
@@ -69,15 +70,17 @@ impl<P: Protocol> Connection<P> {
     where
         E: FnOnce(&mut Vec<u8>) + Unpin,
     {
-        self.call_on(None, answers, patience, encode)
+        let until_ms = self.held.0.clock.now_ms().saturating_add(to_ms(patience));
+        self.call_on(None, answers, until_ms, encode)
     }
 
-    /// The same, on the connection of this number alone: where it is gone nobody is asked, and that is [`Fault::Down`].
-    pub(crate) fn call_on<E>(&self, on: Option<u64>, answers: u32, patience: Duration, encode: E) -> Call<'_, P, E>
+    /// The same until then, on the connection of this number alone: where it is gone nobody is asked, and that is
+    /// [`Fault::Down`].
+    pub(crate) fn call_on<E>(&self, on: Option<u64>, answers: u32, until_ms: u64, encode: E) -> Call<'_, P, E>
     where
         E: FnOnce(&mut Vec<u8>) + Unpin,
     {
-        Call { shared: &self.held.0, answers, on, patience, step: Step::New(encode) }
+        Call { shared: &self.held.0, answers, on, until_ms, step: Step::New(encode) }
     }
 
     /// The number of the connection that there is now; none where there is none.
@@ -97,7 +100,7 @@ pub(crate) struct Call<'a, P: Protocol, E> {
     shared: &'a Arc<Shared<P>>,
     answers: u32,
     on: Option<u64>,
-    patience: Duration,
+    until_ms: u64,
     step: Step<E>,
 }
 
@@ -127,11 +130,10 @@ impl<P: Protocol, E: FnOnce(&mut Vec<u8>) + Unpin> Future for Call<'_, P, E> {
             Step::Over => panic!("a request was polled after its end"),
             Step::New(encode) => encode,
         };
-        let until_ms = this.shared.clock.now_ms().saturating_add(to_ms(this.patience));
         let waker = cx.waker().clone();
         let (asked, asleep) = {
             let mut state = lock(&this.shared.state);
-            let asked = state.line.ask((this.answers, this.on), until_ms, waker, encode);
+            let asked = state.line.ask((this.answers, this.on), this.until_ms, waker, encode);
             (asked, state.asleep.take())
         };
         if let Some(waker) = asleep {

@@ -12,6 +12,7 @@ use super::shared::{Shared, State};
 use crate::random::Random;
 use crate::runtime::{BoxFuture, Dialing, Runtime, Wire};
 use crate::store::fault::Fault;
+use crate::sync::atomic::Ordering::Release;
 use crate::sync::{MutexGuard, lock};
 
 /// Opens a stream to the server.
@@ -64,6 +65,8 @@ pub(crate) struct Driver<P: Protocol> {
     fed: Fed<P::Frame>,
     /// Has let others go first since it last wrote.
     yielded: bool,
+    /// How many were given answers since it last wrote.
+    told: usize,
     pause: Duration,
     random: Random,
 }
@@ -91,6 +94,7 @@ impl<P: Protocol> Driver<P> {
             input: vec![0; READ_BYTES].into_boxed_slice(),
             fed: Fed::default(),
             yielded: false,
+            told: 0,
             pause,
             random: Random::from_process(),
         }
@@ -127,7 +131,12 @@ impl<P: Protocol> Driver<P> {
     }
 
     fn close(&mut self, fault: Fault) {
-        lock(&self.shared.state).line.close(fault, &mut self.fed.wakers);
+        {
+            let mut state = lock(&self.shared.state);
+            state.line.close(fault, &mut self.fed.wakers);
+            // Under the lock, and before anybody is woken: who is told that it is closed must find it so.
+            self.shared.closed.store(true, Release);
+        }
         self.wake_all();
     }
 
@@ -189,7 +198,7 @@ impl<P: Protocol> Driver<P> {
                 if !state.line.has_output() {
                     return Poll::Ready(Ok(()));
                 }
-                if state.line.is_busy() && !self.yielded {
+                if (state.line.is_busy() || self.told > 1) && !self.yielded {
                     // Answers have just been given out: those who got them may ask again before this is written.
                     self.yielded = true;
                     drop(state);
@@ -197,6 +206,7 @@ impl<P: Protocol> Driver<P> {
                     return Poll::Pending;
                 }
                 self.yielded = false;
+                self.told = 0;
                 state.line.output(&mut self.output);
                 if self.output.is_empty() {
                     // All who had asked have left.
@@ -229,6 +239,7 @@ impl<P: Protocol> Driver<P> {
             }
             fed
         };
+        self.told += self.fed.wakers.len();
         let mut refused = None;
         for answer in self.fed.greeted.drain(..) {
             refused = refused.or((self.greeting.check)(*greeted, &answer).err());

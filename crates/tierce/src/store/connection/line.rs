@@ -306,11 +306,6 @@ impl<P: Protocol> Line<P> {
         self.closed.get_or_insert(fault);
     }
 
-    /// Whether nothing is asked any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.is_some()
-    }
-
     /// When the next patience may end; `u64::MAX` where nobody waits.
     pub(crate) fn earliest_ms(&self) -> u64 {
         self.earliest

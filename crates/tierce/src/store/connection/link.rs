@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::call::Connection;
 use super::protocol::Protocol;
 use super::slots::Answers;
-use crate::clock::Clock;
+use crate::clock::{Clock, to_ms};
 use crate::store::fault::Fault;
 use crate::sync::{Mutex, lock};
 
@@ -18,9 +18,12 @@ pub(crate) struct Link<P: Protocol> {
     connection: Mutex<Option<Connection<P>>>,
 }
 
-/// When the time for something is over.
+/// When the time for something is over, by the system's coarse clock: every request has one, and the connection knows
+/// no finer time.
 #[derive(Clone, Copy)]
-pub(crate) struct Deadline(Duration);
+pub(crate) struct Deadline {
+    ms: u64,
+}
 
 impl<P: Protocol> Link<P> {
     pub(crate) fn new(open: impl Fn() -> Connection<P> + Send + Sync + 'static) -> Self {
@@ -37,8 +40,11 @@ impl<P: Protocol> Link<P> {
         let mut attempts = 0;
         loop {
             attempts += 1;
+            if Clock::system().now_ms() >= deadline.ms {
+                return Err(Fault::Timeout);
+            }
             let connection = self.connection();
-            let asked = connection.call_on(on, answers, deadline.left()?, |out: &mut Vec<u8>| encode(out)).await;
+            let asked = connection.call_on(on, answers, deadline.ms, |out: &mut Vec<u8>| encode(out)).await;
             // It was not asked: a runtime that stopped, or can open none, took the connection with it, and here is another
             // runtime. More than once would be this one.
             if matches!(asked, Err(Fault::Down(_))) && connection.is_closed() && attempts < 2 {
@@ -98,15 +104,6 @@ impl<P: Protocol> Link<P> {
 impl Deadline {
     /// So long from now.
     pub(crate) fn after(time: Duration) -> Self {
-        Deadline(Clock::system().precise().saturating_add(time))
-    }
-
-    /// How much time is left.
-    ///
-    /// # Errors
-    /// [`Fault::Timeout`] where there is none.
-    pub(crate) fn left(self) -> Result<Duration, Fault> {
-        let left = self.0.saturating_sub(Clock::system().precise());
-        if left.is_zero() { Err(Fault::Timeout) } else { Ok(left) }
+        Deadline { ms: Clock::system().now_ms().saturating_add(to_ms(time)) }
     }
 }

@@ -7,10 +7,13 @@ use super::line::Line;
 use super::protocol::Protocol;
 use crate::clock::Clock;
 use crate::sync::Mutex;
+use crate::sync::atomic::AtomicBool;
 
 /// A connection's state, and what never changes.
 pub(super) struct Shared<P: Protocol> {
     pub(super) state: Mutex<State<P>>,
+    /// Whether the line is closed: asked by every request before it takes the lock.
+    pub(super) closed: AtomicBool,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
 }

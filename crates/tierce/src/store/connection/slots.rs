@@ -58,7 +58,9 @@ impl<F> Slots<F> {
     }
 
     pub(crate) fn take(&mut self, answers: u32, until_ms: u64, waker: Waker) -> u32 {
-        let stage = Stage::Waiting { waker, got: Vec::new() };
+        // One answer alone is never in a list.
+        let several = if answers > 1 { answers as usize } else { 0 };
+        let stage = Stage::Waiting { waker, got: Vec::with_capacity(several) };
         let slot = Slot { stage, missing: answers.max(1), lined: true, held: true, until_ms };
         self.used += 1;
         if self.free == NONE {

@@ -73,6 +73,14 @@ impl Request {
     }
 }
 
+/// Asks for an item's bytes and for the number beside them, without a buffer of its own.
+pub(crate) fn get(out: &mut Vec<u8>, name: &str) {
+    out.reserve(name.len() + 9);
+    out.extend_from_slice(b"mg ");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b" v f\r\n");
+}
+
 /// Takes answers out of a stream.
 pub(crate) struct Meta {
     longest: usize,
@@ -183,8 +191,11 @@ fn flags<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Flags, Garbled> {
 }
 
 fn number(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| is_number)?.parse().ok()
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(u64::from(digit))
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, add) }
 }
 
 #[cfg(test)]

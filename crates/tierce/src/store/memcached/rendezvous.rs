@@ -14,6 +14,9 @@ impl Rendezvous {
 
     /// The place of the name's server in the list.
     pub(crate) fn place(&self, name: &str) -> usize {
+        if self.0.len() == 1 {
+            return 0;
+        }
         let name = hash(name);
         let numbers = self.0.iter().map(|server| mixed(server ^ name));
         numbers.enumerate().max_by_key(|(_, number)| *number).map_or(0, |(at, _)| at)

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::meta::{Frame, Meta, Request};
+use super::meta::{self, Frame, Meta, Request};
 use crate::clock::Clock;
 use crate::runtime::{self, Endpoint, Runtime};
 use crate::store::connection::{Answers, Connection, Deadline, Greeting, Limits, Link};
@@ -52,6 +52,11 @@ impl Server {
     /// As [`ask`](Self::ask), for one answer; what the server calls an error is a fault.
     pub(crate) async fn ask_one(&self, request: Request, on: Option<u64>, deadline: Deadline) -> Result<Frame, Fault> {
         sound(self.ask(request, on, deadline).await?.pop().ok_or(Fault::Garbled("no answer"))?)
+    }
+
+    /// What there is of an item; what the server calls an error is a fault.
+    pub(crate) async fn get(&self, name: &str, deadline: Deadline) -> Result<Frame, Fault> {
+        sound(self.link.ask_one(deadline, |out| meta::get(out, name)).await?)
     }
 
     /// As [`ask`](Self::ask), for two answers.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::item::{HOLD, Here, here};
 use super::lease::To;
-use super::meta::{Frame, Request};
+use super::meta::{self, Frame, Request};
 use super::rendezvous::Rendezvous;
 use super::server::{Server, sound};
 use crate::clock::to_ms;
@@ -83,7 +83,11 @@ impl Memcached {
     async fn many(&self, keys: &[Key], deadline: Deadline) -> Result<Vec<Option<Stored>>, Fault> {
         let groups = self.groups(keys.iter().map(Key::as_str));
         let asked = together(groups.iter().map(|(server, group)| {
-            let mg = |request: Request, at: &usize| request.line(&format!("mg {} v f", keys[*at].as_str()));
+            let mg = |mut request: Request, at: &usize| {
+                meta::get(&mut request.bytes, keys[*at].as_str());
+                request.answers += 1;
+                request
+            };
             server.ask(group.iter().fold(Request::default(), mg), None, deadline)
         }));
         let asked = asked.await;
@@ -206,8 +210,7 @@ impl Memcached {
 impl Store for Memcached {
     fn get<'a>(&'a self, key: &'a Key, within: Duration) -> Answer<'a, Option<Stored>> {
         Box::pin(async move {
-            let request = Request::default().line(&format!("mg {} v f", key.as_str()));
-            let frame = self.server(key.as_str()).ask_one(request, None, Deadline::after(within)).await?;
+            let frame = self.server(key.as_str()).get(key.as_str(), Deadline::after(within)).await?;
             Ok(here(frame)?.entry())
         })
     }

@@ -4,6 +4,7 @@
 //! so that a large answer in many pieces is looked at once. The second reads it whole. Both refuse what Redis does not
 //! send, and neither believes a length before its bytes are there.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use super::reply::Reply;
@@ -69,6 +70,11 @@ impl Protocol for Resp {
     type Frame = Reply;
 
     fn take(&mut self, bytes: &[u8]) -> Taken<Reply> {
+        if self.looked == 0
+            && let Some(taken) = short(bytes)
+        {
+            return Ok(Some(taken));
+        }
         let Some(end) = self.end(bytes)? else { return Ok(None) };
         let mut reader = Reader { bytes: &bytes[..end], at: 0 };
         let is_push = reader.skip_attributes()? == Some(b'>');
@@ -79,6 +85,26 @@ impl Protocol for Resp {
     fn begin(&mut self) {
         self.looked = 0;
     }
+}
+
+/// A string of up to 9,999 bytes that is whole, which is what most answers are: read in one step. Whatever else it may be
+/// is left to the two.
+fn short(bytes: &[u8]) -> Option<(Received<Reply>, usize)> {
+    let (mut length, mut at) = (0, 1);
+    if bytes.first() != Some(&b'$') {
+        return None;
+    }
+    while let digit @ b'0'..=b'9' = *bytes.get(at)? {
+        length = length * 10 + usize::from(digit - b'0');
+        at += 1;
+        if at > 5 {
+            return None;
+        }
+    }
+    let rest = bytes[at..].strip_prefix(b"\r\n")?;
+    let body = rest.get(..length + 2)?.strip_suffix(b"\r\n")?;
+    // Without a digit it is no length.
+    (at > 1).then(|| (Received::Answer(Reply::Bytes(body.to_vec())), at + length + 4))
 }
 
 /// The first line of a part.
@@ -260,32 +286,26 @@ pub(crate) fn command(out: &mut Vec<u8>, parts: &[&[u8]]) {
 
 /// Begins a command of so many parts.
 pub(crate) fn begin(out: &mut Vec<u8>, parts: usize) {
-    out.push(b'*');
-    decimal(out, parts);
+    first_line(out, b'*', parts);
 }
 
 /// The next part of a command.
 pub(crate) fn part(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'$');
-    decimal(out, bytes.len());
+    first_line(out, b'$', bytes.len());
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
 
-/// A number and the end of its line.
-fn decimal(out: &mut Vec<u8>, mut number: usize) {
-    let mut digits = [0; 22];
-    let mut at = 20;
-    digits[20..].copy_from_slice(b"\r\n");
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
-        if number == 0 {
-            break;
-        }
+/// A kind, a number and the end of its line. Most numbers are short, and bytes of a known count are put in their place
+/// without a call.
+fn first_line(out: &mut Vec<u8>, kind: u8, number: usize) {
+    let digit = |number: usize| b'0' + u8::try_from(number % 10).unwrap_or(0);
+    match number {
+        0..10 => out.extend_from_slice(&[kind, digit(number), b'\r', b'\n']),
+        10..100 => out.extend_from_slice(&[kind, digit(number / 10), digit(number), b'\r', b'\n']),
+        // Bytes take whatever is written to them.
+        _ => drop(write!(out, "{}{number}\r\n", char::from(kind))),
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]
@@ -334,6 +354,8 @@ mod tests {
         check("!6\r\nERR no\r\n", Reply::Error("ERR no".into()));
         check(":-9223372036854775808\r\n", Reply::Int(i64::MIN));
         check("$0\r\n\r\n", bytes(""));
+        check("$00004\r\nlong\r\n", bytes("long"));
+        check(&format!("$12345\r\n{0}\r\n", "x".repeat(12_345)), bytes(&"x".repeat(12_345)));
         check("$4\r\na\r\nb\r\n", bytes("a\r\nb"));
         check("$-1\r\n", Reply::Nil);
         check("*-1\r\n", Reply::Nil);
@@ -361,6 +383,8 @@ mod tests {
         refused("hello\r\n");
         refused("$-2\r\n");
         refused("$x\r\n");
+        refused("$\r\n\r\n");
+        refused("$1\n1\r\n");
         refused("$3\r\nabcd\r\n");
         refused("$99999999\r\n");
         refused("*99999999999\r\n");
@@ -377,6 +401,9 @@ mod tests {
         let mut out = Vec::new();
         command(&mut out, &[b"SET", b"", b"a\r\nlong part"]);
         assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$12\r\na\r\nlong part\r\n");
+        out.clear();
+        command(&mut out, &[&[b'x'; 1234]]);
+        assert!(out.starts_with(b"*1\r\n$1234\r\nx"));
     }
 
     fn replies() -> impl Strategy<Value = (Vec<u8>, Reply)> {
