@@ -73,7 +73,7 @@ pub mod runtime;
 #[cfg(feature = "cache")]
 pub mod store;
 
-#[cfg(any(feature = "redis", feature = "memcached"))]
+#[cfg(feature = "cache")]
 mod connect;
 
 #[cfg(feature = "cache")]

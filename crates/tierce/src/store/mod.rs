@@ -30,9 +30,8 @@ mod together;
 #[cfg(feature = "testing")]
 mod check;
 
-#[cfg(all(any(feature = "redis", feature = "memcached"), not(all(feature = "redis", feature = "memcached"))))]
+#[cfg(not(all(feature = "redis", feature = "memcached")))]
 mod absent;
-#[cfg(any(feature = "redis", feature = "memcached"))]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has users and databases"))]
 mod address;
 #[cfg(any(feature = "redis", feature = "memcached"))]
@@ -43,7 +42,6 @@ mod address;
 mod connection;
 #[cfg(feature = "memcached")]
 pub mod memcached;
-#[cfg(any(feature = "redis", feature = "memcached"))]
 mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -52,7 +50,6 @@ pub mod redis;
 pub use check::check_store;
 pub use face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
-#[cfg(any(feature = "redis", feature = "memcached"))]
 pub(crate) use open::open as open_store;
 #[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
@@ -70,5 +67,4 @@ pub use coherence::OnDisconnect;
 pub use link::Health;
 pub(crate) use link::{Link, Patience};
 
-#[cfg(any(feature = "redis", feature = "memcached"))]
 pub use address::{Address, Kind};

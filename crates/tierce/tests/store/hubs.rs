@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tierce::store::redis::{Client, Redis, Reply};
 use tierce::store::{Address, Listener, OnDisconnect, Store};
 use tierce::testing::Source;
-use tierce::{Cache, Hub, Kind};
+use tierce::{Cache, Hub, HubBuilder, Kind};
 
 use crate::server::{Server, free_port};
 
@@ -17,8 +17,14 @@ struct Process {
     lamps: Cache<u64, String>,
 }
 
+/// A process that waits for its store however slow a machine is.
 async fn start(server: &Server) -> Process {
-    let hub = Hub::builder().namespace("shop").connect(&server.url()).await.unwrap();
+    let patient = Hub::builder().store_budget(Duration::from_secs(10)).coherence(Duration::from_secs(5));
+    connect(patient, server).await
+}
+
+async fn connect(hub: HubBuilder, server: &Server) -> Process {
+    let hub = hub.namespace("shop").connect(&server.url()).await.unwrap();
     let lamps = hub.cache("lamp").build();
     Process { hub, lamps }
 }
@@ -148,7 +154,7 @@ async fn a_connection_that_is_killed_is_opened_again_and_what_was_missed_is_not_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_server_costs_a_lookup_its_budget_at_most_and_soon_nothing_and_memory_is_served_meanwhile() {
     let server = Server::begin(&[]);
-    let (a, db) = (start(&server).await, lamps());
+    let (a, db) = (connect(Hub::builder(), &server).await, lamps());
     a.keep(&db).await;
     server.signal("STOP");
     let began = Instant::now();
