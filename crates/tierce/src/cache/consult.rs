@@ -21,6 +21,7 @@ use super::run::Pledge;
 use super::seen::{First, Seen, Wants};
 use super::shelf::{Name, Opened, Shelf};
 use super::wait::{Patience, Waited};
+use crate::clock::to_ms;
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime;
@@ -38,7 +39,8 @@ enum Consulted {
 }
 
 impl<K: Key, V: Value> Shelf<K, V> {
-    /// What an entry says, if its tags are at the versions that it has.
+    /// What an entry says, if its tags are at the versions that it has. It is known to be good as of the older of the two
+    /// answers: believed from the entry's on, it would be served twice as long as its tags' versions are.
     pub(super) async fn standing(
         &self,
         name: &Name,
@@ -46,9 +48,11 @@ impl<K: Key, V: Value> Shelf<K, V> {
         asked_ms: u64,
         budget: &mut Budget,
     ) -> Option<Opened<V>> {
-        let opened = self.open(name, stored, asked_ms)?;
+        let mut opened = self.open(name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
-        let versions = self.link.versions(&tags, self.link.patience.memory, budget).await?;
+        let (versions, age) = self.link.versions_of(&tags, self.link.patience.memory, budget).await?;
+        let aged = &mut opened.aged;
+        aged.asked_ms = aged.asked_ms.min(self.clock.now_ms().saturating_sub(to_ms(age)));
         (versions == opened.versions).then_some(opened)
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Shelf<K, V> {
     names: Names,
     /// What a purge of the namespace, and of this cache, gives new versions: every entry has both.
     pub(crate) purges: [Tag; 2],
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 /// An entry's name.

@@ -44,11 +44,18 @@ pub(crate) struct Asking {
 }
 
 impl Versions {
-    /// The versions of these tags as they were asked for since then; `None` where one is not held.
-    pub(crate) fn since(&self, tags: &[Tag], since: Duration) -> Option<Vec<Version>> {
+    /// The versions of these tags as they were asked for since then, and when the first of them was; `None` where one is
+    /// not held.
+    pub(crate) fn since(&self, tags: &[Tag], since: Duration) -> Option<(Vec<Version>, Duration)> {
         let held = lock(&self.0);
-        let version = |tag| held.of.get(tag).filter(|at| at.asked >= since).map(|at| at.version);
-        tags.iter().map(version).collect()
+        let mut first = Duration::MAX;
+        let version = |tag| {
+            let at = held.of.get(tag).filter(|at| at.asked >= since)?;
+            first = first.min(at.asked);
+            Some(at.version)
+        };
+        let versions = tags.iter().map(version).collect::<Option<_>>()?;
+        Some((versions, first))
     }
 
     /// The version of a tag that had come before that time, however long before.
@@ -106,7 +113,7 @@ mod tests {
     fn a_version_is_as_old_as_its_question_and_as_young_as_its_answer() {
         let (versions, tag) = (Versions::default(), [Tag::new("{t}")]);
         versions.hold(&versions.asking(at(10)), &tag, &[ONE], at(15));
-        assert_eq!(versions.since(&tag, at(10)), Some(vec![ONE]));
+        assert_eq!(versions.since(&tag, at(10)), Some((vec![ONE], at(10))));
         assert_eq!(versions.since(&tag, at(11)), None);
         assert_eq!(versions.before(&tag[0], at(15)), Some(ONE));
         assert_eq!(versions.before(&tag[0], at(14)), None);
