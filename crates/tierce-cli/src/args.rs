@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use crate::consistency::Fault;
 use crate::error::Error;
 
 const AFTER_HELP: &str = "\
@@ -21,6 +22,20 @@ looked at, and has buttons to try: search, update a row, invalidate a tag, send
   tierce                              race, print the table, serve the live page
   tierce --once --trace keys.txt      race on your own trace, then exit
   tierce --json --seconds 20 > r.json";
+
+const AFTER_CHECK: &str = "\
+Each process has caches that share values through the store. They read, load,
+invalidate by key and tag, write through, and leave in the middle of all that;
+the versions of the rows they read only grow. A read must not bring what had been
+invalidated before it began: at once in the process that asked, and after the
+bound elsewhere. The table has the worst that was seen beside it.
+
+  tierce check-consistency --store redis                  every fault, a minute
+  tierce check-consistency --store memcached --fault kill-server --fault cut-frame
+  tierce check-consistency --store redis://127.0.0.1:6379 --fault stop-process
+
+The exit code is 1 where a promise was broken. The server at a URL is written to
+under a namespace of this run's, and is neither stopped nor emptied.";
 
 /// A race on real data between no cache, a well-known guide's pattern, and tierce.
 #[derive(Debug, Parser)]
@@ -38,6 +53,12 @@ enum Command {
     /// Race, print the table, then serve a live page and the data over HTTP; `tierce` alone does the same.
     #[command(after_help = AFTER_HELP)]
     Demo(Demo),
+    /// Read and write from several processes through one store while faults strike, and judge all they did.
+    #[command(after_help = AFTER_CHECK)]
+    CheckConsistency(Check),
+    /// A process under check.
+    #[command(hide = true)]
+    ConsistencyWorker(Worker),
 }
 
 /// The arguments of `tierce demo`.
@@ -70,9 +91,62 @@ pub(crate) struct Demo {
     pub(crate) json: bool,
 }
 
+/// The arguments of `tierce check-consistency`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Check {
+    /// Start a `redis`, a `valkey` or a `memcached` for this run, or use the one at a URL.
+    #[arg(long, value_name = "STORE", default_value = "redis")]
+    pub(crate) store: String,
+    /// Processes that share the store.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) processes: u32,
+    /// How long they run.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    /// What strikes; may be given more than once. All that the server can have unless said.
+    #[arg(long = "fault", value_name = "NAME", value_enum, default_value = "all", hide_default_value = true)]
+    pub(crate) faults: Vec<Fault>,
+    /// Seed of what is done and of what strikes when; clocks and schedulers add theirs.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How long memory is believed without asking the store, in milliseconds: the bound of plain reads.
+    #[arg(long = "memory-age", value_name = "MILLISECONDS", default_value = "200", value_parser = milliseconds)]
+    pub(crate) memory_age: Duration,
+    /// Print the result as JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Plant faults in the caches themselves, one after the other: each must be caught. For builds that have them.
+    #[arg(long)]
+    pub(crate) mutants: bool,
+    /// Of these, plant this one alone.
+    #[arg(long, value_name = "NAME", requires = "mutants")]
+    pub(crate) mutant: Option<String>,
+}
+
+/// The arguments of a process under check.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Worker {
+    #[arg(long)]
+    pub(crate) store: String,
+    #[arg(long)]
+    pub(crate) namespace: String,
+    /// The port of the process that checks this one.
+    #[arg(long)]
+    pub(crate) parent: u16,
+    #[arg(long)]
+    pub(crate) number: u32,
+    #[arg(long)]
+    pub(crate) seed: u64,
+    #[arg(long)]
+    pub(crate) memory_age_ms: u64,
+}
+
 /// What the command line asks for.
 pub(crate) enum Wish {
     Demo(Demo),
+    Check(Check),
+    Worker(Worker),
     /// Help or version: text for stdout.
     Text(String),
 }
@@ -83,6 +157,8 @@ pub(crate) fn parse() -> Result<Wish, Error> {
         Ok(CommandLine { command: Some(Command::Demo(demo)), .. } | CommandLine { command: None, demo }) => {
             Ok(Wish::Demo(demo))
         }
+        Ok(CommandLine { command: Some(Command::CheckConsistency(check)), .. }) => Ok(Wish::Check(check)),
+        Ok(CommandLine { command: Some(Command::ConsistencyWorker(worker)), .. }) => Ok(Wish::Worker(worker)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Wish::Text(error.to_string()))
         }
@@ -101,5 +177,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("a number from 0.1 to 86400 is needed".to_owned()),
+    }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(ms @ 1..=60_000) => Ok(Duration::from_millis(ms)),
+        _ => Err("a number from 1 to 60000 is needed".to_owned()),
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     Cache(String),
     /// The machine refused something: a temporary folder, a runtime, a signal handler.
     System { doing: &'static str, source: std::io::Error },
+    /// So often a promise of the caches was broken; what and where is printed.
+    Inconsistent(u64),
     /// The user asked to stop before the race was over.
     Interrupted,
 }
@@ -29,7 +31,7 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Port { .. } | Self::Trace { .. } => ExitCode::from(2),
             Self::Interrupted => ExitCode::from(130),
-            Self::Database(_) | Self::Cache(_) | Self::System { .. } => ExitCode::from(1),
+            Self::Database(_) | Self::Cache(_) | Self::System { .. } | Self::Inconsistent(_) => ExitCode::from(1),
         }
     }
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Error {
             Self::Database(source) => write!(f, "the embedded database failed: {source}"),
             Self::Cache(problem) => write!(f, "the cache failed: {problem}"),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),
+            Self::Inconsistent(times) => write!(f, "a promise was broken {times} times"),
             Self::Interrupted => write!(f, "stopped before the race was over"),
         }
     }

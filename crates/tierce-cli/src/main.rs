@@ -1,8 +1,9 @@
 //! The `tierce` command: a race on real data between no cache, the guide's pattern and tierce, and then a service to
-//! look at. `tierce --help` lists the arguments.
+//! look at; and a check of what caches promise that share a store. `tierce --help` lists the arguments.
 
 mod args;
 mod clock;
+mod consistency;
 mod contender;
 mod database;
 mod dataset;
@@ -38,11 +39,18 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Error> {
-    let demo = match args::parse()? {
-        Wish::Demo(demo) => demo,
+    let wish = match args::parse()? {
         Wish::Text(text) => return output::print(&text),
+        wish => wish,
     };
     let runtime =
         tokio::runtime::Runtime::new().map_err(|source| Error::System { doing: "start the runtime", source })?;
-    runtime.block_on(demo::run(demo))
+    runtime.block_on(async {
+        match wish {
+            Wish::Demo(demo) => demo::run(demo).await,
+            Wish::Check(check) => consistency::run(check).await,
+            Wish::Worker(worker) => consistency::work(worker).await,
+            Wish::Text(_) => Ok(()),
+        }
+    })
 }

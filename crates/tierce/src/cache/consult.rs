@@ -40,14 +40,16 @@ enum Consulted {
 }
 
 impl<K: Key, V: Value> Shelf<K, V> {
-    /// What an entry says, if its tags are at the versions that it has.
+    /// What an entry says, if its tags are at the versions that it has. It is known to be good as of the older of the two
+    /// answers: believed from the entry's on, it would be served twice as long as its tags' versions are.
     pub(super) async fn standing(&self, seen: &mut Seen, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
-        let opened = self.open(&seen.name, stored, asked_ms)?;
+        let mut opened = self.open(&seen.name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
-        let versions = match seen.wants {
-            Wants::Strong => self.link.versions(&tags, Duration::ZERO, &mut seen.budget).await?,
+        let (versions, age) = match seen.wants {
+            Wants::Strong => (self.link.versions(&tags, &mut seen.budget).await?, Duration::ZERO),
             _ => self.link.known_versions(&tags, &mut seen.budget).await?,
         };
+        opened.as_old_as(age, self.asked_ms());
         (versions == opened.versions).then_some(opened)
     }
 }

@@ -89,7 +89,7 @@ pub(super) async fn leased<K: Key, V: Value>(
     let mut names: Vec<Arc<str>> = flight.tags.iter().map(|cell| Arc::from(cell.name())).collect();
     names.extend(kept_tags.into_iter().filter(|tag| !names.contains(tag)).collect::<Vec<_>>());
     let versions = match token {
-        Some(_) => shelf.link.versions(&shelf.tags(names.iter().map(|tag| &**tag)), Duration::ZERO, &mut budget).await,
+        Some(_) => shelf.link.versions(&shelf.tags(names.iter().map(|tag| &**tag)), &mut budget).await,
         None => None,
     };
     let began = cache.hub.clock.precise();
@@ -186,7 +186,7 @@ async fn stamp<K: Key, V: Value>(
     let tags: Vec<_> = more.iter().map(|tag| shelf.tag(tag)).collect();
     let before: Option<Vec<_>> = tags.iter().map(|tag| shelf.link.version_before(tag, began)).collect();
     // Read even where it cannot help this load: the next one has a version to compare with.
-    let after = shelf.link.versions(&tags, Duration::ZERO, budget).await?;
+    let after = shelf.link.versions(&tags, budget).await?;
     if before.as_ref() != Some(&after) {
         return None;
     }

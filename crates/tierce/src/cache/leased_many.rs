@@ -77,7 +77,7 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
         let mut leases = Leases { shelf, runtime, held, before: None, names, began: asking, budget };
         if leases.held.iter().any(Option::is_some) {
             let tags = shelf.tags(leases.names.iter().map(|name| &**name));
-            leases.before = shelf.versions_of(tags, Some(Duration::ZERO), &mut leases.budget).await;
+            leases.before = shelf.versions_of(tags, &mut leases.budget).await;
         }
         leases.began = cache.hub.clock.precise();
         leases
@@ -109,7 +109,7 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
             more.iter().map(|tag| (tag.clone(), self.shelf.link.version_before(tag, self.began))).collect();
         let after = match more.is_empty() {
             true => Some(HashMap::new()),
-            false => self.shelf.versions_of(more, Some(Duration::ZERO), &mut self.budget).await,
+            false => self.shelf.versions_of(more, &mut self.budget).await,
         };
         let version = |tag: &Tag| match before.get(tag) {
             Some(version) => Some(*version),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::load::{Aged, Loaded};
 use super::marks::{Marks, NOWHERE};
-use crate::clock::{Clock, NEVER};
+use crate::clock::{Clock, NEVER, to_ms};
 use crate::expiry::Times;
 use crate::store::{self, Budget, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
 
@@ -72,6 +72,11 @@ pub(crate) struct Opened<V> {
 }
 
 impl<V> Opened<V> {
+    /// It was found to stand by versions that were read so long ago.
+    pub(crate) fn as_old_as(&mut self, age: Duration, now_ms: u64) {
+        self.aged.asked_ms = self.aged.asked_ms.min(now_ms.saturating_sub(to_ms(age)));
+    }
+
     /// As a load brings it.
     pub(crate) fn loaded(self) -> Loaded<V> {
         Loaded { tags: self.tags, aged: Some(self.aged), ..Loaded::from(self.value) }
@@ -134,20 +139,22 @@ impl<K, V> Shelf<K, V> {
         self.purges.iter().cloned().chain(tags).collect()
     }
 
-    /// What these tags are at, each asked for once: now, if that is said.
-    pub(crate) async fn versions_of(
-        &self,
-        mut tags: Vec<Tag>,
-        age: Option<Duration>,
-        budget: &mut Budget,
-    ) -> Option<HashMap<Tag, Version>> {
-        tags.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        tags.dedup();
-        let versions = match age {
-            Some(age) => self.link.versions(&tags, age, budget).await?,
-            None => self.link.known_versions(&tags, budget).await?,
-        };
+    /// What these tags are at now, each asked for once.
+    pub(crate) async fn versions_of(&self, tags: Vec<Tag>, budget: &mut Budget) -> Option<HashMap<Tag, Version>> {
+        let tags = each_once(tags);
+        let versions = self.link.versions(&tags, budget).await?;
         Some(tags.into_iter().zip(versions).collect())
+    }
+
+    /// What these tags are at, as far as this process knows or has to ask, and how long ago that was read.
+    pub(crate) async fn known_versions_of(
+        &self,
+        tags: Vec<Tag>,
+        budget: &mut Budget,
+    ) -> Option<(HashMap<Tag, Version>, Duration)> {
+        let tags = each_once(tags);
+        let (versions, age) = self.link.known_versions(&tags, budget).await?;
+        Some((tags.into_iter().zip(versions).collect(), age))
     }
 
     /// The bytes of an entry, and how long the store is to keep them; `None` if it cannot be written, or is too large.
@@ -224,4 +231,10 @@ impl<K, V> Shelf<K, V> {
             kept_ms: head.kept_ms,
         })
     }
+}
+
+fn each_once(mut tags: Vec<Tag>) -> Vec<Tag> {
+    tags.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    tags.dedup();
+    tags
 }

@@ -58,7 +58,9 @@ impl<K: Key, V: Value> Shelf<K, V> {
     /// Those whose tags are at the versions that they have.
     async fn standing_many(&self, mut opened: Vec<(usize, Opened<V>)>, budget: &mut Budget) -> Vec<(usize, Opened<V>)> {
         let all: Vec<Tag> = opened.iter().flat_map(|(_, opened)| self.tags_of(opened)).collect();
-        let Some(versions) = self.versions_of(all, None, budget).await else { return Vec::new() };
+        let Some((versions, age)) = self.known_versions_of(all, budget).await else { return Vec::new() };
+        let now_ms = self.asked_ms();
+        opened.iter_mut().for_each(|(_, opened)| opened.as_old_as(age, now_ms));
         opened.retain(|(_, opened)| {
             let now = self.tags_of(opened).into_iter().map(|tag| versions.get(&tag).copied());
             now.eq(opened.versions.iter().map(|version| Some(*version)))

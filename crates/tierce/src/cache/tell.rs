@@ -68,7 +68,7 @@ impl<K: Key, V: Value> Inner<K, V> {
         let aged = super::load::Aged { times, cost_us: 0, asked_ms: now_ms };
         let mut budget = shelf.link.budget();
         let store_tags = shelf.tags(tags.iter().map(|tag| &**tag));
-        let versions = shelf.link.versions(&store_tags, Duration::ZERO, &mut budget).await;
+        let versions = shelf.link.versions(&store_tags, &mut budget).await;
         let sealed = versions.and_then(|versions| shelf.seal(&name, value.as_ref(), &aged, tags, &versions));
         let told = match sealed {
             Some((bytes, time)) => {

@@ -40,7 +40,7 @@ impl Link {
     pub(crate) async fn arrive(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) -> Result<(), Fault> {
         if !self.tells {
             let (tag, mut budget) = (purge_tag(self.namespace()), self.budget());
-            let any = self.versions(std::slice::from_ref(&tag), Duration::ZERO, &mut budget).await;
+            let any = self.versions(std::slice::from_ref(&tag), &mut budget).await;
             return any.map(drop).ok_or_else(|| self.last_fault());
         }
         match self.store.beat(self.patience.change).await {
@@ -80,7 +80,7 @@ impl Link {
         let tags = self.versions.live(self.clock.precise().saturating_sub(LIVES));
         for tags in tags.chunks(TOUCHED_AT_ONCE) {
             let mut budget = self.budget();
-            if self.versions(tags, Duration::ZERO, &mut budget).await.is_none() {
+            if self.versions(tags, &mut budget).await.is_none() {
                 return;
             }
         }

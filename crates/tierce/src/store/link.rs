@@ -244,31 +244,41 @@ impl Link {
         }
     }
 
-    /// What these tags are at, as far as this process knows or has to ask. `None` where nobody can say.
-    pub(crate) async fn known_versions(self: &Arc<Self>, tags: &[Tag], budget: &mut Budget) -> Option<Vec<Version>> {
-        self.versions(tags, self.versions_age(), budget).await
+    /// What these tags are at now. `None` where nobody can say.
+    pub(crate) async fn versions(self: &Arc<Self>, tags: &[Tag], budget: &mut Budget) -> Option<Vec<Version>> {
+        Some(self.versions_of(tags, Duration::ZERO, budget).await?.0)
     }
 
-    /// What these tags are at, as it was read no longer ago than `age`. `None` where nobody can say.
-    pub(crate) async fn versions(
+    /// What these tags are at, as far as this process knows or has to ask, and how long ago that was read. `None` where
+    /// nobody can say.
+    pub(crate) async fn known_versions(
+        self: &Arc<Self>,
+        tags: &[Tag],
+        budget: &mut Budget,
+    ) -> Option<(Vec<Version>, Duration)> {
+        self.versions_of(tags, self.versions_age(), budget).await
+    }
+
+    async fn versions_of(
         self: &Arc<Self>,
         tags: &[Tag],
         age: Duration,
         budget: &mut Budget,
-    ) -> Option<Vec<Version>> {
+    ) -> Option<(Vec<Version>, Duration)> {
         if self.pending.has_any(tags) {
             return None;
         }
         let now = self.clock.precise();
         // Of no age is only what is asked for now, however slowly a clock goes.
         let held = if age.is_zero() { None } else { self.versions.since(tags, now.saturating_sub(age), now) };
-        if held.is_some() {
-            return held;
+        if let Some((versions, asked)) = held {
+            return Some((versions, now.saturating_sub(asked)));
         }
         let asking = self.versions.asking(now);
         let versions = self.ask(budget, |store, within| store.versions(tags, within)).await?;
-        self.versions.hold(&asking, tags, &versions, self.clock.precise());
-        Some(versions)
+        let came = self.clock.precise();
+        self.versions.hold(&asking, tags, &versions, came);
+        Some((versions, came.saturating_sub(now)))
     }
 
     /// What this tag was at before that time, if this process had read it by then.

@@ -46,15 +46,19 @@ pub(crate) struct Asking {
 }
 
 impl Versions {
-    /// The versions of these tags as they were asked for since then; `None` where one is not held.
-    pub(crate) fn since(&self, tags: &[Tag], since: Duration, now: Duration) -> Option<Vec<Version>> {
+    /// The versions of these tags as they were asked for since then, and when the first of them was; `None` where one is
+    /// not held.
+    pub(crate) fn since(&self, tags: &[Tag], since: Duration, now: Duration) -> Option<(Vec<Version>, Duration)> {
         let mut held = lock(&self.0);
+        let mut first = Duration::MAX;
         let version = |tag| {
             let at: &mut At = held.of.get_mut(tag)?;
             at.needed = now;
+            first = first.min(at.asked);
             (at.asked >= since).then_some(at.version)
         };
-        tags.iter().map(version).collect()
+        let versions = tags.iter().map(version).collect::<Option<_>>()?;
+        Some((versions, first))
     }
 
     /// The tags that were needed since then. The others are forgotten.
@@ -123,7 +127,7 @@ mod tests {
     fn a_version_is_as_old_as_its_question_and_as_young_as_its_answer() {
         let (versions, tag) = (Versions::default(), [Tag::new("{t}")]);
         versions.hold(&versions.asking(at(10)), &tag, &[ONE], at(15));
-        assert_eq!(versions.since(&tag, at(10), at(20)), Some(vec![ONE]));
+        assert_eq!(versions.since(&tag, at(10), at(20)), Some((vec![ONE], at(10))));
         assert_eq!(versions.since(&tag, at(11), at(20)), None);
         assert_eq!(versions.before(&tag[0], at(15)), Some(ONE));
         assert_eq!(versions.before(&tag[0], at(14)), None);

@@ -111,6 +111,22 @@ async fn a_tag_ends_what_has_it_in_all_processes_by_one_write() {
 }
 
 #[tokio::test]
+async fn a_tag_is_missed_no_longer_than_memory_is_believed_though_its_version_was_read_before() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    for key in [7, 8] {
+        in_a.entry(&key).tags(["lamps"]).get_or_load(|| db.load(&key)).await.unwrap();
+    }
+    assert!(in_b.get(&7).await.is_some());
+    a.invalidate_tag("lamps").await.unwrap();
+    processes.clock.advance(Duration::from_millis(900));
+    // By the version that came with the other key.
+    assert!(in_b.get(&8).await.is_some());
+    processes.clock.advance(Duration::from_millis(101));
+    assert_eq!(in_b.get(&8).await, None);
+}
+
+#[tokio::test]
 async fn a_purge_ends_one_cache_or_all_and_they_load_anew() {
     let (processes, db) = (Processes::new(), lamps());
     let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());

@@ -1,0 +1,308 @@
+//! Judges what the processes under check tell of themselves, while they do.
+//!
+//! A lookup that began after an invalidation had returned must not bring what is older than the row was when the
+//! invalidation was asked for: at once in the process that asked, after the bound elsewhere. So for each key the
+//! invalidations that have ended make a flight of *stairs*, (when, the least version since then), one of all processes
+//! and one of each process's own; and how old a value was is the time since the first stair that forbids it.
+//!
+//! Records come in no order among processes. Each says now and then up to when it has told all that ended; nothing that
+//! ended at or after the earliest of these times is judged yet. What is kept is bounded by that delay, and by what can
+//! still be met by something that runs.
+
+mod findings;
+mod loads;
+mod stairs;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+pub(super) use findings::{Findings, Seen, Violation};
+use loads::Loads;
+use stairs::Stairs;
+
+use super::record::{Class, Kind, Outcome, Record, Scope};
+use super::rows::KEYS;
+
+/// How old what is read may be, and how long a read may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Promise {
+    /// Of what another process invalidated, for a plain read.
+    pub(super) elsewhere: Duration,
+    /// A read without any fault in the seconds before its end.
+    pub(super) calm: Duration,
+    /// Any read.
+    pub(super) longest: Duration,
+}
+
+/// A record with what the parent knew of the rows when it came.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) process: u32,
+    pub(super) record: Record,
+    /// Of a change: which keys it ends, and the version that each had when it was asked for. Of a read: the newest version
+    /// that there was of its key when this was told.
+    pub(super) rows: Vec<(u32, u64)>,
+}
+
+/// What is kept of one process.
+#[derive(Default)]
+struct Process {
+    told_until: u64,
+    is_gone: bool,
+    own: Vec<Stairs>,
+    /// The newest that was read of each key, and when that read had ended.
+    newest: Vec<Stairs>,
+    /// Failed invalidations that may not have reached the store yet.
+    untold: Vec<(u32, u64)>,
+}
+
+/// The judge.
+pub(super) struct History {
+    promise: Promise,
+    processes: BTreeMap<u32, Process>,
+    all: Vec<Stairs>,
+    waiting: BinaryHeap<Reverse<Waiting>>,
+    arrived: u64,
+    loads: Loads,
+    /// When something was wrong: ends are the highest number while it lasts.
+    faults: Vec<(u64, u64)>,
+    findings: Findings,
+}
+
+/// An event that is judged once all that was before it is known.
+struct Waiting {
+    at: u64,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.number) == (other.at, other.number)
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+fn stairs() -> Vec<Stairs> {
+    (0..KEYS).map(|_| Stairs::default()).collect()
+}
+
+/// How long after a fault what it broke may still be felt: a lease, a breaker's pause and a retry.
+const FELT: u64 = 4_000_000_000;
+
+impl History {
+    pub(super) fn new(promise: Promise) -> Self {
+        History {
+            promise,
+            processes: BTreeMap::new(),
+            all: stairs(),
+            waiting: BinaryHeap::new(),
+            arrived: 0,
+            loads: Loads::default(),
+            faults: Vec::new(),
+            findings: Findings::default(),
+        }
+    }
+
+    /// A process has begun to tell.
+    pub(super) fn begins(&mut self, process: u32) {
+        self.processes.insert(process, Process { own: stairs(), newest: stairs(), ..Process::default() });
+    }
+
+    /// It will tell no more.
+    pub(super) fn ends(&mut self, process: u32) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.is_gone = true;
+        }
+        self.judge();
+    }
+
+    /// Something is wrong from now on; gives what to say when it is no more.
+    pub(super) fn fault_begins(&mut self, now: u64) -> usize {
+        self.faults.push((now, u64::MAX));
+        self.faults.len() - 1
+    }
+
+    pub(super) fn fault_ends(&mut self, fault: usize, now: u64) {
+        if let Some(fault) = self.faults.get_mut(fault) {
+            fault.1 = now;
+        }
+    }
+
+    /// Takes what a process tells.
+    pub(super) fn take(&mut self, event: Event) {
+        let record = event.record;
+        if record.kind == Kind::Watermark {
+            if let Some(process) = self.processes.get_mut(&event.process) {
+                process.told_until = record.end;
+            }
+            return self.judge();
+        }
+        let at = match record.kind {
+            Kind::Begun => record.begin,
+            _ => record.end,
+        };
+        self.arrived += 1;
+        self.waiting.push(Reverse(Waiting { at, number: self.arrived, event }));
+    }
+
+    /// Judges the rest: nobody tells any more.
+    pub(super) fn finish(mut self) -> Findings {
+        self.processes.values_mut().for_each(|process| process.is_gone = true);
+        self.judge();
+        self.findings
+    }
+
+    /// What was found so far.
+    pub(super) fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    pub(super) fn findings_mut(&mut self) -> &mut Findings {
+        &mut self.findings
+    }
+
+    fn judge(&mut self) {
+        let telling = self.processes.values().filter(|process| !process.is_gone);
+        let known_until = telling.map(|process| process.told_until).min().unwrap_or(u64::MAX);
+        while self.waiting.peek().is_some_and(|Reverse(next)| next.at < known_until) {
+            let Some(Reverse(Waiting { event, .. })) = self.waiting.pop() else { break };
+            self.one(&event);
+        }
+    }
+
+    fn one(&mut self, event: &Event) {
+        let record = event.record;
+        match record.kind {
+            Kind::Begun => self.loads.change_begins(event),
+            Kind::Changed => self.changed(event),
+            Kind::Read => self.read(event),
+            Kind::Load => self.loads.load(event, &self.promise, &mut self.findings),
+            Kind::Told => {
+                let Some(process) = self.processes.get_mut(&event.process) else { return };
+                for (key, version) in process.untold.drain(..) {
+                    self.all[key as usize].add(record.end, version);
+                }
+            }
+            Kind::Stuck => self.findings.violates("I7", event, "this call never ended".to_owned()),
+            Kind::Health => {
+                self.findings.store_faults += record.version;
+                self.findings.damaged += record.id;
+            }
+            Kind::Hello | Kind::Watermark | Kind::Row | Kind::Commit | Kind::Rest => {}
+        }
+    }
+
+    fn changed(&mut self, event: &Event) {
+        let record = event.record;
+        self.loads.change_ends(event);
+        if record.scope == Scope::Refresh {
+            return;
+        }
+        let Some(process) = self.processes.get_mut(&event.process) else { return };
+        self.findings.changes += 1;
+        for (key, version) in event.rows.iter().copied() {
+            match record.outcome {
+                Outcome::Ok => self.all[key as usize].add(record.end, version),
+                // Done in that process all the same, and elsewhere when the store has been told.
+                Outcome::Failed => process.untold.push((key, version)),
+                _ => continue,
+            }
+            process.own[key as usize].add(record.end, version);
+        }
+        match record.outcome {
+            Outcome::Failed => self.findings.races.untold += 1,
+            Outcome::Left => self.findings.races.left_changes += 1,
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, event: &Event) {
+        let record = event.record;
+        let took = record.end.saturating_sub(record.begin);
+        self.took(event, took);
+        match record.outcome {
+            Outcome::Ok => self.value(event),
+            Outcome::Missed => self.findings.misses += 1,
+            Outcome::Left => self.findings.races.left_reads += 1,
+            Outcome::Failed => {
+                self.findings.failed_reads += 1;
+                if !self.loads.failed(event.process, record.subject, record.id, record.begin) {
+                    self.findings.violates("I8", event, "the error of no load that it can have waited for".to_owned());
+                }
+            }
+            Outcome::Broken => self.findings.violates("I15", event, "an error that is not the loader's".to_owned()),
+            Outcome::Foreign => self.findings.violates("I14", event, "the value of another key".to_owned()),
+        }
+    }
+
+    fn took(&mut self, event: &Event, took: u64) {
+        let record = event.record;
+        let after_fault = |(begin, end): &(u64, u64)| *begin <= record.end && end.saturating_add(FELT) >= record.begin;
+        let is_calm = !self.faults.iter().rev().any(after_fault);
+        let (worst, bound) = if is_calm {
+            (&mut self.findings.slowest_calm, self.promise.calm)
+        } else {
+            (&mut self.findings.slowest, self.promise.longest)
+        };
+        *worst = (*worst).max(took);
+        if u128::from(took) > bound.as_nanos() {
+            let why = format!(
+                "it took {} ms, {}",
+                took / 1_000_000,
+                if is_calm { "with no fault" } else { "too long for any fault" }
+            );
+            self.findings.violates("I7", event, why);
+        }
+    }
+
+    fn value(&mut self, event: &Event) {
+        let record = event.record;
+        let key = record.subject as usize;
+        let Some(process) = self.processes.get_mut(&event.process) else { return };
+        if event.rows.iter().any(|(_, newest)| record.version > *newest) || record.version == 0 {
+            self.findings.violates("I14", event, "a version that never was".to_owned());
+        }
+        if let Some(since) = process.own[key].forbids(record.version, record.begin) {
+            self.findings.here.older(record.begin - since);
+            let why =
+                format!("its own process had invalidated that {} µs before it began", (record.begin - since) / 1000);
+            self.findings.violates("I1", event, why);
+        }
+        let since = self.all[key].forbids(record.version, record.begin);
+        let (seen, bound, name) = match record.class {
+            Class::Plain => (&mut self.findings.elsewhere, self.promise.elsewhere, "I3"),
+            Class::Anew => (&mut self.findings.anew, Duration::ZERO, "I2"),
+        };
+        seen.reads += 1;
+        if let Some(since) = since {
+            let age = record.begin - since;
+            seen.older(age);
+            if u128::from(age) > bound.as_nanos() {
+                let why = format!("that had been invalidated {:.1} ms before it began", age as f64 / 1e6);
+                self.findings.violates(name, event, why);
+            }
+        }
+        self.findings.here.reads += u64::from(record.class == Class::Plain);
+        if process.newest[key].forbids(record.version, record.begin).is_some() {
+            self.findings.races.backwards += 1;
+        }
+        process.newest[key].add(record.end, record.version);
+    }
+}

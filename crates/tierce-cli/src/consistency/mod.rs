@@ -1,0 +1,76 @@
+//! `tierce check-consistency`: processes read and write through one store while faults strike, and a history of all they
+//! did is judged.
+//!
+//! This process is the database, whose rows' versions only grow, and the judge; it starts the processes under check, and
+//! the server, and the network between them is a proxy of its own. So it knows when what was committed, whoever is killed.
+
+mod faults;
+mod history;
+mod link;
+mod mutants;
+mod operations;
+mod process;
+mod proxy;
+mod record;
+mod report;
+mod rows;
+mod run;
+mod server;
+mod team;
+mod worker;
+
+pub(crate) use faults::Fault;
+pub(crate) use worker::run as work;
+
+use crate::args::Check;
+use crate::error::Error;
+use crate::output::print;
+use crate::progress::Progress;
+use crate::signal::Signals;
+use report::Report;
+
+/// Checks, prints, and says whether all held.
+pub(crate) async fn run(check: Check) -> Result<(), Error> {
+    let mut signals = Signals::new()?;
+    let mut progress = Progress::new();
+    tokio::select! {
+        done = all(&check, &mut progress) => done,
+        () = signals.next() => {
+            progress.clear();
+            Err(Error::Interrupted)
+        }
+    }
+}
+
+async fn all(check: &Check, progress: &mut Progress) -> Result<(), Error> {
+    if check.mutants {
+        return every_mutant(check, progress).await;
+    }
+    let report = run::run(check, None, progress).await?;
+    progress.clear();
+    print(&if check.json { report.json() } else { report.text() })?;
+    if report.holds() { Ok(()) } else { Err(Error::Inconsistent(report.violated())) }
+}
+
+/// Runs once with each planted fault, which must be caught, and without, which must not.
+async fn every_mutant(check: &Check, progress: &mut Progress) -> Result<(), Error> {
+    if mutants::ALL.is_empty() {
+        let how = "this build has no planted faults; build it with RUSTFLAGS=\"--cfg tierce_mutants\"";
+        return Err(Error::Usage(how.to_owned()));
+    }
+    let mut wrong = 0;
+    for (name, of_memcached) in
+        mutants::ALL.iter().filter(|(name, _)| check.mutant.as_ref().is_none_or(|one| one == name))
+    {
+        if *of_memcached && !check.store.starts_with("memcache") {
+            continue;
+        }
+        let report: Report = run::run(check, Some(name), progress).await?;
+        progress.clear();
+        let is_right = report.holds() == (*name == "Noop");
+        wrong += u64::from(!is_right);
+        let how = report.first().map_or_else(|| "survived".to_owned(), |line| format!("caught: {line:.110}"));
+        print(&format!("{} {name:<28} {:>5.1} s  {how}\n", if is_right { " " } else { "!" }, report.seconds()))?;
+    }
+    if wrong == 0 { Ok(()) } else { Err(Error::Inconsistent(wrong)) }
+}

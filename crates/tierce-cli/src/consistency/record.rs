@@ -1,0 +1,212 @@
+//! What a process under check tells of itself, as records of one length: whatever was sent whole is known, also of one
+//! that was killed.
+
+/// The length of a record in bytes.
+pub(super) const BYTES: usize = 40;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// A process introduces itself: `id` is its number.
+    Hello = 1,
+    /// A change has begun: `id` names it.
+    Begun,
+    /// It has ended.
+    Changed,
+    Read,
+    Load,
+    /// All that ended before `end` has been told.
+    Watermark,
+    /// All invalidations that had failed before `end` have reached the store since.
+    Told,
+    /// The database is asked for a row: `id` names the question.
+    Row,
+    /// A row is to be changed.
+    Commit,
+    /// This call did not end.
+    Stuck,
+    /// Nothing is under way any more.
+    Rest,
+    /// Requests that the store failed (`version`) and entries that were damaged (`id`).
+    Health,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Outcome {
+    Ok = 1,
+    /// The store did not take it, or the loader failed: `id` names the failure.
+    Failed,
+    /// The caller left.
+    Left,
+    /// A lookup that loads nothing found nothing.
+    Missed,
+    /// An error that is not the loader's.
+    Broken,
+    /// A value of another key, or of no row.
+    Foreign,
+}
+
+/// What is ended by a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Scope {
+    Key = 1,
+    /// A tag that callers name.
+    Tag,
+    /// A tag that only results name.
+    ResultTag,
+    All,
+    /// Nothing: a refresh, which may load beside another load.
+    Refresh,
+}
+
+/// How a value was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Class {
+    /// From memory where it is there.
+    Plain = 1,
+    /// As new as the call, whatever other processes did.
+    Anew,
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) kind: Kind,
+    pub(super) outcome: Outcome,
+    pub(super) scope: Scope,
+    pub(super) class: Class,
+    /// Which key, or tag.
+    pub(super) subject: u32,
+    pub(super) begin: u64,
+    pub(super) end: u64,
+    pub(super) version: u64,
+    pub(super) id: u64,
+}
+
+impl Record {
+    pub(super) fn of(kind: Kind) -> Self {
+        let (outcome, scope, class) = (Outcome::Ok, Scope::Key, Class::Plain);
+        Record { kind, outcome, scope, class, subject: 0, begin: 0, end: 0, version: 0, id: 0 }
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend([self.kind as u8, self.outcome as u8, self.scope as u8, self.class as u8]);
+        out.extend(self.subject.to_le_bytes());
+        for number in [self.begin, self.end, self.version, self.id] {
+            out.extend(number.to_le_bytes());
+        }
+    }
+
+    /// `None` for bytes that are no record.
+    pub(super) fn read(bytes: &[u8; BYTES]) -> Option<Self> {
+        let number = |at: usize| {
+            let mut part = [0; 8];
+            part.copy_from_slice(&bytes[at..at + 8]);
+            u64::from_le_bytes(part)
+        };
+        Some(Record {
+            kind: *KINDS.get(usize::from(bytes[0]).checked_sub(1)?)?,
+            outcome: *OUTCOMES.get(usize::from(bytes[1]).checked_sub(1)?)?,
+            scope: *SCOPES.get(usize::from(bytes[2]).checked_sub(1)?)?,
+            class: *[Class::Plain, Class::Anew].get(usize::from(bytes[3]).checked_sub(1)?)?,
+            subject: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+            begin: number(8),
+            end: number(16),
+            version: number(24),
+            id: number(32),
+        })
+    }
+}
+
+const KINDS: [Kind; 12] = [
+    Kind::Hello,
+    Kind::Begun,
+    Kind::Changed,
+    Kind::Read,
+    Kind::Load,
+    Kind::Watermark,
+    Kind::Told,
+    Kind::Row,
+    Kind::Commit,
+    Kind::Stuck,
+    Kind::Rest,
+    Kind::Health,
+];
+const OUTCOMES: [Outcome; 6] =
+    [Outcome::Ok, Outcome::Failed, Outcome::Left, Outcome::Missed, Outcome::Broken, Outcome::Foreign];
+const SCOPES: [Scope; 5] = [Scope::Key, Scope::Tag, Scope::ResultTag, Scope::All, Scope::Refresh];
+
+/// What a process is told: the answer to a question of the database, or what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The row's version, for this question.
+    Answer(u64, u64),
+    /// End what is under way, and say when nothing is.
+    Stop,
+    /// Read every key once, and say when that is done.
+    ReadAll,
+}
+
+/// The length of an order in bytes.
+pub(super) const ORDER_BYTES: usize = 17;
+
+impl Order {
+    pub(super) fn bytes(self) -> [u8; ORDER_BYTES] {
+        let (kind, one, two) = match self {
+            Order::Answer(id, version) => (0, id, version),
+            Order::Stop => (1, 0, 0),
+            Order::ReadAll => (2, 0, 0),
+        };
+        let mut bytes = [kind; ORDER_BYTES];
+        bytes[1..9].copy_from_slice(&u64::to_le_bytes(one));
+        bytes[9..].copy_from_slice(&u64::to_le_bytes(two));
+        bytes
+    }
+
+    pub(super) fn read(bytes: &[u8; ORDER_BYTES]) -> Self {
+        let (mut one, mut two) = ([0; 8], [0; 8]);
+        one.copy_from_slice(&bytes[1..9]);
+        two.copy_from_slice(&bytes[9..]);
+        match bytes[0] {
+            0 => Order::Answer(u64::from_le_bytes(one), u64::from_le_bytes(two)),
+            1 => Order::Stop,
+            _ => Order::ReadAll,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for kind in KINDS {
+            for (outcome, scope) in OUTCOMES.into_iter().zip(SCOPES.into_iter().cycle()) {
+                let record = Record {
+                    outcome,
+                    scope,
+                    class: Class::Anew,
+                    subject: 7,
+                    begin: 1,
+                    end: 2,
+                    version: 3,
+                    id: 4,
+                    ..Record::of(kind)
+                };
+                let mut bytes = Vec::new();
+                record.write(&mut bytes);
+                assert_eq!(Record::read(bytes.first_chunk().expect("it is as long")), Some(record));
+            }
+        }
+        assert_eq!(Record::read(&[0; BYTES]), None);
+        for order in [Order::Answer(7, 8), Order::Stop, Order::ReadAll] {
+            assert_eq!(Order::read(&order.bytes()), order);
+        }
+    }
+}

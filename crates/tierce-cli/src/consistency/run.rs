@@ -1,0 +1,120 @@
+//! One run: processes, faults, rest, and the judgement.
+
+use std::time::Duration;
+
+use super::faults::{self, Fault};
+use super::history::{History, Promise};
+use super::operations::LONGEST_LOAD;
+use super::proxy::Proxy;
+use super::record::Order;
+use super::report::Report;
+use super::rows::KEYS;
+use super::server::Server;
+use super::team::{Setting, Team};
+use crate::args::Check;
+use crate::clock;
+use crate::error::Error;
+use crate::figures;
+use crate::progress::Progress;
+
+/// How long a fault lasts, and the pause before it, in milliseconds.
+const FAULT_MS: std::ops::Range<u64> = 50..900;
+const PAUSE_MS: std::ops::Range<u64> = 100..700;
+/// How long a lookup may take beside its load where nothing is wrong: what a busy machine takes to get to it.
+const BUSY: Duration = Duration::from_millis(1500);
+/// The longest that another process's lease stands, with Memcached's whole seconds, and as much again: a lease may be
+/// lost to two that are killed, one after the other; the longest fault; a machine that is busy.
+const LEASES: Duration = Duration::from_secs(8);
+/// A tick of the coarse clock that ages are read from, and the rounding of milliseconds.
+const TICK: Duration = Duration::from_millis(11);
+/// How long the processes may take to end what they have begun, and to read everything.
+const ENDS: Duration = Duration::from_secs(40);
+
+/// How old a plain read may be of what another process invalidated. What the caches promise stands here alone.
+fn promise(memory_age: Duration) -> Promise {
+    Promise { elsewhere: memory_age + TICK, calm: LONGEST_LOAD * 2 + BUSY, longest: LEASES }
+}
+
+/// Runs once; with a planted fault, until it is caught.
+pub(super) async fn run(check: &Check, mutant: Option<&'static str>, progress: &mut Progress) -> Result<Report, Error> {
+    let mut server = Server::of(&check.store).await?;
+    let chosen = Fault::chosen(&check.faults, &server)?;
+    let proxy = Proxy::open(server.host.clone(), server.port).await?;
+    let setting = Setting {
+        store: server.url_by(proxy.port),
+        namespace: format!("check-{}-{}", check.seed, std::process::id()),
+        memory_age: check.memory_age,
+        seed: check.seed,
+        mutant,
+    };
+    let promise = promise(check.memory_age);
+    let mut team = Team::new(History::new(promise), setting).await?;
+    for _ in 0..check.processes {
+        team.start().await?;
+    }
+    let began = clock::now();
+    let mut chance = fastrand::Rng::with_seed(check.seed);
+    let mut struck = Vec::new();
+    let (mut round, mut shown) = (Vec::new(), Duration::ZERO);
+    while clock::since(began) < check.seconds {
+        if mutant.is_some() && team.desk.history().findings().violated > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(chance.u64(PAUSE_MS))).await;
+        if round.is_empty() {
+            round.clone_from(&chosen);
+            chance.shuffle(&mut round);
+        }
+        let gone = clock::since(began);
+        if gone >= shown {
+            shown = gone + Duration::from_secs(1);
+            show(&team, progress, gone, check.seconds);
+        }
+        let Some(fault) = round.pop() else { continue };
+        let length = Duration::from_millis(chance.u64(FAULT_MS));
+        let number = team.desk.history().fault_begins(clock::common_ns());
+        match fault {
+            Fault::StopProcess => team.stop_one(length, &mut chance).await,
+            Fault::KillProcess => team.kill_one(&mut chance).await?,
+            fault => faults::strike(fault, &mut server, &proxy, length, &mut chance).await?,
+        }
+        team.desk.history().fault_ends(number, clock::common_ns());
+        struck.push(fault);
+    }
+    rest(&mut team, promise).await;
+    let seconds = clock::since(began);
+    let findings = team.desk.replace_history(History::new(promise)).finish();
+    Ok(Report::new(check, promise, findings, &struck, seconds))
+}
+
+fn show(team: &Team, progress: &mut Progress, gone: Duration, length: Duration) {
+    let history = team.desk.history();
+    let findings = history.findings();
+    let line = format!(
+        "{:>5.0} s of {:.0} s  {} reads judged, {} violations",
+        gone.as_secs_f64(),
+        length.as_secs_f64(),
+        figures::count(findings.elsewhere.reads + findings.anew.reads),
+        findings.violated
+    );
+    drop(history);
+    progress.step(&line);
+}
+
+/// Once nothing is written and nothing is wrong, everybody reads what there is.
+async fn rest(team: &mut Team, promise: Promise) {
+    let busy = team.order(Order::Stop, ENDS).await;
+    if busy > 0 {
+        let line = format!("{busy} processes did not end what they had begun, or died");
+        team.desk.history().findings_mut().violates_at_rest("I7", line);
+        return;
+    }
+    tokio::time::sleep(promise.elsewhere).await;
+    // As the judge sees it these reads are like others, and the bound is over: whatever was told must show.
+    let busy = team.order(Order::ReadAll, ENDS).await;
+    if busy > 0 {
+        let line = format!("{busy} processes could not read all rows");
+        team.desk.history().findings_mut().violates_at_rest("I4", line);
+    }
+    debug_assert!((0..KEYS).all(|key| team.desk.version(key) > 0), "every row has a version");
+}

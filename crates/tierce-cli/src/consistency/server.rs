@@ -1,0 +1,164 @@
+//! The server under check: one of our own, which every fault may strike, or the one that somebody named.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::process::Process;
+use crate::clock;
+use crate::error::Error;
+
+/// How long a server may take to begin, or to answer: much, for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What it speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    Redis,
+    Memcached,
+}
+
+/// A server.
+pub(super) struct Server {
+    pub(super) speaks: Speaks,
+    pub(super) host: String,
+    pub(super) port: u16,
+    own: Option<Own>,
+    /// What stands before host and port, and after.
+    url: (String, String),
+}
+
+struct Own {
+    program: String,
+    process: Option<Process>,
+    folder: TempDir,
+}
+
+fn usage(line: String) -> Error {
+    Error::Usage(line)
+}
+
+impl Server {
+    /// Starts one, for `redis`, `valkey` or `memcached`; or takes the one at a URL.
+    pub(super) async fn of(store: &str) -> Result<Self, Error> {
+        let (program, speaks, scheme) = match store {
+            "redis" => ("redis-server", Speaks::Redis, "redis://"),
+            "valkey" => ("valkey-server", Speaks::Redis, "valkey://"),
+            "memcached" => ("memcached", Speaks::Memcached, "memcached://"),
+            url => return Self::named(url),
+        };
+        let system = |doing| move |source| Error::System { doing, source };
+        let folder = tempfile::tempdir().map_err(system("make a temporary folder"))?;
+        let port = free_port().map_err(system("find a free port"))?;
+        let own = Own { program: program.to_owned(), process: None, folder };
+        let url = (scheme.to_owned(), String::new());
+        let mut server = Server { speaks, host: "127.0.0.1".to_owned(), port, own: Some(own), url };
+        server.start().await?;
+        Ok(server)
+    }
+
+    fn named(url: &str) -> Result<Self, Error> {
+        use tierce::store::{Address, Kind};
+        let address = Address::parse(url).map_err(|error| usage(error.to_string()))?;
+        let wrong = || usage(format!("--store {address}: one server by TCP is needed, as redis://127.0.0.1:6379"));
+        let [tierce::runtime::Endpoint::Tcp(host, port)] = address.endpoints() else { return Err(wrong()) };
+        let (scheme, rest) = url.trim().split_once("://").ok_or_else(wrong)?;
+        let (secret, place) = rest.split_at(rest.rfind('@').map_or(0, |at| at + 1));
+        let after = place.find(['/', '?']).map_or("", |at| &place[at..]);
+        let speaks = if address.kind() == Kind::Memcached { Speaks::Memcached } else { Speaks::Redis };
+        let url = (format!("{scheme}://{secret}"), after.to_owned());
+        Ok(Server { speaks, host: host.clone(), port: *port, own: None, url })
+    }
+
+    /// Whether it is ours to break.
+    pub(super) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Its URL, as if it were on this port of this machine.
+    pub(super) fn url_by(&self, port: u16) -> String {
+        format!("{}127.0.0.1:{port}{}", self.url.0, self.url.1)
+    }
+
+    /// Starts it (again), and waits until it answers.
+    pub(super) async fn start(&mut self) -> Result<(), Error> {
+        let Some(own) = &mut self.own else { return Ok(()) };
+        let mut command = Command::new(&own.program);
+        let port = self.port.to_string();
+        match self.speaks {
+            // It asks root to say whose rights it is to have.
+            Speaks::Memcached => command.args(["-l", "127.0.0.1", "-p", &port, "-U", "0", "-u", "root", "-m", "8"]),
+            Speaks::Redis => command
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port, "--dir"])
+                .arg(own.folder.path()),
+        };
+        own.process = Some(Process::start(&command, true)?);
+        let began = clock::now();
+        while self.ask(b"PING\r\n").await.is_none() {
+            if clock::since(began) > PATIENCE {
+                let program = self.own.as_ref().map_or("", |own| &own.program);
+                return Err(usage(format!(
+                    "{program} does not answer: it has to be installed for --store to start one"
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn signal(&mut self, name: &str) {
+        if let Some(process) = self.own.as_mut().and_then(|own| own.process.as_mut()) {
+            process.signal(name);
+        }
+    }
+
+    /// Ends it as a crash would, and waits until its port is free.
+    pub(super) async fn kill(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.process = None;
+        }
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The beginning of its answer; `None` where it has none soon.
+    pub(super) async fn ask(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let asking = async {
+            let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
+            stream.write_all(bytes).await.ok()?;
+            let mut answer = vec![0; 1 << 16];
+            let mut length = stream.read(&mut answer).await.ok().filter(|length| *length > 0)?;
+            // What is longer than one piece comes soon.
+            while let Ok(Ok(more)) =
+                tokio::time::timeout(Duration::from_millis(5), stream.read(&mut answer[length..])).await
+                && more > 0
+            {
+                length += more;
+            }
+            answer.truncate(length);
+            Some(answer)
+        };
+        tokio::time::timeout(Duration::from_secs(1), asking).await.ok().flatten()
+    }
+
+    /// The same of a Redis, for a command's parts.
+    pub(super) async fn command(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+        let mut bytes = format!("*{}\r\n", parts.len()).into_bytes();
+        for part in parts {
+            bytes.extend(format!("${}\r\n", part.len()).bytes());
+            bytes.extend_from_slice(part);
+            bytes.extend(b"\r\n");
+        }
+        self.ask(&bytes).await
+    }
+}
+
+/// A port on which nothing listens.
+fn free_port() -> std::io::Result<u16> {
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}

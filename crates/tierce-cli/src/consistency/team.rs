@@ -1,0 +1,241 @@
+//! The processes under check, as their parent sees them: started, heard, ordered, stopped, killed and replaced.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+
+use super::history::{Event, History};
+use super::mutants;
+use super::operations::ends;
+use super::process::Process;
+use super::record::{BYTES, Kind, Order, Record, Scope};
+use super::rows::{KEYS, Rows};
+use crate::error::Error;
+
+/// What all connections of the parent share.
+pub(super) struct Desk {
+    rows: Rows,
+    history: Mutex<History>,
+    heard: Mutex<Heard>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Heard {
+    orders: BTreeMap<u32, mpsc::UnboundedSender<Order>>,
+    at_rest: usize,
+}
+
+/// How each process is started.
+pub(super) struct Setting {
+    pub(super) store: String,
+    pub(super) namespace: String,
+    pub(super) memory_age: Duration,
+    pub(super) seed: u64,
+    pub(super) mutant: Option<&'static str>,
+}
+
+/// The processes.
+pub(super) struct Team {
+    pub(super) desk: Arc<Desk>,
+    setting: Setting,
+    port: u16,
+    processes: BTreeMap<u32, Process>,
+    started: u32,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Desk {
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        lock(&self.history)
+    }
+
+    /// What the history is judged by at its end.
+    pub(super) fn replace_history(&self, history: History) -> History {
+        std::mem::replace(&mut *self.history(), history)
+    }
+
+    pub(super) fn version(&self, key: u32) -> u64 {
+        self.rows.version(key)
+    }
+
+    async fn hear(self: Arc<Self>, stream: TcpStream) {
+        let (mut read, write) = stream.into_split();
+        let (orders, ordered) = mpsc::unbounded_channel();
+        tokio::spawn(order(write, ordered));
+        let mut process = None;
+        let mut bytes = vec![0; 1 << 16];
+        let mut kept = 0;
+        while let Ok(length) = read.read(&mut bytes[kept..]).await
+            && length > 0
+        {
+            kept += length;
+            let whole = kept - kept % BYTES;
+            self.take(&bytes[..whole], &mut process, &orders);
+            bytes.copy_within(whole..kept, 0);
+            kept -= whole;
+        }
+        if let Some(process) = process {
+            lock(&self.heard).orders.remove(&process);
+            self.history().ends(process);
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn take(&self, bytes: &[u8], process: &mut Option<u32>, orders: &mpsc::UnboundedSender<Order>) {
+        let records = bytes.chunks_exact(BYTES).filter_map(|bytes| Record::read(bytes.first_chunk()?));
+        for record in records {
+            match (record.kind, *process) {
+                (Kind::Hello, _) => {
+                    let number = u32::try_from(record.id).unwrap_or(u32::MAX);
+                    *process = Some(number);
+                    self.history().begins(number);
+                    lock(&self.heard).orders.insert(number, orders.clone());
+                    self.changed.notify_waiters();
+                }
+                // Who asked may be gone by now.
+                (Kind::Row, _) => drop(orders.send(Order::Answer(record.id, self.rows.version(record.subject)))),
+                (Kind::Commit, _) => drop(orders.send(Order::Answer(record.id, self.rows.commit(record.subject)))),
+                (Kind::Rest, _) => {
+                    lock(&self.heard).at_rest += 1;
+                    self.changed.notify_waiters();
+                }
+                (_, Some(process)) => {
+                    let event = Event { process, record, rows: self.rows_of(&record) };
+                    self.history().take(event);
+                }
+                (_, None) => {}
+            }
+        }
+    }
+
+    fn rows_of(&self, record: &Record) -> Vec<(u32, u64)> {
+        let ended = |key: &u32| ends(record.scope, record.subject, *key);
+        match record.kind {
+            Kind::Begun => (0..KEYS).filter(ended).map(|key| (key, 0)).collect(),
+            Kind::Changed if record.scope == Scope::Refresh => vec![(record.subject, 0)],
+            Kind::Changed => {
+                let asked = record.version.max(record.begin);
+                (0..KEYS).filter(ended).map(|key| (key, self.rows.version_at(key, asked))).collect()
+            }
+            Kind::Read => vec![(record.subject, self.rows.version(record.subject))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+async fn order(mut stream: OwnedWriteHalf, mut ordered: mpsc::UnboundedReceiver<Order>) {
+    while let Some(order) = ordered.recv().await {
+        if stream.write_all(&order.bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Team {
+    pub(super) async fn new(history: History, setting: Setting) -> Result<Self, Error> {
+        let system = |source| Error::System { doing: "listen on 127.0.0.1", source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(system)?;
+        let port = listener.local_addr().map_err(system)?.port();
+        let desk = Arc::new(Desk {
+            rows: Rows::new(),
+            history: Mutex::new(history),
+            heard: Mutex::default(),
+            changed: Notify::new(),
+        });
+        let hears = Arc::clone(&desk);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                tokio::spawn(Arc::clone(&hears).hear(stream));
+            }
+        });
+        Ok(Team { desk, setting, port, processes: BTreeMap::new(), started: 0 })
+    }
+
+    /// Starts a process, and waits until it is heard.
+    pub(super) async fn start(&mut self) -> Result<(), Error> {
+        let system = |source| Error::System { doing: "start another process", source };
+        let number = self.started;
+        self.started += 1;
+        let setting = &self.setting;
+        let mut command = Command::new(std::env::current_exe().map_err(system)?);
+        let seed = setting.seed.wrapping_add(u64::from(number) << 40);
+        command.args(["consistency-worker", "--store", &setting.store, "--namespace", &setting.namespace]);
+        command.args(["--parent", &self.port.to_string(), "--number", &number.to_string()]);
+        command.args(["--seed", &seed.to_string()]);
+        command.args(["--memory-age-ms", &setting.memory_age.as_millis().to_string()]);
+        if let Some(mutant) = setting.mutant {
+            command.env(mutants::VARIABLE, mutant);
+        }
+        self.processes.insert(number, Process::start(&command, false)?);
+        let is_heard = |heard: &Heard| heard.orders.contains_key(&number);
+        if !self.wait(Duration::from_secs(20), is_heard).await {
+            return Err(Error::Cache(format!("process {number} did not begin")));
+        }
+        Ok(())
+    }
+
+    async fn wait(&self, at_most: Duration, until: impl Fn(&Heard) -> bool) -> bool {
+        let waiting = async {
+            loop {
+                let changed = self.desk.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if until(&lock(&self.desk.heard)) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(at_most, waiting).await.is_ok()
+    }
+
+    /// One of those that run, by chance.
+    fn any(&mut self, chance: &mut fastrand::Rng) -> Option<u32> {
+        let numbers: Vec<_> = self.processes.keys().copied().collect();
+        chance.choice(numbers)
+    }
+
+    /// Stops one for a while.
+    pub(super) async fn stop_one(&mut self, length: Duration, chance: &mut fastrand::Rng) {
+        let Some(number) = self.any(chance) else { return };
+        for (signal, then) in [("STOP", length), ("CONT", Duration::ZERO)] {
+            if let Some(process) = self.processes.get_mut(&number) {
+                process.signal(signal);
+            }
+            tokio::time::sleep(then).await;
+        }
+    }
+
+    /// Kills one, and starts another.
+    pub(super) async fn kill_one(&mut self, chance: &mut fastrand::Rng) -> Result<(), Error> {
+        if let Some(number) = self.any(chance) {
+            drop(self.processes.remove(&number));
+        }
+        self.start().await
+    }
+
+    /// Orders all of them something, and waits until they have done it; how many have not.
+    pub(super) async fn order(&mut self, order: Order, at_most: Duration) -> usize {
+        let all: Vec<_> = {
+            let mut heard = lock(&self.desk.heard);
+            heard.at_rest = 0;
+            heard.orders.values().cloned().collect()
+        };
+        all.iter().for_each(|orders| drop(orders.send(order)));
+        self.wait(at_most, |heard| heard.at_rest >= all.len()).await;
+        let at_rest = lock(&self.desk.heard).at_rest;
+        self.processes.len().saturating_sub(at_rest)
+    }
+}

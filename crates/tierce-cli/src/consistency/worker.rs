@@ -1,0 +1,147 @@
+//! A process under check: its hub, and tasks that do what applications do, by a seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tierce::store::memcached::Memcached;
+use tierce::store::redis::Redis;
+use tierce::store::{Address, Kind as StoreKind};
+use tierce::{Cache, Hub};
+use tokio::sync::watch;
+
+use super::link::Link;
+use super::operations::Operations;
+use super::record::{Kind, Order, Record};
+use super::rows::KEYS;
+use crate::args::Worker;
+use crate::error::Error;
+
+/// Tasks that do something at once.
+const TASKS: u64 = 8;
+/// How long they may take to end what they have begun: longer than any lease.
+const ENDS: Duration = Duration::from_secs(15);
+
+/// A row as it is cached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) key: u32,
+    pub(super) version: u64,
+    /// Says that both were written together.
+    check: u64,
+}
+
+impl Row {
+    pub(super) fn new(key: u32, version: u64) -> Self {
+        Row { key, version, check: check(key, version) }
+    }
+
+    /// Whether this is a row of that key.
+    pub(super) fn is_of(&self, key: u32) -> bool {
+        self.key == key && self.check == check(key, self.version)
+    }
+}
+
+fn check(key: u32, version: u64) -> u64 {
+    (version << 8 | u64::from(key)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// What all tasks of a process share.
+pub(super) struct World {
+    pub(super) hub: Hub,
+    pub(super) cache: Cache<u32, Row>,
+    pub(super) link: Arc<Link>,
+}
+
+/// Runs until the parent ends it.
+pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
+    super::mutants::plant();
+    let (link, mut orders) = Link::open(worker.parent, worker.number)
+        .await
+        .map_err(|source| Error::System { doing: "reach the process that checks this one", source })?;
+    let hub = hub(&worker)?;
+    // Rows outlive any fault: nothing becomes right by expiring.
+    let cache = hub.cache::<u32, Row>("row").ttl(Duration::from_secs(3600)).build();
+    let world = Arc::new(World { hub, cache, link });
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let mut operations = Operations::new(Arc::clone(&world), worker.seed.wrapping_add(task << 32));
+            let stopped = stopped.clone();
+            (operations.doing(), tokio::spawn(async move { operations.run(stopped).await }))
+        })
+        .collect();
+    tasks.push((Arc::default(), tokio::spawn(watch_health(Arc::clone(&world), stopped.clone()))));
+    while orders.changed().await.is_ok() {
+        let order = *orders.borrow_and_update();
+        match order {
+            Some(Order::Stop) => {
+                drop(stop.send(true));
+                for (doing, task) in tasks.drain(..) {
+                    if tokio::time::timeout(ENDS, task).await.is_err() {
+                        let doing = doing.lock().map_or_else(|_| Record::of(Kind::Read), |doing| *doing);
+                        world.link.ended(Record { kind: Kind::Stuck, ..doing });
+                    }
+                }
+                wait_until_told(&world).await;
+                world.link.ended(Record::of(Kind::Rest));
+            }
+            Some(Order::ReadAll) => {
+                let mut operations = Operations::new(Arc::clone(&world), worker.seed);
+                for key in 0..KEYS {
+                    operations.read_at_rest(key).await;
+                }
+                world.link.ended(Record::of(Kind::Rest));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The hub under check.
+fn hub(worker: &Worker) -> Result<Hub, Error> {
+    let cache_error = |error: tierce::Error| Error::Cache(error.to_string());
+    let address = Address::parse(&worker.store).map_err(cache_error)?;
+    let hub = Hub::builder().namespace(&worker.namespace).memory_age(Duration::from_millis(worker.memory_age_ms));
+    let hub = match address.kind() {
+        StoreKind::Memcached => hub.store(Memcached::open(&address).map_err(cache_error)?),
+        _ => hub.store(Redis::open(&address).map_err(cache_error)?),
+    };
+    hub.try_build().map_err(cache_error)
+}
+
+/// Tells when failed invalidations have reached the store, and how the store was.
+async fn watch_health(world: Arc<World>, mut stopped: watch::Receiver<bool>) {
+    let (mut faults, mut damaged) = (0, 0);
+    while !*stopped.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(25)) => {}
+            _ = stopped.changed() => {}
+        }
+        let Some(health) = world.hub.store_health() else { return };
+        if health.untold == 0 {
+            world.link.ended(Record::of(Kind::Told));
+        }
+        let more = (health.faults - faults, health.damaged - damaged);
+        (faults, damaged) = (health.faults, health.damaged);
+        if more != (0, 0) {
+            world.link.ended(Record { version: more.0, id: more.1, ..Record::of(Kind::Health) });
+        }
+    }
+}
+
+/// Waits until the store has been told all that it could not be told, at most as long as a recovery may take.
+async fn wait_until_told(world: &World) {
+    let told = async {
+        while world.hub.store_health().is_some_and(|health| health.untold > 0) {
+            // A lookup that asks the store sees to it that it is told.
+            world.cache.get(&KEYS).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match tokio::time::timeout(ENDS, told).await {
+        Ok(()) => world.link.ended(Record::of(Kind::Told)),
+        Err(_) => world.link.ended(Record { kind: Kind::Stuck, ..Record::of(Kind::Changed) }),
+    }
+}
