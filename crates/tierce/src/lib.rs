@@ -149,4 +149,6 @@ pub mod __macros {
 #[doc(hidden)]
 pub mod __fuzz {
     pub use crate::store::fuzzed::{Envelope, decode, mend, open, seal};
+    #[cfg(all(feature = "redis", feature = "memcached"))]
+    pub use crate::store::fuzzed_answers::{Dialect, answers};
 }

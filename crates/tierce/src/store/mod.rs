@@ -24,6 +24,8 @@ mod versions;
 
 #[cfg(feature = "testing")]
 pub(crate) mod fuzzed;
+#[cfg(all(feature = "testing", feature = "redis", feature = "memcached"))]
+pub(crate) mod fuzzed_answers;
 
 mod together;
 

@@ -1,5 +1,7 @@
 //! Memcached, from 1.6 on, by its meta commands.
 
+#[cfg(feature = "testing")]
+pub(super) mod fuzzed;
 mod item;
 mod lease;
 mod meta;

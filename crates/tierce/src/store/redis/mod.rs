@@ -1,5 +1,7 @@
 //! Redis and Valkey, from 7.0 on.
 
+#[cfg(feature = "testing")]
+pub(super) mod fuzzed;
 pub(super) mod opened;
 mod reply;
 mod resp;

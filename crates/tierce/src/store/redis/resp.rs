@@ -131,7 +131,8 @@ fn parts(head: &Head) -> Result<u64, Garbled> {
 fn head(bytes: &[u8]) -> Result<Option<Head>, Garbled> {
     let Some(kind) = bytes.first().copied() else { return Ok(None) };
     let Some(end) = line_end(bytes)? else { return Ok(None) };
-    let line = &bytes[1..end];
+    // Of an empty line nothing is left.
+    let line = bytes.get(1..end).unwrap_or_default();
     let number = match kind {
         b'$' | b'*' | b'%' | b'~' | b'>' | b'!' | b'=' | b'|' | b':' => {
             let number = number(line).ok_or(Garbled("a number"))?;
