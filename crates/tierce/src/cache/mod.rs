@@ -142,6 +142,9 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: ToKey<K> + ?Sized,
     {
+        if let Some(value) = self.inner.hit(key) {
+            return Some(value);
+        }
         self.entry(key).get().await
     }
 
