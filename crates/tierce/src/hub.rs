@@ -12,6 +12,7 @@ use crate::cache;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::key::{Key, Value};
+use crate::mutant::{self, Mutant};
 use crate::random::Random;
 use crate::runtime;
 use crate::shared::{Shared, Sites};
@@ -102,7 +103,9 @@ impl Hub {
         let Some(link) = &self.shared.link else { return Ok(()) };
         let told = link.renew(&store::tag(link.namespace(), tag)).await;
         // Who asked the store meanwhile may have been answered by what was before.
-        self.shared.tags.invalidate(tag);
+        if !mutant::on(Mutant::TagEndedBeforeToldOnly) {
+            self.shared.tags.invalidate(tag);
+        }
         told.map_err(|fault| cache::untold("invalidate_tag", &fault))
     }
 

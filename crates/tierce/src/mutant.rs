@@ -81,6 +81,64 @@ pub enum Mutant {
     NegativeTtlIgnored,
     /// A value that is served while it is reloaded is called fresh.
     StaleCalledFresh,
+    /// What a load brings is stored though its lease is another's by now.
+    FilledWithoutToken,
+    /// A lease whose load failed is kept.
+    LeaseNotGivenBack,
+    /// The versions of arguments' tags are read after the load.
+    TagVersionsReadLate,
+    /// A tag that only the result names is stamped with whatever version it has after the load.
+    ResultVersionsReadLate,
+    /// The store is not told of an invalidation.
+    NotToldToStore,
+    /// The store is not told of a tag's invalidation.
+    TagNotToldToStore,
+    /// A key is ended in this process before the store is told, and not again after it.
+    EndedBeforeToldOnly,
+    /// A tag is ended in this process before the store is told, and not again after it.
+    TagEndedBeforeToldOnly,
+    /// The tags of an entry that the store has are not compared.
+    StoredTagsNotCompared,
+    /// What memory has is believed as long as it is fresh.
+    MemoryBelievedForEver,
+    /// What the store could not be told is forgotten.
+    UntoldForgotten,
+    /// A key is asked for though the store has not been told that it was invalidated.
+    UntoldAskedFor,
+    /// Invalidated tags are counted up, by each process from nothing.
+    TagRenewedByCounter,
+    /// A lease is used on a connection that did not give it.
+    TokenOfAnotherConnection,
+    /// The key in an envelope is not compared with the one that was asked for.
+    WholeKeyNotCompared,
+    /// A version that was on its way while its tag was invalidated is held.
+    VersionHeldWhileForgotten,
+    /// The versions of tags are believed for ever.
+    VersionsBelievedForEver,
+    /// An entry is believed from its own answer on, however old its tags' versions are.
+    VersionsAgeNotCounted,
+    /// What the store refused is kept in memory.
+    RefusedFillKept,
+    /// The store is not told of the end of a hold.
+    HoldNotToldToStore,
+    /// A store that fails is asked by each lookup, which waits as long as for a change.
+    StoreWaitedFor,
+    /// What the store tells of keys is not heard.
+    KeyPushIgnored,
+    /// What the store tells of tags is not heard.
+    TagPushIgnored,
+    /// What was read by an earlier connection is kept when the store tells by another.
+    NotForgottenOnReturn,
+    /// Memory is served however long no beat was answered.
+    ServedWithoutBeats,
+    /// The bound counts from the answer to a beat, and not from its sending.
+    BoundFromTheAnswer,
+    /// A load that others' changes overtook is kept, and joined.
+    ChangedElsewhereKept,
+    /// A strong read takes this process's word for what tags are at.
+    StrongBelievesVersions,
+    /// A strong read joins any load that runs.
+    StrongJoinsAny,
     /// Who is alone behind a lock does not wait for readers that only their stripes tell of.
     BiasNotAwaited,
     /// A reader does not look again whether the lock is biased.
@@ -100,8 +158,16 @@ mod switch {
 #[cfg(tierce_mutants)]
 mod switch {
     use std::cell::Cell;
+    use std::sync::OnceLock;
 
     use super::Mutant;
+
+    static ON_FOR_ALL: OnceLock<Mutant> = OnceLock::new();
+
+    /// Turns one fault on for all threads, as long as this process lives.
+    pub fn plant_for_all(mutant: Mutant) {
+        let _only_the_first = ON_FOR_ALL.set(mutant);
+    }
 
     thread_local! {
         static ON: Cell<Mutant> = const { Cell::new(Mutant::Noop) };
@@ -114,10 +180,10 @@ mod switch {
     }
 
     pub(crate) fn on(mutant: Mutant) -> bool {
-        ON.get() == mutant
+        ON.get() == mutant || ON_FOR_ALL.get() == Some(&mutant)
     }
 }
 
 pub(crate) use switch::on;
 #[cfg(tierce_mutants)]
-pub use switch::plant;
+pub use switch::{plant, plant_for_all};

@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use super::link::Link;
 use super::record::{Class, Kind, Outcome, Record, Scope};
 use super::rows::{KEYS, TAGS, result_tag_of, tag_of};
-use super::worker::{Row, World};
+use super::world::{Row, World};
 
 /// The longest load: several of a Redis server's turns, so that changes come into the middle of it.
 pub(super) const LONGEST_LOAD: Duration = Duration::from_millis(30);
 /// Of so many steps one changes something: so that a key lives long enough to be read from memory, store and database.
-const CHANGES_EVERY: u64 = 400;
+const CHANGES_EVERY: u64 = 200;
 /// Of so many loads one fails.
 const LOADS_FAIL_EVERY: u64 = 25;
 
@@ -89,26 +89,29 @@ impl Operations {
             0 => Duration::from_millis(self.chance.u64(0..40)),
             _ => Duration::MAX,
         };
-        let kind = self.chance.u8(0..16);
+        // A refresh always loads, so that there are few.
+        let kind = self.chance.u8(..);
         let world = Arc::clone(&self.world);
         let reading = async {
             match kind {
-                0 => found(world.cache.get(&key).await, key),
-                1 => loaded(world.cache.entry(&key).tags([tag(key)]).refresh_with(loader(&world.link, key)).await, key),
+                0..16 => found(world.cache.get(&key).await, key),
+                16 => {
+                    loaded(world.cache.entry(&key).tags([tag(key)]).refresh_with(loader(&world.link, key)).await, key)
+                }
                 _ => loaded(world.cache.entry(&key).tags([tag(key)]).load_with(loader(&world.link, key)).await, key),
             }
         };
-        let class = if kind == 1 { Class::Anew } else { Class::Plain };
+        let class = if kind == 16 { Class::Anew } else { Class::Plain };
         let record = Record { class, ..record };
         let id = self.world.link.number();
         let refresh = Record { kind: Kind::Begun, scope: Scope::Refresh, id, ..record };
-        if kind == 1 {
+        if kind == 16 {
             self.world.link.begins(refresh);
         }
         let (outcome, version, failure) =
             if patience == Duration::MAX { reading.await } else { within(patience, reading).await };
         self.world.link.ended(Record { outcome, version, id: failure, ..record });
-        if kind == 1 {
+        if kind == 16 {
             self.world.link.ended(Record { kind: Kind::Changed, ..refresh });
         }
     }
@@ -238,11 +241,11 @@ fn loaded(lookup: Result<Lookup<Row>, LoadError<Failure>>, key: u32) -> Answer {
     }
 }
 
+/// A load under way.
+type Loading = std::pin::Pin<Box<dyn Future<Output = Result<Loaded<Row>, Failure>> + Send>>;
+
 /// Loads a row, slowly, and now and then fails.
-fn loader(
-    link: &Arc<Link>,
-    key: u32,
-) -> impl FnOnce(Load<Row>) -> std::pin::Pin<Box<dyn Future<Output = Result<Loaded<Row>, Failure>> + Send>> + use<> {
+fn loader(link: &Arc<Link>, key: u32) -> impl FnOnce(Load<Row>) -> Loading + use<> {
     let link = Arc::clone(link);
     move |_| {
         Box::pin(async move {

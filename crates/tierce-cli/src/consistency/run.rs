@@ -36,10 +36,11 @@ fn promise(memory_age: Duration) -> Promise {
 }
 
 /// Runs once; with a planted fault, until it is caught.
-pub(super) async fn run(check: &Check, mutant: Option<&'static str>, progress: &mut Progress) -> Result<Report, Error> {
+pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Progress) -> Result<Report, Error> {
     let mut server = Server::of(&check.store).await?;
     let chosen = Fault::chosen(&check.faults, &server)?;
     let proxy = Proxy::open(server.host.clone(), server.port).await?;
+    let is_planted = mutant.is_some();
     let setting = Setting {
         store: server.url_by(proxy.port),
         namespace: format!("check-{}-{}", check.seed, std::process::id()),
@@ -57,7 +58,7 @@ pub(super) async fn run(check: &Check, mutant: Option<&'static str>, progress: &
     let mut struck = Vec::new();
     let (mut round, mut shown) = (Vec::new(), Duration::ZERO);
     while clock::since(began) < check.seconds {
-        if mutant.is_some() && team.desk.history().findings().violated > 0 {
+        if is_planted && team.desk.history().findings().violated > 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(chance.u64(PAUSE_MS))).await;

@@ -39,7 +39,7 @@ pub(super) struct Setting {
     pub(super) namespace: String,
     pub(super) memory_age: Duration,
     pub(super) seed: u64,
-    pub(super) mutant: Option<&'static str>,
+    pub(super) mutant: Option<String>,
 }
 
 /// The processes.
@@ -175,7 +175,7 @@ impl Team {
         command.args(["--parent", &self.port.to_string(), "--number", &number.to_string()]);
         command.args(["--seed", &seed.to_string()]);
         command.args(["--memory-age-ms", &setting.memory_age.as_millis().to_string()]);
-        if let Some(mutant) = setting.mutant {
+        if let Some(mutant) = &setting.mutant {
             command.env(mutants::VARIABLE, mutant);
         }
         self.processes.insert(number, Process::start(&command, false)?);
@@ -233,7 +233,10 @@ impl Team {
             heard.at_rest = 0;
             heard.orders.values().cloned().collect()
         };
-        all.iter().for_each(|orders| drop(orders.send(order)));
+        for orders in &all {
+            // One that has just ended is not waited for either.
+            let _ = orders.send(order);
+        }
         self.wait(at_most, |heard| heard.at_rest >= all.len()).await;
         let at_rest = lock(&self.desk.heard).at_rest;
         self.processes.len().saturating_sub(at_rest)

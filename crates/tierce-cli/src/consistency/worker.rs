@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use tierce::Hub;
 use tierce::store::memcached::Memcached;
 use tierce::store::redis::Redis;
 use tierce::store::{Address, Kind as StoreKind};
-use tierce::{Cache, Hub};
 use tokio::sync::watch;
 
 use super::link::Link;
 use super::operations::Operations;
 use super::record::{Kind, Order, Record};
 use super::rows::KEYS;
+use super::world::{Row, World};
 use crate::args::Worker;
 use crate::error::Error;
 
@@ -21,37 +21,6 @@ use crate::error::Error;
 const TASKS: u64 = 8;
 /// How long they may take to end what they have begun: longer than any lease.
 const ENDS: Duration = Duration::from_secs(15);
-
-/// A row as it is cached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) key: u32,
-    pub(super) version: u64,
-    /// Says that both were written together.
-    check: u64,
-}
-
-impl Row {
-    pub(super) fn new(key: u32, version: u64) -> Self {
-        Row { key, version, check: check(key, version) }
-    }
-
-    /// Whether this is a row of that key.
-    pub(super) fn is_of(&self, key: u32) -> bool {
-        self.key == key && self.check == check(key, self.version)
-    }
-}
-
-fn check(key: u32, version: u64) -> u64 {
-    (version << 8 | u64::from(key)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-/// What all tasks of a process share.
-pub(super) struct World {
-    pub(super) hub: Hub,
-    pub(super) cache: Cache<u32, Row>,
-    pub(super) link: Arc<Link>,
-}
 
 /// Runs until the parent ends it.
 pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
@@ -76,7 +45,7 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
         let order = *orders.borrow_and_update();
         match order {
             Some(Order::Stop) => {
-                drop(stop.send(true));
+                stop.send_replace(true);
                 for (doing, task) in tasks.drain(..) {
                     if tokio::time::timeout(ENDS, task).await.is_err() {
                         let doing = doing.lock().map_or_else(|_| Record::of(Kind::Read), |doing| *doing);

@@ -25,6 +25,7 @@ use super::stamped::Ties;
 use super::wait::{Patience, Waited};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::runtime;
 use crate::stats::Counters;
 use crate::store::Stored;
@@ -46,11 +47,14 @@ impl<K: Key, V: Value> Shelf<K, V> {
         let mut opened = self.open(&seen.name, stored, asked_ms)?;
         let tags = self.tags(opened.tags.iter().map(|tag| &**tag));
         let (versions, age) = match seen.wants {
-            Wants::Strong => (self.link.versions(&tags, &mut seen.budget).await?, Duration::ZERO),
+            Wants::Strong if !mutant::on(Mutant::StrongBelievesVersions) => {
+                (self.link.versions(&tags, &mut seen.budget).await?, Duration::ZERO)
+            }
             _ => self.link.known_versions(&tags, &mut seen.budget).await?,
         };
+        let age = if mutant::on(Mutant::VersionsAgeNotCounted) { Duration::ZERO } else { age };
         opened.as_old_as(age, self.asked_ms());
-        (versions == opened.versions).then_some(opened)
+        (versions == opened.versions || mutant::on(Mutant::StoredTagsNotCompared)).then_some(opened)
     }
 }
 

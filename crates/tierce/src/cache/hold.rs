@@ -118,7 +118,7 @@ impl<K: Key, V: Value> Hold<K, V> {
     /// As [`set`](Hold::set).
     pub async fn invalidate(mut self) -> Result<(), Error> {
         self.end(End::Invalidate);
-        if self.cache.shelf.is_none() {
+        if self.cache.shelf.is_none() || mutant::on(Mutant::HoldNotToldToStore) {
             return Ok(());
         }
         self.cache.invalidate_everywhere(&*self.key).await

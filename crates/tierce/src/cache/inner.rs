@@ -381,7 +381,9 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Times that end when memory must ask the store again, of what was known to be so at that time.
     pub(crate) fn believed(&self, times: Times, asked_ms: u64) -> Times {
-        let Some(belief) = self.shelf.as_ref().and_then(|shelf| shelf.link.belief()) else { return times };
+        let believed_for_ever = mutant::on(Mutant::MemoryBelievedForEver);
+        let shelf = self.shelf.as_ref().filter(|_| !believed_for_ever);
+        let Some(belief) = shelf.and_then(|shelf| shelf.link.belief()) else { return times };
         let until_ms = asked_ms.saturating_add(to_ms(belief));
         if times.expiry_ms <= until_ms {
             return times;
@@ -421,7 +423,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Whether others have changed a flight's key since it began, or one of the same place.
     pub(crate) fn changed_elsewhere(&self, flight: &Flight<K, V>) -> bool {
-        let shelf = self.shelf.as_ref();
+        let shelf = self.shelf.as_ref().filter(|_| !mutant::on(Mutant::ChangedElsewhereKept));
         shelf.is_some_and(|shelf| shelf.marks.changed_since(flight.place, flight.began))
     }
 

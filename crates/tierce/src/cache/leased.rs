@@ -29,6 +29,7 @@ use super::seen::{Seen, Wants};
 use super::shelf::{Name, Opened, Shelf};
 use crate::expiry::Age;
 use crate::key::{Key, Value};
+use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
 use crate::store::{self, Budget, Lease, Tell, Token, Version};
@@ -54,7 +55,8 @@ struct Leased<'a, K, V> {
 
 impl<K, V> Drop for Leased<'_, K, V> {
     fn drop(&mut self) {
-        let Some(token) = self.token.take().filter(|_| self.runtime.alive()) else { return };
+        let is_kept = mutant::on(Mutant::LeaseNotGivenBack) || !self.runtime.alive();
+        let Some(token) = self.token.take().filter(|_| !is_kept) else { return };
         let (link, key) = (Arc::clone(&self.shelf.link), self.key.clone());
         self.runtime.spawn(Box::pin(async move {
             let mut budget = link.budget();
@@ -85,7 +87,7 @@ pub(super) async fn leased<K: Key, V: Value>(
     Counters::bump(&cache.counters.loads);
     let Seen { name, mut budget, .. } = seen;
     let runtime = &flight.node.runtime;
-    let mut lease = Leased { shelf, key: &name.key, runtime, token };
+    let lease = Leased { shelf, key: &name.key, runtime, token };
     let mut names: Vec<Arc<str>> = flight.tags.iter().map(|cell| Arc::from(cell.name())).collect();
     names.extend(kept_tags.into_iter().filter(|tag| !names.contains(tag)).collect::<Vec<_>>());
     let versions = match token {
@@ -100,30 +102,59 @@ pub(super) async fn leased<K: Key, V: Value>(
     cache.counters.loaded_in(took);
     let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.value.is_none(), &cache.hub.random);
     let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-    let aged = Aged { times, cost_us, asked_ms: began_ms };
-    loaded.aged = Some(aged);
-    let (Some(token), Some(versions), Keep::Yes) = (token, versions, loaded.keep) else { return Ok(loaded) };
-    let stamped = stamp(shelf, (names, versions), &loaded, began, &mut budget).await;
-    let Some((names, versions)) = stamped else {
-        loaded.keep = Keep::No;
-        return Ok(loaded);
-    };
-    let Some((bytes, time)) = shelf.seal(&name, loaded.value.as_ref(), &aged, &names, &versions) else {
-        Counters::bump(&cache.counters.unshared);
-        return Ok(loaded);
-    };
-    let fill =
-        shelf.link.ask(&mut budget, |store, within| store.fill(&name.key, token, &bytes, time, Tell::Nobody, within));
-    match fill.await {
-        // It has ended the lease.
-        Some(true) => lease.token = None,
-        Some(false) => {
-            lease.token = None;
+    loaded.aged = Some(Aged { times, cost_us, asked_ms: began_ms });
+    let mut load = Leasing { cache: &cache, name: &name, lease, began, budget };
+    load.store(names, versions, &mut loaded).await;
+    Ok(loaded)
+}
+
+/// A load that has ended, and its lease.
+struct Leasing<'a, K: Key, V: Value> {
+    cache: &'a Inner<K, V>,
+    name: &'a Name,
+    lease: Leased<'a, K, V>,
+    began: Duration,
+    budget: Budget,
+}
+
+impl<K: Key, V: Value> Leasing<'_, K, V> {
+    /// Stores what was loaded, with the versions that its tags had before. What may have been overtaken is not kept here either.
+    async fn store(&mut self, names: Vec<Arc<str>>, mut versions: Option<Vec<Version>>, loaded: &mut Loaded<V>) {
+        let (shelf, token) = (self.lease.shelf, self.lease.token);
+        if token.is_some() && mutant::on(Mutant::TagVersionsReadLate) {
+            let tags = shelf.tags(names.iter().map(|tag| &**tag));
+            versions = shelf.link.versions(&tags, &mut self.budget).await;
+        }
+        let (Some(token), Some(versions), Keep::Yes) = (token, versions, loaded.keep) else { return };
+        let stamped = stamp(shelf, (names, versions), loaded, self.began, &mut self.budget).await;
+        let Some((names, versions)) = stamped else {
+            loaded.keep = Keep::No;
+            return;
+        };
+        let sealed =
+            loaded.aged.and_then(|aged| shelf.seal(self.name, loaded.value.as_ref(), &aged, &names, &versions));
+        let Some((bytes, time)) = sealed else {
+            Counters::bump(&self.cache.counters.unshared);
+            return;
+        };
+        let key = &self.name.key;
+        if mutant::on(Mutant::FilledWithoutToken) {
+            self.lease.token = None;
+            let _ = shelf.link.ask(&mut self.budget, |store, within| store.set(key, &bytes, time, within)).await;
+            return;
+        }
+        let fill = shelf
+            .link
+            .ask(&mut self.budget, |store, within| store.fill(key, token, &bytes, time, Tell::Nobody, within));
+        let filled = fill.await;
+        if filled.is_some() {
+            // It has ended the lease.
+            self.lease.token = None;
+        }
+        if filled == Some(false) && !mutant::on(Mutant::RefusedFillKept) {
             loaded.keep = Keep::No;
         }
-        None => {}
     }
-    Ok(loaded)
 }
 
 async fn claim<K: Key, V: Value>(
@@ -187,7 +218,7 @@ async fn stamp<K: Key, V: Value>(
     let before: Option<Vec<_>> = tags.iter().map(|tag| shelf.link.version_before(tag, began)).collect();
     // Read even where it cannot help this load: the next one has a version to compare with.
     let after = shelf.link.versions(&tags, budget).await?;
-    if before.as_ref() != Some(&after) {
+    if before.as_ref() != Some(&after) && !mutant::on(Mutant::ResultVersionsReadLate) {
         return None;
     }
     names.extend(more);

@@ -14,6 +14,7 @@ use super::seen::Wants;
 use super::wait::Patience;
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::runtime;
 
 impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
@@ -35,7 +36,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             let departure = self.departure(&runtime, Asks::Anew);
             let boarded = self.board(&departure, &cells, Before::Nothing, Ground::Fore);
             let Boarded::Flight(flight, role) = boarded else { continue };
-            let ours = flight.node.asks == Asks::Anew && flight.node.ticket > called;
+            let begins_now = flight.node.asks == Asks::Anew && flight.node.ticket > called;
+            let ours = begins_now || mutant::on(Mutant::StrongJoinsAny);
             if role == Role::Leads
                 && let Some(answer) = self.lead((&flight, &cells), Wants::Strong, &mut patience, &mut load).await
             {

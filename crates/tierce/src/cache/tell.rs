@@ -13,6 +13,7 @@ use super::seen::{Seen, Wants};
 use super::shelf::Shelf;
 use crate::error::{Error, Kind};
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::store::{self, Fault};
 
 impl<K: Key, V: Value> Inner<K, V> {
@@ -27,7 +28,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         self.invalidate(key);
         let Some((shelf, name)) = self.stored_name(key) else { return Ok(()) };
         let told = shelf.link.invalidate(std::slice::from_ref(&name)).await;
-        self.invalidate(key);
+        if !mutant::on(Mutant::EndedBeforeToldOnly) {
+            self.invalidate(key);
+        }
         told.map_err(|fault| untold("invalidate", &fault))
     }
 

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::clock::{NEVER, to_ms};
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a process that is cut off from its store does with what it has in memory.
@@ -75,6 +76,9 @@ impl Coherence {
     /// Until when memory may be served, by the clock of ages; [`NEVER`] where each entry ends by itself.
     #[inline]
     pub(crate) fn serve_until_ms(&self) -> u64 {
+        if mutant::on(Mutant::ServedWithoutBeats) {
+            return NEVER;
+        }
         self.serve_until_ms.load(Ordering::Acquire)
     }
 
@@ -101,7 +105,9 @@ impl Pulse {
     pub(crate) fn heard(&mut self, coherence: &Coherence, number: u64, sent_ms: u64, forget: impl FnOnce()) {
         if self.number != Some(number) {
             // Something may not have been told. Only what begins from here on is known to be told of.
-            forget();
+            if !mutant::on(Mutant::NotForgottenOnReturn) {
+                forget();
+            }
             self.number = Some(number);
         }
         self.phase = Phase::Coherent;

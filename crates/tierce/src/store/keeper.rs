@@ -7,6 +7,7 @@ use super::coherence::Pulse;
 use super::fault::Fault;
 use super::key::purge_tag;
 use super::link::Link;
+use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::sync::atomic::Ordering::Relaxed;
 
@@ -58,6 +59,8 @@ impl Link {
         let forget = || self.forget_all();
         match answer {
             Ok(number) => {
+                let late = mutant::on(Mutant::BoundFromTheAnswer);
+                let sent_ms = if late { self.clock.now_ms() } else { sent_ms };
                 self.breaker.answered();
                 pulse.heard(&self.coherence, number, sent_ms, forget);
                 PAUSE

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::pending::Pending;
 use super::versions::Versions;
 use crate::clock::Clock;
+use crate::mutant::{self, Mutant};
 use crate::random::Random;
 use crate::runtime::{self, Runtime};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -163,8 +164,9 @@ impl Link {
         budget: &mut Budget,
         verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
     ) -> Option<T> {
-        let within = budget.left()?;
-        if !self.may_ask() {
+        let waits = mutant::on(Mutant::StoreWaitedFor);
+        let within = if waits { self.patience.change * 4 } else { budget.left()? };
+        if !waits && !self.may_ask() {
             budget.spend_all();
             return None;
         }
@@ -220,7 +222,10 @@ impl Link {
     /// Ends these keys in the store. If it cannot be told now, it will be.
     pub(crate) async fn invalidate(self: &Arc<Self>, keys: &[Key]) -> Result<(), Fault> {
         let mut untold = Untold { link: self, keys, tags: &[], is_told: false };
-        let told = self.tell(|store, within| store.invalidate(keys, within)).await;
+        let told = match mutant::on(Mutant::NotToldToStore) {
+            true => Ok(()),
+            false => self.tell(|store, within| store.invalidate(keys, within)).await,
+        };
         untold.is_told = told.is_ok();
         told
     }
@@ -229,7 +234,10 @@ impl Link {
     pub(crate) async fn renew(self: &Arc<Self>, tag: &Tag) -> Result<(), Fault> {
         self.versions.forget(tag);
         let mut untold = Untold { link: self, keys: &[], tags: std::slice::from_ref(tag), is_told: false };
-        let told = self.tell(|store, within| store.renew(tag, within)).await;
+        let told = match mutant::on(Mutant::TagNotToldToStore) {
+            true => Ok(()),
+            false => self.tell(|store, within| store.renew(tag, within)).await,
+        };
         // What was read while it was under way may be from before.
         self.versions.forget(tag);
         untold.is_told = told.is_ok();
@@ -288,7 +296,7 @@ impl Link {
 
     /// Whether the store may have something of this key that was invalidated here.
     pub(crate) fn is_untold(&self, key: &Key) -> bool {
-        self.pending.has(key)
+        self.pending.has(key) && !mutant::on(Mutant::UntoldAskedFor)
     }
 
     /// An entry that is not what it should be.
@@ -396,12 +404,18 @@ struct Ear(Weak<Link>);
 
 impl Listener for Ear {
     fn key_changed(&self, name: &str) {
+        if mutant::on(Mutant::KeyPushIgnored) {
+            return;
+        }
         if let Some(listener) = self.0.upgrade().as_ref().and_then(|link| link.listener()) {
             listener.key_changed(name);
         }
     }
 
     fn tag_changed(&self, name: &str) {
+        if mutant::on(Mutant::TagPushIgnored) {
+            return;
+        }
         let Some(link) = self.0.upgrade() else { return };
         link.versions.forget(&Tag::new(name));
         if let Some(listener) = link.listener() {

@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::face::{Key, Tag};
+use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 
@@ -48,7 +49,7 @@ pub(crate) struct Telling {
 impl Pending {
     /// Keeps what the store could not be told.
     pub(crate) fn keep(&self, keys: &[Key], tags: &[Tag]) {
-        if keys.is_empty() && tags.is_empty() {
+        if keys.is_empty() && tags.is_empty() || mutant::on(Mutant::UntoldForgotten) {
             return;
         }
         let mut kept = lock(&self.kept);

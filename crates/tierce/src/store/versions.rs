@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::face::{Tag, Version};
+use crate::mutant::{self, Mutant};
 use crate::sync::{Mutex, lock};
 
 /// As many are held; beyond that all are forgotten, which costs a question each.
@@ -55,7 +56,7 @@ impl Versions {
             let at: &mut At = held.of.get_mut(tag)?;
             at.needed = now;
             first = first.min(at.asked);
-            (at.asked >= since).then_some(at.version)
+            (at.asked >= since || mutant::on(Mutant::VersionsBelievedForEver)).then_some(at.version)
         };
         let versions = tags.iter().map(version).collect::<Option<_>>()?;
         Some((versions, first))
@@ -83,7 +84,7 @@ impl Versions {
     /// Holds an answer, unless something was forgotten while it was on its way.
     pub(crate) fn hold(&self, asking: &Asking, tags: &[Tag], versions: &[Version], now: Duration) {
         let mut held = lock(&self.0);
-        if held.forgotten != asking.forgotten {
+        if held.forgotten != asking.forgotten && !mutant::on(Mutant::VersionHeldWhileForgotten) {
             return;
         }
         let full = held.of.len() >= MOST;

@@ -44,27 +44,70 @@ const FAULTS: &[Mutant] = &[
     Mutant::StaleCalledFresh,
 ];
 
+/// Those of a store among processes.
+const SHARED_FAULTS: &[Mutant] = &[
+    Mutant::FilledWithoutToken,
+    Mutant::TagVersionsReadLate,
+    Mutant::ResultVersionsReadLate,
+    Mutant::NotToldToStore,
+    Mutant::TagNotToldToStore,
+    Mutant::EndedBeforeToldOnly,
+    Mutant::StoredTagsNotCompared,
+    Mutant::MemoryBelievedForEver,
+    Mutant::UntoldForgotten,
+    Mutant::UntoldAskedFor,
+    Mutant::VersionsBelievedForEver,
+    Mutant::VersionsAgeNotCounted,
+    Mutant::RefusedFillKept,
+    Mutant::VersionHeldWhileForgotten,
+    Mutant::TagEndedBeforeToldOnly,
+    Mutant::KeyPushIgnored,
+    Mutant::TagPushIgnored,
+    Mutant::NotForgottenOnReturn,
+    Mutant::ServedWithoutBeats,
+    Mutant::BoundFromTheAnswer,
+    Mutant::ChangedElsewhereKept,
+    Mutant::StrongBelievesVersions,
+    Mutant::StrongJoinsAny,
+];
+
 /// Seeds after which a fault counts as not caught.
 const SEEDS: u64 = 10_000;
 
+/// Seeds after which a fault among processes counts as not caught.
+const SHARED_SEEDS: u64 = 2_000;
+
 /// The first seed that shows a fault, and what it showed.
-fn caught(mutant: Mutant, seeds: u64) -> Option<(u64, String)> {
+fn caught(mutant: Mutant, seeds: u64, run: fn(u64) -> Vec<String>) -> Option<(u64, String)> {
     plant(mutant);
-    (0..seeds).find_map(|seed| match catch_unwind(|| super::run(seed)) {
-        Ok(report) => report.violations.into_iter().next().map(|violation| (seed, violation)),
+    (0..seeds).find_map(|seed| match catch_unwind(|| run(seed)) {
+        Ok(violations) => violations.into_iter().next().map(|violation| (seed, violation)),
         Err(_) => Some((seed, "the simulation panicked".to_string())),
     })
 }
 
+fn one_process(seed: u64) -> Vec<String> {
+    super::run(seed).violations
+}
+
 #[test]
 fn every_planted_fault_is_caught() {
+    all_are_caught(FAULTS, SEEDS, one_process);
+}
+
+#[test]
+fn every_fault_among_processes_is_caught() {
+    all_are_caught(SHARED_FAULTS, SHARED_SEEDS, super::processes::violations);
+}
+
+fn all_are_caught(faults: &[Mutant], seeds: u64, run: fn(u64) -> Vec<String>) {
     super::quiet_loaders();
-    let next = Mutex::new(FAULTS.iter());
+    let next = Mutex::new(faults.iter());
     let survivors = Mutex::new(Vec::new());
     let worker = || {
         loop {
             let Some(fault) = next.lock().expect("no worker panics").next().copied() else { return };
-            match caught(fault, SEEDS) {
+            match caught(fault, seeds, run) {
                 Some((seed, violation)) => println!("{fault:?}: seed {seed}: {violation:.100}"),
                 None => survivors.lock().expect("no worker panics").push(fault),
             }
@@ -76,11 +119,12 @@ fn every_planted_fault_is_caught() {
         }
     });
     let survivors = survivors.into_inner().expect("no worker panics");
-    assert!(survivors.is_empty(), "not caught within {SEEDS} seeds: {survivors:?}");
+    assert!(survivors.is_empty(), "not caught within {seeds} seeds: {survivors:?}");
 }
 
 #[test]
 fn the_control_survives() {
     super::quiet_loaders();
-    assert_eq!(caught(Mutant::Noop, 2000), None);
+    assert_eq!(caught(Mutant::Noop, 2000, one_process), None);
+    assert_eq!(caught(Mutant::Noop, 300, super::processes::violations), None);
 }

@@ -340,6 +340,12 @@ fn run(seed: u64) -> Report {
     report
 }
 
+/// What one seed violates.
+#[cfg(tierce_mutants)]
+pub(crate) fn violations(seed: u64) -> Vec<String> {
+    run(seed).violations
+}
+
 #[test]
 fn no_seed_shows_any_process_what_another_has_ended_beyond_the_bound() {
     if let Some(seed) = super::number("TIERCE_SEED") {

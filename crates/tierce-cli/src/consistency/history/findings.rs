@@ -1,6 +1,6 @@
 //! What was found.
 
-use super::Event;
+use super::event::Event;
 
 /// How many violations are kept in words; the rest are counted.
 const KEPT: usize = 20;
@@ -48,6 +48,7 @@ pub(crate) struct Races {
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
     /// Which invariant.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the line begins with it"))]
     pub(crate) name: &'static str,
     pub(crate) line: String,
 }

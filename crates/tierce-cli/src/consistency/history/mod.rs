@@ -9,8 +9,10 @@
 //! ended at or after the earliest of these times is judged yet. What is kept is bounded by that delay, and by what can
 //! still be met by something that runs.
 
+mod event;
 mod findings;
 mod loads;
+mod promise;
 mod stairs;
 #[cfg(test)]
 mod tests;
@@ -19,33 +21,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-pub(super) use findings::{Findings, Seen, Violation};
+pub(super) use event::Event;
+pub(super) use findings::{Findings, Seen};
 use loads::Loads;
+pub(super) use promise::Promise;
 use stairs::Stairs;
 
-use super::record::{Class, Kind, Outcome, Record, Scope};
+use super::record::{Class, Kind, Outcome, Scope};
 use super::rows::KEYS;
-
-/// How old what is read may be, and how long a read may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Promise {
-    /// Of what another process invalidated, for a plain read.
-    pub(super) elsewhere: Duration,
-    /// A read without any fault in the seconds before its end.
-    pub(super) calm: Duration,
-    /// Any read.
-    pub(super) longest: Duration,
-}
-
-/// A record with what the parent knew of the rows when it came.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) process: u32,
-    pub(super) record: Record,
-    /// Of a change: which keys it ends, and the version that each had when it was asked for. Of a read: the newest version
-    /// that there was of its key when this was told.
-    pub(super) rows: Vec<(u32, u64)>,
-}
 
 /// What is kept of one process.
 #[derive(Default)]

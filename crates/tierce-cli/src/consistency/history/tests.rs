@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::consistency::record::Record;
 
 const MS: u64 = 1_000_000;
 

@@ -11,11 +11,12 @@ use super::rendezvous::Rendezvous;
 use super::server::{Server, sound};
 use crate::clock::to_ms;
 use crate::error::{self, Error};
+use crate::mutant::{self, Mutant};
 use crate::store::address::{Address, Kind};
 use crate::store::connection::Deadline;
 use crate::store::face::{self, Answer, Key, Lease, Store, Stored, Tag, Tell, Token, Version};
 use crate::store::fault::Fault;
-use crate::store::nonce::nonce;
+use crate::store::nonce::{nonce, renewed};
 use crate::store::together::together;
 
 /// Longer times would be points in time by the server's calendar, and need clocks that agree: thirty days, in seconds.
@@ -254,6 +255,10 @@ impl Store for Memcached {
     ) -> Answer<'a, bool> {
         Box::pin(async move {
             fits(bytes)?;
+            let mut token = token;
+            if mutant::on(Mutant::TokenOfAnotherConnection) {
+                token.connection = self.server(key.as_str()).connected(Deadline::after(within)).await?;
+            }
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(false) };
             stands(to.fill(key.as_str(), token, bytes, seconds(time)).await)
         })
@@ -322,7 +327,7 @@ impl Store for Memcached {
     fn renew<'a>(&'a self, tag: &'a Tag, within: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             let (tag, deadline) = (tag.as_str(), Deadline::after(within));
-            let (server, bytes) = (self.server(tag), nonce().to_be_bytes());
+            let (server, bytes) = (self.server(tag), renewed().to_be_bytes());
             let store = Request::default().store(&format!("t{tag}"), &bytes, &format!("T{TAG_S}"));
             match server.ask_one(store, None, deadline).await {
                 // Without room for another version it has none, and who asks next gives it one.

@@ -21,7 +21,7 @@ use crate::store::connection::{Connection, Deadline, Limits, Link};
 use crate::store::envelope::STATE_AT;
 use crate::store::face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 use crate::store::fault::Fault;
-use crate::store::nonce::nonce;
+use crate::store::nonce::{nonce, renewed};
 use crate::store::pattern::Pattern;
 
 /// So much of an entry is compared with what a lease's asker has seen; an envelope's times are in it.
@@ -336,7 +336,7 @@ impl Store for Redis {
     fn renew<'a>(&'a self, tag: &'a Tag, within: Duration) -> Answer<'a, ()> {
         Box::pin(async move {
             let (name, time) = (format!("t{}", tag.as_str()), TAG_MS.to_string());
-            let version = nonce().to_be_bytes();
+            let version = renewed().to_be_bytes();
             let args = [version.as_slice(), time.as_bytes()];
             self.count(&scripts::RENEW, Deadline::after(within), &[name.as_bytes()], &args).await?;
             Ok(())
