@@ -26,7 +26,7 @@ pub(crate) fn give(whose: Whose) {
     let Some(all) = ALL.get_or_init(|| rustix::thread::sched_getaffinity(None).ok()) else { return };
     let mut some = CpuSet::new();
     let mut numbers = (0..CpuSet::MAX_CPU).filter(|number| all.is_set(*number));
-    let chosen = if whose == Whose::Client { numbers.next() } else { numbers.last() };
+    let chosen = if whose == Whose::Client { numbers.next() } else { numbers.next_back() };
     match chosen {
         Some(number) if whose != Whose::Everybody && all.count() > 1 => some.set(number),
         _ => some = *all,
