@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
-use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes, Sleepers};
+use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
 use super::inner::{Fallout, Inner};
 use super::leased_many::leased_many;
 use super::load::{Brought, Loaded};
 use super::run::{Guard, LoadFuture, run};
+use super::seats::Sleepers;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::BoxFuture;

@@ -18,6 +18,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::cycle::{Asks, Node};
+use super::seats::{Seat, Seats, Sleepers};
 use super::writers::Writers;
 use crate::key::KeyRef;
 use crate::reentry::Entered;
@@ -129,26 +130,17 @@ pub(crate) struct Flight<K, V> {
 #[derive(Default)]
 struct State {
     outcome: Option<Outcome>,
-    waiters: Vec<Option<Waker>>,
-    /// The seats of those who left, for those who come: callers may come and go for as long as a load hangs.
-    free: Vec<usize>,
+    seats: Seats,
     /// Its load has begun, or somebody has begun to begin it.
     takes_off: bool,
 }
 
 impl State {
-    fn seat(&mut self, waker: Option<Waker>) -> Seat {
-        if let Some(free) = self.free.pop() {
-            self.waiters[free] = waker;
-            return Seat(free);
-        }
-        self.waiters.push(waker);
-        Seat(self.waiters.len() - 1)
+    fn end(&mut self, outcome: Outcome) -> Sleepers {
+        self.outcome = Some(outcome);
+        self.seats.close()
     }
 }
-
-/// One caller's place among those who wait.
-pub(crate) struct Seat(usize);
 
 impl<K, V> Flight<K, V> {
     /// Keeps what its load brought, to be told of afterwards.
@@ -164,7 +156,7 @@ impl<K, V> Flight<K, V> {
 
     /// Takes a seat.
     pub(crate) fn join(&self) -> Seat {
-        lock(&self.state).seat(None)
+        lock(&self.state).seats.take(None)
     }
 
     /// The outcome, or else wakes this waker when there is one.
@@ -177,9 +169,7 @@ impl<K, V> Flight<K, V> {
             drop(state);
             return Some(outcome);
         }
-        if let Some(place) = state.waiters.get_mut(seat.0) {
-            std::mem::swap(place, &mut waker);
-        }
+        state.seats.swap(seat, &mut waker);
         drop(state);
         None
     }
@@ -193,16 +183,13 @@ impl<K, V> Flight<K, V> {
             drop(state);
             return Ok(outcome);
         }
-        Err(state.seat(Some(waker)))
+        Err(state.seats.take(Some(waker)))
     }
 
     /// Leaves without having waited to the end.
     pub(crate) fn leave(&self, seat: Seat) {
         let mut state = lock(&self.state);
-        // None of them is left once the flight has ended.
-        let Some(place) = state.waiters.get_mut(seat.0) else { return };
-        let waker = place.take();
-        state.free.push(seat.0);
+        let waker = state.seats.leave(&seat);
         drop(state);
         drop(waker);
     }
@@ -214,7 +201,7 @@ impl<K, V> Flight<K, V> {
 
     /// Gives those who wait for the caller to wake, though it has not ended: they keep their seats.
     pub(crate) fn stir(&self) -> Sleepers {
-        Sleepers(lock(&self.state).waiters.iter_mut().map(Option::take).collect())
+        lock(&self.state).seats.stir()
     }
 
     /// Whether its leader still asks the store, in a task that others cannot see.
@@ -235,8 +222,7 @@ impl<K, V> Flight<K, V> {
         if state.takes_off || state.outcome.is_some() {
             return false;
         }
-        state.outcome = Some(Outcome::Overtaken);
-        let sleepers = Sleepers(std::mem::take(&mut state.waiters));
+        let sleepers = state.end(Outcome::Overtaken);
         drop(state);
         sleepers.wake();
         true
@@ -257,26 +243,9 @@ impl<K, V> Flight<K, V> {
         let mut state = lock(&self.state);
         if state.outcome.is_some() {
             drop(state);
-            return Sleepers(Vec::new());
+            return Sleepers::nobody();
         }
-        state.outcome = Some(outcome);
-        Sleepers(std::mem::take(&mut state.waiters))
-    }
-}
-
-/// Those who are to be woken, without any lock.
-#[must_use = "they wait"]
-pub(crate) struct Sleepers(Vec<Option<Waker>>);
-
-impl Sleepers {
-    pub(crate) fn are_none(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn wake(self) {
-        for waker in self.0.into_iter().flatten() {
-            waker.wake();
-        }
+        state.end(outcome)
     }
 }
 

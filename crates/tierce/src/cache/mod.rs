@@ -25,6 +25,7 @@ mod partial;
 mod permits;
 mod rounds;
 mod run;
+mod seats;
 mod seen;
 mod shelf;
 mod stamped;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome, Outcomes, Sleepers};
+use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome, Outcomes};
 use super::inner::{Fallout, Inner};
 use super::load::Loaded;
 use super::permits::{Full, Place, Turn};
+use super::seats::Sleepers;
 use crate::error::panic_message;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fleet::Crew;
-use super::flight::{Flight, Sleepers};
+use super::flight::Flight;
+use super::seats::Sleepers;
 use super::shelf::{Name, Opened, Shelf};
 use crate::key::{Key, Value};
 use crate::stats::Counters;

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::cycle::{Circle, Edge};
-use super::flight::{Flight, Outcome, Seat};
+use super::flight::{Flight, Outcome};
 use super::inner::Limits;
+use super::seats::Seat;
 use crate::error::LoadError;
 use crate::mutant::{self, Mutant};
 use crate::runtime::{self, BoxFuture, Runtime};
