@@ -69,8 +69,16 @@ impl Loads {
         }
     }
 
-    /// A load has ended.
-    pub(super) fn load(&mut self, event: &Event, promise: &Promise, findings: &mut Findings) {
+    /// A load has ended. It ran alone in its process, unless something had overtaken the other: a change of its own
+    /// process, one of another that may just have been heard, or the connection's fault, after which all may have
+    /// changed.
+    pub(super) fn load(
+        &mut self,
+        event: &Event,
+        promise: &Promise,
+        was_calm: impl Fn(u64, u64) -> bool,
+        findings: &mut Findings,
+    ) {
         let (record, key) = (event.record, event.record.subject as usize);
         findings.loads += 1;
         if record.outcome == Outcome::Failed {
@@ -89,8 +97,11 @@ impl Loads {
             }
             let (first, second) = (other.begin.min(load.begin), other.begin.max(load.begin));
             let mut changes = self.changes[key].iter();
-            let is_overtaken = changes.any(|change| change.process == load.process && change.meets(first, second));
-            if !is_overtaken && second - first <= bound {
+            let is_overtaken = changes.any(|change| {
+                let since = if change.process == load.process { first } else { first.saturating_sub(bound) };
+                change.meets(since, second)
+            });
+            if !is_overtaken && second - first <= bound && was_calm(first, second) {
                 findings.violates("I6", event, "its process was loading the key already".to_owned());
             }
         }

@@ -88,6 +88,13 @@ fn stairs() -> Vec<Stairs> {
 
 /// How long after a fault what it broke may still be felt: a lease, a breaker's pause and a retry.
 const FELT: u64 = 4_000_000_000;
+/// How long after a fault a process may learn that it missed what others changed: a connection's pause and its bound.
+const HEARD: u64 = 1_000_000_000;
+
+/// Whether a fault may still be felt, for so long after its end, in this time.
+fn is_felt((begins, ends): &(u64, u64), felt: u64, begin: u64, end: u64) -> bool {
+    *begins <= end && ends.saturating_add(felt) >= begin
+}
 
 impl History {
     pub(super) fn new(promise: Promise) -> Self {
@@ -176,7 +183,10 @@ impl History {
             Kind::Begun => self.loads.change_begins(event),
             Kind::Changed => self.changed(event),
             Kind::Read => self.read(event),
-            Kind::Load => self.loads.load(event, &self.promise, &mut self.findings),
+            Kind::Load => {
+                let was_calm = |begin, end| self.faults.iter().rev().all(|fault| !is_felt(fault, HEARD, begin, end));
+                self.loads.load(event, &self.promise, was_calm, &mut self.findings);
+            }
             Kind::Told => {
                 let Some(process) = self.processes.get_mut(&event.process) else { return };
                 for (key, version) in process.untold.drain(..) {
@@ -237,8 +247,7 @@ impl History {
 
     fn took(&mut self, event: &Event, took: u64) {
         let record = event.record;
-        let after_fault = |(begin, end): &(u64, u64)| *begin <= record.end && end.saturating_add(FELT) >= record.begin;
-        let is_calm = !self.faults.iter().rev().any(after_fault);
+        let is_calm = !self.faults.iter().rev().any(|fault| is_felt(fault, FELT, record.begin, record.end));
         let (worst, bound) = if is_calm {
             (&mut self.findings.slowest_calm, self.promise.calm)
         } else {

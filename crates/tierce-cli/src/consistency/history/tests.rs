@@ -101,8 +101,18 @@ fn i6_one_load_of_a_key_at_a_time_between_its_changes() {
     let two = |first: Written| first.load(1, (10, 30), Outcome::Ok, 1).load(1, (20, 40), Outcome::Ok, 2);
     two(Written::new()).shows(&["I6"]);
     two(Written::new().change(1, (12, 14), 5, Outcome::Ok)).shows(&[]);
-    two(Written::new().change(2, (12, 14), 5, Outcome::Ok)).shows(&["I6"]);
     two(Written::new().change(1, (22, 24), 5, Outcome::Ok)).shows(&["I6"]);
+    two(Written::new().change(1, (4, 6), 5, Outcome::Ok)).shows(&["I6"]);
+    // What another process changed is heard within the bound.
+    two(Written::new().change(2, (12, 14), 5, Outcome::Ok)).shows(&[]);
+    two(Written::new().change(2, (4, 6), 5, Outcome::Ok)).shows(&[]);
+    two(Written::new().change(2, (22, 24), 5, Outcome::Ok)).shows(&["I6"]);
+    let later = Written::new().change(2, (1, 2), 5, Outcome::Ok).load(1, (110, 130), Outcome::Ok, 1);
+    later.load(1, (120, 140), Outcome::Ok, 2).shows(&["I6"]);
+    // Who lost the connection may have missed a change.
+    let mut in_trouble = Written::new();
+    in_trouble.0.fault_begins(12 * MS);
+    two(in_trouble).shows(&[]);
     let beside = Written::new().load(1, (10, 30), Outcome::Ok, 1).load(2, (20, 40), Outcome::Ok, 2).shows(&[]);
     assert_eq!(beside.races.loads_beside, 1);
     Written::new().load(1, (10, 19), Outcome::Ok, 1).load(1, (20, 40), Outcome::Ok, 2).shows(&[]);
