@@ -14,7 +14,7 @@ const BEGINS: Duration = Duration::from_secs(20);
 
 /// A server that ends with the test.
 pub(crate) struct Server {
-    program: &'static str,
+    program: String,
     child: Option<Child>,
     pub(crate) port: u16,
     folder: PathBuf,
@@ -22,9 +22,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A Redis with these options beside its own.
+    /// A Redis, or the server named by `TIERCE_REDIS_SERVER`, with these options beside its own.
     pub(crate) fn begin(more: &[&str]) -> Server {
-        Self::of("redis-server", more)
+        let named = std::env::var("TIERCE_REDIS_SERVER").unwrap_or_default();
+        Self::of(if named.is_empty() { "redis-server" } else { &named }, more)
     }
 
     /// A Memcached with these options beside its own.
@@ -32,13 +33,13 @@ impl Server {
         Self::of("memcached", more)
     }
 
-    fn of(program: &'static str, more: &[&str]) -> Server {
+    fn of(program: &str, more: &[&str]) -> Server {
         static FOLDERS: AtomicU32 = AtomicU32::new(0);
         let name = format!("tierce-store-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Relaxed));
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let more = more.iter().map(ToString::to_string).collect();
-        let mut server = Server { program, child: None, port: 0, folder, more };
+        let mut server = Server { program: program.to_string(), child: None, port: 0, folder, more };
         server.port = free_port();
         server.start();
         server
@@ -61,7 +62,7 @@ impl Server {
 
     /// Starts it (again), and waits until it answers.
     pub(crate) fn start(&mut self) {
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(&self.program);
         let port = self.port.to_string();
         if self.program == "memcached" {
             // It asks root to say whose rights it is to have.
