@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind};
 use crate::hub::{Builder, Hub};
-use crate::runtime;
+use crate::runtime::{self, Tls};
 use crate::store::{self, Address};
 
 impl Hub {
@@ -13,6 +13,7 @@ impl Hub {
     /// | URL | |
     /// |---|---|
     /// | `redis://[user:password@]host[:6379][/database]` | Redis or Valkey; `valkey://` is the same |
+    /// | `rediss://…` | the same, encrypted (feature `tls`): [`Tls`](crate::runtime::Tls) |
     /// | `redis+unix:///path/to/socket` | the same by a Unix socket |
     /// | `memcached://host[:11211],host2,…` | one Memcached server or more |
     ///
@@ -27,7 +28,7 @@ impl Hub {
     /// ```
     ///
     /// # Errors
-    /// [`Kind::Invalid`]: the URL, or a feature of it that is not on.
+    /// [`Kind::Invalid`]: the URL, a feature of it that is not on, or a file that it names.
     ///
     /// # Panics
     /// Outside any runtime.
@@ -46,17 +47,32 @@ impl Builder {
     /// # Panics
     /// Outside any runtime.
     pub async fn connect(mut self, url: &str) -> Result<Hub, Error> {
-        let address = Address::parse(url)?;
+        let mut address = Address::parse(url)?;
+        if let Some(tls) = &self.tls {
+            address = address.with_tls(tls)?;
+        }
+        let runtime = runtime::current();
+        for endpoint in address.endpoints() {
+            let wrong = |error| Error::new(Kind::Invalid, "connect", format!("{address}: {error}"));
+            runtime.check(endpoint).map_err(wrong)?;
+        }
         self.store = Some(store::open_store(&address)?);
         let required = self.store_required;
         let hub = self.try_build()?;
         let Some(link) = hub.link() else { return Ok(hub) };
-        match Arc::clone(link).arrive(&runtime::current()).await {
+        match Arc::clone(link).arrive(&runtime).await {
             Err(fault) if required => {
                 Err(Error::new(Kind::Store, "connect", format!("{address} did not answer: {fault}")))
             }
             _ => Ok(hub),
         }
+    }
+
+    /// By what the certificate of a store with TLS is verified, and what this program shows of itself; it goes before what the
+    /// URL says of that.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Makes it an error of [`connect`](Builder::connect) when the store does not answer at once.

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::random::Random;
-use crate::runtime;
+use crate::runtime::{self, Tls};
 use crate::shared::{Shared, Sites};
 use crate::stats::Stats;
 use crate::store::{self, Link, OnDisconnect, Patience, Store};
@@ -56,6 +56,8 @@ pub struct Builder {
     pub(crate) store: Option<Arc<dyn Store>>,
     /// Whether it is an error when the store does not answer.
     pub(crate) store_required: bool,
+    /// How a store's certificate is verified.
+    pub(crate) tls: Option<Tls>,
     namespace: Option<String>,
     patience: Patience,
 }

@@ -30,6 +30,16 @@ pub trait Runtime: Send + Sync + 'static {
         Some(WATCH)
     }
 
+    /// Whether it could open a stream to such a place: asked once, before anything is opened, to tell a mistake of the
+    /// program's from a server that is away.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence that names no place.
+    fn check(&self, to: &Endpoint) -> io::Result<()> {
+        let _ = to;
+        Ok(())
+    }
+
     /// Opens a stream to a server. A runtime without streams, as one whose caches need no store, refuses.
     fn dial(&self, to: &Endpoint) -> Dialing {
         let why = format!("this runtime opens no connections, and so none to {to:?}");

@@ -13,6 +13,12 @@ mod stream;
 #[cfg(all(feature = "tokio", not(any(feature = "redis", feature = "memcached"))))]
 #[path = "no_stream.rs"]
 mod stream;
+mod tls;
+#[cfg(all(feature = "tls", any(feature = "redis", feature = "memcached")))]
+mod tls_stream;
+#[cfg(all(feature = "tokio", not(feature = "tls"), any(feature = "redis", feature = "memcached")))]
+#[path = "no_tls.rs"]
+mod tls_stream;
 #[cfg(feature = "tokio")]
 mod tokio;
 #[cfg(not(feature = "tokio"))]
@@ -26,6 +32,7 @@ use std::time::Duration;
 
 pub use entered::{Guard, enter};
 pub use face::{BoxFuture, Runtime};
+pub use tls::Tls;
 pub use wire::{Dialing, Endpoint, Wire};
 
 use crate::error::panic_message;

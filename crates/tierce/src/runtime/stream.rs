@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::tls_stream;
 use super::wire::{Dialing, Endpoint, Wire};
 
 /// A socket of either kind.
@@ -16,19 +17,34 @@ pub(super) fn open(to: &Endpoint) -> Dialing {
     Box::pin(dial(to.clone()))
 }
 
+/// Whether such a place could be reached at all.
+pub(super) fn check(to: &Endpoint) -> io::Result<()> {
+    match to {
+        Endpoint::Tls(host, _, tls) => tls_stream::check(host, tls),
+        Endpoint::Tcp(..) | Endpoint::Unix(_) => Ok(()),
+    }
+}
+
 async fn dial(to: Endpoint) -> io::Result<Box<dyn Wire>> {
     match to {
-        Endpoint::Tcp(host, port) => {
-            let stream = TcpStream::connect((host.as_str(), port)).await?;
-            // Requests are gathered here; what is written is to go.
-            stream.set_nodelay(true)?;
-            Ok(Box::new(Stream(stream)))
+        Endpoint::Tcp(host, port) => Ok(Box::new(Stream(tcp(&host, port).await?))),
+        Endpoint::Tls(host, port, tls) => {
+            // A build without TLS says so before anything is opened.
+            tls_stream::available()?;
+            tls_stream::encrypt(tcp(&host, port).await?, host, tls).await
         }
         #[cfg(unix)]
         Endpoint::Unix(path) => Ok(Box::new(Stream(tokio::net::UnixStream::connect(path).await?))),
         #[cfg(not(unix))]
         Endpoint::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
     }
+}
+
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Requests are gathered here; what is written is to go.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for Stream<S> {

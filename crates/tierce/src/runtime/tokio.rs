@@ -1,5 +1,6 @@
 //! Tokio: loads are tasks of the runtime whose thread the caller is on.
 
+use std::io;
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,10 @@ impl Runtime for Tokio {
 
     fn alive(&self) -> bool {
         true
+    }
+
+    fn check(&self, to: &Endpoint) -> io::Result<()> {
+        stream::check(to)
     }
 
     fn dial(&self, to: &Endpoint) -> Dialing {

@@ -5,14 +5,31 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use super::tls::Tls;
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
     /// A host, by name or number, and a port.
     Tcp(String, u16),
+    /// The same, encrypted.
+    Tls(String, u16, Tls),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// How it is written: `host:port`, or the path of the socket.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Endpoint::Tcp(host, port) | Endpoint::Tls(host, port, _) if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Endpoint::Tcp(host, port) | Endpoint::Tls(host, port, _) => format!("{host}:{port}"),
+            Endpoint::Unix(path) => path.display().to_string(),
+        }
+    }
 }
 
 /// An open stream: bytes out, bytes in. Dropping it closes it.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::error::{self, Error};
-use crate::runtime::Endpoint;
+use super::url::{Options, bracketed, decoded, wrong, wrong_part};
+use crate::error::Error;
+use crate::runtime::{Endpoint, Tls};
 
 /// Which protocol a store speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,13 @@ pub enum Kind {
 /// | URL | |
 /// |---|---|
 /// | `redis://[user][:password@]host[:6379][/db]` | also `valkey://` |
-/// | `rediss://…` | with TLS; also `valkeys://` |
+/// | `rediss://…` | with TLS (feature `tls`); also `valkeys://` |
 /// | `redis+unix:///path[?db=0]` | a Unix socket; also `unix://` |
 /// | `memcached://host[:11211][,host[:11211]…]` | several servers are one store |
+/// | `memcacheds://…` | with TLS |
+///
+/// Options, each `name=value` behind a `?` and between `&`: `db`, `client_name` (how the server lists the connection), and of
+/// TLS `ca`, `cert`, `key` (files of PEM) and `server_name`; see [`Tls`].
 ///
 /// ```
 /// let address = tierce::store::Address::parse("redis://:secret@cache.local/2").unwrap();
@@ -37,10 +42,10 @@ pub enum Kind {
 pub struct Address {
     kind: Kind,
     endpoints: Vec<Endpoint>,
-    tls: bool,
     user: Option<String>,
     password: Option<String>,
     database: u32,
+    client_name: Option<String>,
 }
 
 const REDIS_PORT: u16 = 6379;
@@ -61,7 +66,8 @@ impl Address {
             "redis" | "valkey" => Self::of_redis(rest, false),
             "rediss" | "valkeys" => Self::of_redis(rest, true),
             "redis+unix" | "valkey+unix" | "unix" => Self::of_socket(rest),
-            "memcached" | "memcache" => Self::of_memcached(rest),
+            "memcached" | "memcache" => Self::of_memcached(rest, false),
+            "memcacheds" => Self::of_memcached(rest, true),
             other => Err(wrong(
                 &format!("begins with {other:?}, which is none that tierce knows"),
                 "redis://, rediss://, redis+unix://, valkey:// or memcached://",
@@ -70,45 +76,52 @@ impl Address {
     }
 
     fn of_redis(rest: &str, tls: bool) -> Result<Self, Error> {
-        let (rest, database) = database_of_query(rest)?;
+        let (rest, options) = Options::read(rest, tls)?;
         let (user, password, rest) = secrets(rest)?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let endpoint = server(host, REDIS_PORT, "redis://127.0.0.1:6379")?;
         let example = match &endpoint {
             Endpoint::Tcp(host, port) => format!("redis://{}:{port}/0", bracketed(host)),
-            Endpoint::Unix(_) => String::new(),
+            _ => String::new(),
         };
-        let database = match (path.trim_end_matches('/'), database) {
+        let database = match (path.trim_end_matches('/'), options.database) {
             ("", database) => database.unwrap_or(0),
             (number, _) => number.parse().map_err(|_| {
                 wrong_part(&format!("the database {number:?} in the URL of the store is not a number"), &example)
             })?,
         };
-        Ok(Address { kind: Kind::Redis, endpoints: vec![endpoint], tls, user, password, database })
+        let endpoints = vec![if tls { encrypted(endpoint, &options.tls) } else { endpoint }];
+        Ok(Address { kind: Kind::Redis, endpoints, user, password, database, client_name: options.client_name })
     }
 
     fn of_socket(rest: &str) -> Result<Self, Error> {
-        let (rest, database) = database_of_query(rest)?;
+        let (rest, options) = Options::read(rest, false)?;
         let (user, password, path) = secrets(rest)?;
         if !path.starts_with('/') {
             return Err(wrong("names a socket without its whole path", "redis+unix:///run/redis/redis.sock"));
         }
         let endpoints = vec![Endpoint::Unix(decoded(path)?.into())];
-        Ok(Address { kind: Kind::Redis, endpoints, tls: false, user, password, database: database.unwrap_or(0) })
+        let database = options.database.unwrap_or(0);
+        Ok(Address { kind: Kind::Redis, endpoints, user, password, database, client_name: options.client_name })
     }
 
-    fn of_memcached(rest: &str) -> Result<Self, Error> {
+    fn of_memcached(rest: &str, tls: bool) -> Result<Self, Error> {
         const RIGHT: &str = "memcached://cache-1:11211,cache-2:11211";
+        let (rest, options) = Options::read(rest, tls)?;
+        if options.database.is_some() || options.client_name.is_some() {
+            return Err(wrong("has an option of Redis's, which Memcached has no use for", RIGHT));
+        }
         let hosts = rest.trim_end_matches('/');
         if hosts.contains('@') {
             return Err(wrong("has a password, which Memcached's text protocol has no place for", RIGHT));
         }
-        if hosts.contains(['/', '?']) {
+        if hosts.contains('/') {
             return Err(wrong("has a path, which Memcached has no use for", RIGHT));
         }
         let mut endpoints = Vec::new();
         for host in hosts.split(',') {
             let endpoint = server(host.trim(), MEMCACHED_PORT, RIGHT)?;
+            let endpoint = if tls { encrypted(endpoint, &options.tls) } else { endpoint };
             if endpoints.contains(&endpoint) {
                 return Err(wrong(&format!("names the server {host:?} twice"), RIGHT));
             }
@@ -117,7 +130,8 @@ impl Address {
         if endpoints.len() > MOST_SERVERS {
             return Err(wrong(&format!("names more than {MOST_SERVERS} servers"), RIGHT));
         }
-        Ok(Address { kind: Kind::Memcached, endpoints, tls: false, user: None, password: None, database: 0 })
+        let (user, password, client_name) = (None, None, None);
+        Ok(Address { kind: Kind::Memcached, endpoints, user, password, database: 0, client_name })
     }
 
     /// Which protocol it is.
@@ -132,7 +146,24 @@ impl Address {
 
     /// Whether the connection is encrypted.
     pub fn tls(&self) -> bool {
-        self.tls
+        self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tls(..)))
+    }
+
+    /// The same place, whose certificate is known so; what the URL said of that is void.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::Kind::Invalid): nothing is encrypted there.
+    pub fn with_tls(mut self, tls: &Tls) -> Result<Self, Error> {
+        if !self.tls() {
+            return Err(wrong("asks for no TLS, yet it was said what it is to be like", "rediss:// or memcacheds://"));
+        }
+        self.endpoints = self.endpoints.into_iter().map(|endpoint| encrypted(endpoint, tls)).collect();
+        Ok(self)
+    }
+
+    /// How the server is to list the connection.
+    pub(crate) fn client_name(&self) -> &str {
+        self.client_name.as_deref().unwrap_or("tierce")
     }
 
     /// The number of the database; 0 unless said.
@@ -153,16 +184,15 @@ impl fmt::Display for Address {
         if let [Endpoint::Unix(path)] = self.endpoints.as_slice() {
             return write!(f, "redis+unix://{secret}{}?db={}", path.display(), self.database);
         }
-        f.write_str(match (self.kind, self.tls) {
+        f.write_str(match (self.kind, self.tls()) {
             (Kind::Redis, false) => "redis://",
             (Kind::Redis, true) => "rediss://",
-            (Kind::Memcached, _) => "memcached://",
+            (Kind::Memcached, false) => "memcached://",
+            (Kind::Memcached, true) => "memcacheds://",
         })?;
         f.write_str(secret)?;
         for (at, endpoint) in self.endpoints.iter().enumerate() {
-            if let Endpoint::Tcp(host, port) = endpoint {
-                write!(f, "{}{}:{port}", if at > 0 { "," } else { "" }, bracketed(host))?;
-            }
+            write!(f, "{}{}", if at > 0 { "," } else { "" }, endpoint.place())?;
         }
         if self.kind == Kind::Redis { write!(f, "/{}", self.database) } else { Ok(()) }
     }
@@ -171,6 +201,13 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({self})")
+    }
+}
+
+fn encrypted(endpoint: Endpoint, tls: &Tls) -> Endpoint {
+    match endpoint {
+        Endpoint::Tcp(host, port) | Endpoint::Tls(host, port, _) => Endpoint::Tls(host, port, tls.clone()),
+        Endpoint::Unix(path) => Endpoint::Unix(path),
     }
 }
 
@@ -221,61 +258,9 @@ fn secrets(rest: &str) -> Result<(Option<String>, Option<String>, &str), Error> 
     Ok((user, password, rest))
 }
 
-/// `?db=` and nothing else: an option that is not known would be one that does nothing.
-fn database_of_query(rest: &str) -> Result<(&str, Option<u32>), Error> {
-    const RIGHT: &str = "redis+unix:///run/redis/redis.sock?db=0";
-    // A password may have a question mark; a host has none.
-    let secrets = rest.rfind('@').map_or(0, |at| at + 1);
-    let Some(at) = rest[secrets..].find('?') else { return Ok((rest, None)) };
-    let (rest, query) = (&rest[..secrets + at], &rest[secrets + at + 1..]);
-    let mut database = None;
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        match part.split_once('=') {
-            Some(("db", number)) => {
-                let number = number.parse().map_err(|_| {
-                    wrong_part(&format!("the database {number:?} in the URL of the store is not a number"), RIGHT)
-                })?;
-                database = Some(number);
-            }
-            _ => return Err(wrong(&format!("has the option {part:?}; the only one is db"), RIGHT)),
-        }
-    }
-    Ok((rest, database))
-}
-
-fn decoded(text: &str) -> Result<String, Error> {
-    let bad =
-        || wrong("has a % that is not followed by two hexadecimal digits of UTF-8 text", "%25 for a %, %40 for an @");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()).ok_or_else(bad)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| bad())
-}
-
-fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_string() }
-}
-
-fn wrong(what: &str, right: &str) -> Error {
-    wrong_part(&format!("the URL of the store {what}"), right)
-}
-
-fn wrong_part(what: &str, right: &str) -> Error {
-    Error::new(error::Kind::Invalid, "connect", format!("{what}; write {right}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::{Address, Endpoint, Tls};
 
     #[track_caller]
     fn check(url: &str, told: &str) {
@@ -302,6 +287,8 @@ mod tests {
         check("redis+unix:///run/redis.sock?db=2", "redis+unix:///run/redis.sock?db=2");
         check("unix://:secret@/run/redis.sock", "redis+unix://***@/run/redis.sock?db=0");
         check("memcached://a,b:1", "memcached://a:11211,b:1");
+        check("memcacheds://a,[::1]:1?ca=/ca", "memcacheds://a:11211,[::1]:1");
+        check("rediss://:secret@cache/1?ca=/a%20b&cert=/c&key=/k&server_name=n", "rediss://***@cache:6379/1");
     }
 
     #[test]
@@ -310,6 +297,18 @@ mod tests {
         assert_eq!(login("redis://:a%3Ab%2F?@h").as_deref(), Some("default/a:b/?"));
         assert_eq!(login("redis://u:p@h").as_deref(), Some("u/p"));
         assert_eq!(login("redis://h"), None);
+    }
+
+    #[test]
+    fn files_of_tls_and_the_name_of_the_client_are_options() {
+        let address = Address::parse("rediss://h?ca=/a%20b&cert=/c&key=/k&server_name=n&client_name=shop").unwrap();
+        let tls = Tls::default().ca("/a b").identity("/c", "/k").server_name("n");
+        assert_eq!(address.endpoints(), [Endpoint::Tls("h".into(), 6379, tls)]);
+        assert_eq!(address.client_name(), "shop");
+        let other = Tls::default().ca("/other");
+        let expected = [Endpoint::Tls("h".into(), 6379, other.clone())];
+        assert_eq!(address.with_tls(&other).unwrap().endpoints(), expected);
+        assert!(Address::parse("redis://h").unwrap().with_tls(&other).unwrap_err().to_string().contains("no TLS"));
     }
 
     #[test]
@@ -327,9 +326,13 @@ mod tests {
         refused("redis://secret@a", "a user without a password");
         refused("redis://:secret%zz@a", "two hexadecimal digits");
         refused("redis://a?timeout=5", "\"timeout=5\"");
+        refused("redis://a?ca=/ca", "\"ca\", which is of TLS alone; write rediss://");
+        refused("rediss://a?cert=/c", "without the other");
+        refused("redis://a?client_name=a%20b", "which no client can have");
         refused("redis+unix://run/x", "whole path");
         refused("memcached://:secret@a", "a password");
         refused("memcached://a/1", "a path");
+        refused("memcached://a?db=1", "an option of Redis's");
         refused("memcached://a,a", "twice");
         refused("memcached://a,,b", "names no host");
     }

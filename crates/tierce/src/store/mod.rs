@@ -47,6 +47,8 @@ pub mod memcached;
 mod open;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "as of an address"))]
+mod url;
 
 #[cfg(feature = "testing")]
 pub use check::check_store;

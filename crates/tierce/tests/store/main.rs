@@ -9,3 +9,4 @@ mod hubs;
 mod memcached;
 mod redis;
 mod server;
+mod tls;

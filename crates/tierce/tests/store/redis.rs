@@ -283,9 +283,7 @@ fn a_thread_that_can_open_no_connection_is_told_so_and_leaves_nobody_without() {
 }
 
 #[test]
-fn a_store_that_must_be_encrypted_or_is_none_of_redis_is_refused() {
+fn a_store_that_is_none_of_redis_is_refused() {
     let refused = |url: &str| Redis::open(&Address::parse(url).unwrap()).err().unwrap().to_string();
-    assert!(refused("rediss://:secret@cache").contains("TLS"), "{}", refused("rediss://:secret@cache"));
-    assert!(!refused("rediss://:secret@cache").contains("secret"));
     assert!(refused("memcached://cache").contains("is no Redis"));
 }

@@ -28,6 +28,11 @@ impl Server {
         Self::of(if named.is_empty() { "redis-server" } else { &named }, more)
     }
 
+    /// A Redis itself, which is built with TLS.
+    pub(crate) fn redis(more: &[&str]) -> Server {
+        Self::of("redis-server", more)
+    }
+
     /// A Memcached with these options beside its own.
     pub(crate) fn memcached(more: &[&str]) -> Server {
         Self::of("memcached", more)
@@ -85,6 +90,10 @@ impl Server {
     fn answers(&self) -> bool {
         let ask = || -> std::io::Result<u8> {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+            if self.more.iter().any(|option| option == "-Z") {
+                // It answers to TLS alone.
+                return Ok(b'+');
+            }
             stream.write_all(b"PING\r\n")?;
             let mut first = [0];
             stream.read_exact(&mut first)?;

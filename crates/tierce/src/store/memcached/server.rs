@@ -18,11 +18,7 @@ pub(crate) struct Server {
 impl Server {
     /// Nothing is opened before the first question.
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
-        let place = match endpoint {
-            Endpoint::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Endpoint::Tcp(host, port) => format!("{host}:{port}"),
-            Endpoint::Unix(path) => path.display().to_string(),
-        };
+        let place = endpoint.place();
         let (endpoint, named) = (endpoint.clone(), place.clone());
         let link = Link::new(move || {
             let limits = Limits::default();

@@ -104,14 +104,8 @@ type Pushed = Box<dyn FnMut(Reply) + Send>;
 /// Opens a stream; an error names the place.
 fn dial(address: &Address, runtime: &Arc<dyn Runtime>) -> Dialing {
     let place = address.to_string();
-    let dialing = address.endpoints().first().filter(|_| !address.tls()).map(|endpoint| runtime.dial(endpoint));
-    let tls = address.tls();
+    let dialing = address.endpoints().first().map(|endpoint| runtime.dial(endpoint));
     Box::pin(async move {
-        if tls {
-            // Never a password over a line that was to be encrypted.
-            let why = format!("{place}: tierce cannot do TLS");
-            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
-        }
         let dialing = dialing.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))
     })
@@ -139,7 +133,7 @@ fn greeting(address: &Address, pushed: Pushed) -> Greeting<Resp> {
     if let Some((user, password)) = address.login() {
         hello.extend([b"AUTH".as_slice(), user.as_bytes(), password.as_bytes()]);
     }
-    hello.extend([b"SETNAME".as_slice(), b"tierce"]);
+    hello.extend([b"SETNAME".as_slice(), address.client_name().as_bytes()]);
     resp::command(&mut bytes, &hello);
     let mut answers = 1;
     if address.database() > 0 {

@@ -53,7 +53,7 @@ impl Redis {
     /// The store at this address. Nothing is opened before the first question.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::Kind::Invalid): the address is of no Redis, or asks for TLS.
+    /// [`Kind::Invalid`](crate::Kind::Invalid): the address is of no Redis.
     ///
     /// ```
     /// use tierce::store::{Address, redis::Redis};
@@ -66,9 +66,6 @@ impl Redis {
         let wrong = |what: &str| Error::new(error::Kind::Invalid, "connect", format!("{address} {what}"));
         if address.kind() != Kind::Redis {
             return Err(wrong("is no Redis; a Redis is written redis://host:6379"));
-        }
-        if address.tls() {
-            return Err(wrong("asks for TLS, which tierce cannot do; write redis:// where none is needed"));
         }
         let place = address.to_string();
         let address = address.clone();
