@@ -29,9 +29,6 @@ impl Hub {
     ///
     /// # Errors
     /// [`Kind::Invalid`]: the URL, a feature of it that is not on, or a file that it names.
-    ///
-    /// # Panics
-    /// Outside any runtime.
     pub async fn connect(url: &str) -> Result<Hub, Error> {
         Hub::builder().connect(url).await
     }
@@ -43,15 +40,13 @@ impl Builder {
     /// # Errors
     /// [`Kind::Invalid`]: the URL, a feature that is not on, or what was said of the hub. [`Kind::Store`]: the store did
     /// not answer, if it is required.
-    ///
-    /// # Panics
-    /// Outside any runtime.
     pub async fn connect(mut self, url: &str) -> Result<Hub, Error> {
         let mut address = Address::parse(url)?;
         if let Some(tls) = &self.tls {
             address = address.with_tls(tls)?;
         }
-        let runtime = runtime::current();
+        let nowhere = || Error::new(Kind::Invalid, "connect", "no runtime here, nor the feature `tokio`".to_string());
+        let runtime = runtime::lasting().ok_or_else(nowhere)?;
         for endpoint in address.endpoints() {
             let wrong = |error| Error::new(Kind::Invalid, "connect", format!("{address}: {error}"));
             runtime.check(endpoint).map_err(wrong)?;
@@ -60,7 +55,7 @@ impl Builder {
         let required = self.store_required;
         let hub = self.try_build()?;
         let Some(link) = hub.link() else { return Ok(hub) };
-        match Arc::clone(link).arrive(&runtime).await {
+        match Arc::clone(link).arrive().await {
             Err(fault) if required => {
                 Err(Error::new(Kind::Store, "connect", format!("{address} did not answer: {fault}")))
             }

@@ -168,7 +168,8 @@ impl<K: Key, V: Value, Q: ToKey<K> + ?Sized> Path<'_, K, V, Q> {
             false => (Wants::Fresh, Asks::Store, Before::LookAtMemory),
         };
         let seen = self.cache.unseen(self.key, wants)?;
-        let departure = self.departure(&runtime::current(), asks);
+        let runtime = runtime::here().or_else(runtime::lasting).unwrap_or_else(runtime::current);
+        let departure = self.departure(&runtime, asks);
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let boarded = self.board(&departure, &cells, before, Ground::Fore);
         let Boarded::Flight(flight, Role::Leads) = boarded else { return None };

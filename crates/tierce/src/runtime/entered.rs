@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::face::Runtime;
+use super::id::Id;
 use crate::sync::thread_local;
 
 thread_local! {
@@ -27,6 +28,12 @@ pub(super) fn leave() -> Guard {
 /// The runtime that was entered last, if any.
 pub(super) fn last() -> Option<Arc<dyn Runtime>> {
     ENTERED.with(|entered| entered.borrow().last().cloned().flatten())
+}
+
+/// The number of the runtime that was entered last; whether one was, and whether that has one.
+#[allow(clippy::option_option, reason = "none entered, none that has a number, a number")]
+pub(super) fn last_id() -> Option<Option<Id>> {
+    ENTERED.with(|entered| entered.borrow().last().and_then(Option::as_ref).map(|runtime| runtime.id()))
 }
 
 fn push(runtime: Option<Arc<dyn Runtime>>) -> Guard {

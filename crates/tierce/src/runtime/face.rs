@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::id::Id;
 use super::wire::{Dialing, Endpoint};
 
 /// A task or a sleep.
@@ -28,6 +29,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// stops drops its tasks at once, since a dropped load tells its waiters itself.
     fn watch(&self) -> Option<Duration> {
         Some(WATCH)
+    }
+
+    /// Its number, if what is spawned here goes on whoever waits for it, and it opens streams: then the connections that are
+    /// asked for here live here, one to each server. Those of a runtime without a number live on a thread of the crate's own.
+    fn id(&self) -> Option<Id> {
+        None
     }
 
     /// Whether it could open a stream to such a place: asked once, before anything is opened, to tell a mistake of the

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{BoxFuture, Dialing, Endpoint, Runtime, stream};
+use super::face::{BoxFuture, Runtime};
+use super::id::Id;
+use super::stream;
+use super::wire::{Dialing, Endpoint};
 
 /// What a load's error says where tokio has no timer; its own words speak of no cache.
 const NO_TIMER: &str = "this tokio runtime has no timer, and no load can have a deadline here; enable the time driver: \
@@ -16,8 +19,17 @@ const NO_TIMER: &str = "this tokio runtime has no timer, and no load can have a 
 struct Tokio(Handle);
 
 pub(super) fn current() -> Option<Arc<dyn Runtime>> {
-    let handle = Handle::try_current().ok()?;
-    Some(Arc::new(Tokio(handle)))
+    Handle::try_current().ok().map(of)
+}
+
+/// Its number alone, which costs less.
+pub(super) fn id() -> Option<Id> {
+    Handle::try_current().ok().map(|handle| Id::of_tokio(&handle.id()))
+}
+
+/// The runtime of this handle.
+pub(super) fn of(handle: Handle) -> Arc<dyn Runtime> {
+    Arc::new(Tokio(handle))
 }
 
 impl Runtime for Tokio {
@@ -36,6 +48,10 @@ impl Runtime for Tokio {
 
     fn alive(&self) -> bool {
         true
+    }
+
+    fn id(&self) -> Option<Id> {
+        Some(Id::of_tokio(&self.0.id()))
     }
 
     fn check(&self, to: &Endpoint) -> io::Result<()> {

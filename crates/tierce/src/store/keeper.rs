@@ -7,9 +7,9 @@ use super::coherence::Pulse;
 use super::fault::Fault;
 use super::key::purge_tag;
 use super::link::Link;
+use crate::clock::to_ms;
 use crate::mutant::{self, Mutant};
-use crate::runtime::Runtime;
-use crate::sync::atomic::Ordering::Relaxed;
+use crate::runtime::{self, Runtime};
 
 /// A pause between two beats: three are sent within the bound that is usual.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -25,20 +25,22 @@ const TOUCHED_AT_ONCE: usize = 256;
 
 impl Link {
     /// Sees to it that somebody beats, where the store tells of changes.
-    pub(super) fn keep(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) {
-        if !self.tells || self.keeping.load(Relaxed) || self.keeping.swap(true, Relaxed) {
+    pub(super) fn keep(self: &Arc<Self>) {
+        if !self.tells {
             return;
         }
-        let keeper = Keeper(Arc::downgrade(self));
+        let Some(runtime) = runtime::lasting() else { return };
+        let Some(number) = self.keeping.take(self.clock.now_ms()) else { return };
+        let keeper = Keeper { link: Arc::downgrade(self), number };
         let pulse = Pulse::new(self.patience.coherence, self.patience.on_disconnect.grace());
-        runtime.spawn(Box::pin(beat(keeper, pulse, Arc::clone(runtime))));
+        runtime.spawn(Box::pin(beat(keeper, pulse, Arc::clone(&runtime))));
     }
 
     /// Waits until the store has answered once whether it tells.
     ///
     /// # Errors
     /// It did not answer.
-    pub(crate) async fn arrive(self: &Arc<Self>, runtime: &Arc<dyn Runtime>) -> Result<(), Fault> {
+    pub(crate) async fn arrive(self: &Arc<Self>) -> Result<(), Fault> {
         if !self.tells {
             let (tag, mut budget) = (purge_tag(self.namespace()), self.budget());
             let any = self.versions(std::slice::from_ref(&tag), &mut budget).await;
@@ -48,16 +50,22 @@ impl Link {
             Ok(_) | Err(Fault::Refused(_)) => {}
             Err(fault) => return Err(fault),
         }
-        self.keep(runtime);
+        self.keep();
         Ok(())
     }
 
-    /// Gives the pause after it.
-    async fn one_beat(self: &Arc<Self>, pulse: &mut Pulse) -> Duration {
+    /// Gives the pause after it; none to a keeper who was replaced, and has nothing to say any more.
+    async fn one_beat(self: &Arc<Self>, keeper: u64, pulse: &mut Pulse) -> Option<Duration> {
         let sent_ms = self.clock.now_ms();
+        if !self.keeping.back_by(keeper, sent_ms + to_ms(self.patience.coherence)) {
+            return None;
+        }
         let answer = self.store.beat(self.patience.coherence).await;
+        if !self.keeping.back_by(keeper, self.clock.now_ms()) {
+            return None;
+        }
         let forget = || self.forget_all();
-        match answer {
+        let pause = match answer {
             Ok(number) => {
                 let late = mutant::on(Mutant::BoundFromTheAnswer);
                 let sent_ms = if late { self.clock.now_ms() } else { sent_ms };
@@ -75,7 +83,8 @@ impl Link {
                 pulse.missed(&self.coherence, sent_ms, self.clock.now_ms(), forget);
                 PAUSE
             }
-        }
+        };
+        self.keeping.back_by(keeper, self.clock.now_ms() + to_ms(pause)).then_some(pause)
     }
 
     /// Asks for the tags that this process knows, so that the server keeps them.
@@ -96,10 +105,10 @@ impl Link {
 }
 
 async fn beat(keeper: Keeper, mut pulse: Pulse, runtime: Arc<dyn Runtime>) {
-    let mut touch = keeper.0.upgrade().map(|link| link.next_touch()).unwrap_or_default();
+    let mut touch = keeper.link.upgrade().map(|link| link.next_touch()).unwrap_or_default();
     // It keeps no hub alive: the pause is where it is found gone.
-    while let Some(link) = keeper.0.upgrade() {
-        let pause = link.one_beat(&mut pulse).await;
+    while let Some(link) = keeper.link.upgrade() {
+        let Some(pause) = link.one_beat(keeper.number, &mut pulse).await else { return };
         if link.clock.precise() >= touch {
             link.touch_tags().await;
             touch = link.next_touch();
@@ -111,12 +120,15 @@ async fn beat(keeper: Keeper, mut pulse: Pulse, runtime: Arc<dyn Runtime>) {
 
 /// Says that nobody beats any more, whatever becomes of the task: memory is served no longer than the last answer allows, and
 /// whoever asks the store next beats on his own runtime.
-struct Keeper(Weak<Link>);
+struct Keeper {
+    link: Weak<Link>,
+    number: u64,
+}
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if let Some(link) = self.0.upgrade() {
-            link.keeping.store(false, Relaxed);
+        if let Some(link) = self.link.upgrade() {
+            link.keeping.leave(self.number);
         }
     }
 }

@@ -8,12 +8,13 @@ use super::budget::Budget;
 use super::coherence::{Coherence, OnDisconnect};
 use super::face::{Answer, Key, Listener, Store, Tag, Version};
 use super::fault::Fault;
+use super::keeping::Keeping;
 use super::pending::Pending;
 use super::versions::Versions;
 use crate::clock::Clock;
 use crate::mutant::{self, Mutant};
 use crate::random::Random;
-use crate::runtime::{self, Runtime};
+use crate::runtime;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 
@@ -63,8 +64,8 @@ pub(crate) struct Link {
     pub(super) tells: bool,
     /// Who is told.
     listener: OnceLock<Box<dyn Listener>>,
-    /// Somebody beats.
-    pub(super) keeping: AtomicBool,
+    /// Who beats.
+    pub(super) keeping: Keeping,
     /// Somebody tells the store what it could not be told.
     telling: AtomicBool,
     faults: AtomicU64,
@@ -91,7 +92,7 @@ impl Link {
             tells: store.listen(namespace, Arc::new(Ear(Weak::clone(link)))),
             coherence: Arc::default(),
             listener: OnceLock::new(),
-            keeping: AtomicBool::new(false),
+            keeping: Keeping::default(),
             store,
             namespace: namespace.into(),
             clock,
@@ -247,9 +248,7 @@ impl Link {
     /// Keeps keys that the store is to be told of, by one who cannot wait.
     pub(crate) fn owe(self: &Arc<Self>, keys: &[Key]) {
         self.pending.keep(keys, &[]);
-        if let Some(runtime) = runtime::here() {
-            self.retry(runtime);
-        }
+        self.retry();
     }
 
     /// What these tags are at now. `None` where nobody can say.
@@ -321,17 +320,19 @@ impl Link {
     /// Whether the store is to be asked; sees to it that somebody looks whether it is back.
     fn may_ask(self: &Arc<Self>) -> bool {
         if !self.pending.is_empty() {
-            self.retry(runtime::current());
+            self.retry();
         }
-        if self.tells && !self.keeping.load(Relaxed) {
-            self.keep(&runtime::current());
+        let now_ms = self.clock.now_ms();
+        if self.tells && !self.keeping.is_kept(now_ms) {
+            self.keep();
         }
-        match self.breaker.leave(self.clock.now_ms(), &self.random) {
+        match self.breaker.leave(now_ms, &self.random) {
             Leave::Ask => true,
             Leave::No => false,
             Leave::Probe => {
+                let Some(runtime) = runtime::lasting() else { return false };
                 let link = Arc::clone(self);
-                runtime::current().spawn(Box::pin(async move {
+                runtime.spawn(Box::pin(async move {
                     let key = Key::new(format!("{{{}:*probe}}", link.namespace));
                     match link.store.get(&key, link.patience.lookup).await {
                         Ok(_) => link.breaker.answered(),
@@ -344,10 +345,9 @@ impl Link {
     }
 
     /// Tells the store what it could not be told, until it has been, in a task of its own.
-    fn retry(self: &Arc<Self>, runtime: Arc<dyn Runtime>) {
-        if self.telling.swap(true, Relaxed) {
-            return;
-        }
+    fn retry(self: &Arc<Self>) {
+        // Where there is no runtime, whoever asks the store next on one does it.
+        let Some(runtime) = runtime::lasting().filter(|_| !self.telling.swap(true, Relaxed)) else { return };
         let telling = Telling(Arc::clone(self));
         let task = Arc::clone(&runtime);
         runtime.spawn(Box::pin(async move {

@@ -18,6 +18,7 @@ mod breaker;
 mod budget;
 mod coherence;
 mod keeper;
+mod keeping;
 mod link;
 mod pending;
 mod versions;

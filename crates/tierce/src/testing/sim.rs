@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use crate::clock::{Clock, ManualClock};
-use crate::runtime::{self, BoxFuture, Runtime};
+use crate::runtime::{self, BoxFuture, Id, Runtime};
 
 /// A simulation: its tasks, its alarms and its time.
 ///
@@ -59,6 +59,7 @@ pub struct SimRuntime {
     sim: Sim,
     alive: AtomicBool,
     driven: AtomicBool,
+    id: Id,
 }
 
 /// How a runtime dies.
@@ -105,6 +106,7 @@ impl Sim {
             sim: self.clone(),
             alive: AtomicBool::new(true),
             driven: AtomicBool::new(true),
+            id: Id::new(),
         })
     }
 
@@ -260,6 +262,10 @@ impl Runtime for SimRuntime {
 
     fn alive(&self) -> bool {
         self.alive.load(Relaxed)
+    }
+
+    fn id(&self) -> Option<Id> {
+        Some(self.id)
     }
 }
 

@@ -8,5 +8,6 @@ mod connection;
 mod hubs;
 mod memcached;
 mod redis;
+mod runtimes;
 mod server;
 mod tls;

@@ -259,27 +259,14 @@ fn who_waits_while_the_runtime_of_the_connection_stops_is_answered_on_his_own() 
     let key = key("waiting");
     let first = runtime();
     first.block_on(store.set(&key, ENTRY, LONG, WITHIN)).unwrap();
-    runtime().block_on(async {
-        // Nobody drives the first runtime, so that this is asked of nobody.
-        let mut get = store.get(&key, WITHIN);
-        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(get.as_mut().poll(cx).is_pending())).await;
-        assert!(polled);
-        first.shutdown_background();
-        assert!(get.await.unwrap().is_some());
-    });
-}
-
-#[test]
-fn a_thread_that_can_open_no_connection_is_told_so_and_leaves_nobody_without() {
-    let server = Server::begin(&[]);
-    let store = open(&server);
-    let key = key("thread");
-    let fault = tierce::block_on(store.get(&key, WITHIN)).unwrap_err();
-    assert!(matches!(&fault, Fault::Down(why) if why.contains("opens no connections")), "{fault}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    runtime.block_on(store.set(&key, ENTRY, LONG, WITHIN)).unwrap();
-    // By now there is one.
-    assert!(tierce::block_on(store.get(&key, WITHIN)).unwrap().is_some());
+    server.signal("STOP");
+    let mut get = store.get(&key, WITHIN);
+    let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(get.as_mut().poll(cx).is_pending()));
+    // Asked on the first, which does not get to write it.
+    assert!(first.block_on(poll));
+    first.shutdown_background();
+    server.signal("CONT");
+    assert!(runtime().block_on(get).unwrap().is_some());
 }
 
 #[test]

@@ -1,21 +1,29 @@
-//! A connection that outlives the runtime it was opened on.
+//! The connections of one process to one server: one for each runtime that asks.
+//!
+//! Who asks is answered on a connection that his own runtime drives, so that nobody waits for a runtime that stands still.
+//! A connection closes with its runtime. What is bound to one connection, by its number, is asked on the caller's own or
+//! not at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::Connection;
+use super::line::down;
 use super::protocol::Protocol;
 use super::slots::Answers;
 use crate::clock::{Clock, to_ms};
+use crate::runtime::{self, Id, Runtime};
 use crate::store::fault::Fault;
 use crate::sync::{Mutex, lock};
 
-/// Opens a connection on the current runtime.
-type Open<P> = Box<dyn Fn() -> Connection<P> + Send + Sync>;
+/// Opens a connection on a runtime.
+type Open<P> = Box<dyn Fn(&Arc<dyn Runtime>) -> Connection<P> + Send + Sync>;
 
-/// A connection that is opened by whoever asks first, and by whoever finds that its runtime has stopped, on his own.
+/// The connections to one server. Each is opened by whoever first asks on its runtime, and again when it has closed.
 pub(crate) struct Link<P: Protocol> {
     open: Open<P>,
-    connection: Mutex<Option<Connection<P>>>,
+    /// Few, so that they are looked through. None has a runtime without a number twice.
+    connections: Mutex<Vec<(Option<Id>, Connection<P>)>>,
 }
 
 /// When the time for something is over, by the system's coarse clock: every request has one, and the connection knows
@@ -26,8 +34,8 @@ pub(crate) struct Deadline {
 }
 
 impl<P: Protocol> Link<P> {
-    pub(crate) fn new(open: impl Fn() -> Connection<P> + Send + Sync + 'static) -> Self {
-        Link { open: Box::new(open), connection: Mutex::new(None) }
+    pub(crate) fn new(open: impl Fn(&Arc<dyn Runtime>) -> Connection<P> + Send + Sync + 'static) -> Self {
+        Link { open: Box::new(open), connections: Mutex::default() }
     }
 
     /// Asks for so many answers, on the connection of this number alone where it is said.
@@ -43,10 +51,10 @@ impl<P: Protocol> Link<P> {
             if Clock::system().now_ms() >= deadline.ms {
                 return Err(Fault::Timeout);
             }
-            let connection = self.connection();
+            let connection = self.connection()?;
             let asked = connection.call_on(on, answers, deadline.ms, |out: &mut Vec<u8>| encode(out)).await;
-            // It was not asked: a runtime that stopped, or can open none, took the connection with it, and here is another
-            // runtime. More than once would be this one.
+            // It was not asked: a runtime that stopped took the connection with it, and here is another runtime, or one that
+            // was given the same number. More than once would be this one.
             if matches!(asked, Err(Fault::Down(_))) && connection.is_closed() && attempts < 2 {
                 continue;
             }
@@ -76,29 +84,40 @@ impl<P: Protocol> Link<P> {
         }
     }
 
-    /// The number of the connection that there is now; none where there is none.
+    /// The number of this runtime's connection as it is now; none where there is none.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.connection().number()
+        self.connection().ok()?.number()
     }
 
-    fn connection(&self) -> Connection<P> {
-        let open = |held: &Option<Connection<P>>| held.as_ref().filter(|held| !held.is_closed()).cloned();
-        if let Some(connection) = open(&lock(&self.connection)) {
-            return connection;
+    fn connection(&self) -> Result<Connection<P>, Fault> {
+        let id = runtime::lasting_id();
+        if let Some(connection) = open_one(&lock(&self.connections), id) {
+            return Ok(connection);
         }
+        let runtime = runtime::lasting().ok_or_else(|| down(NOWHERE))?;
         // Not under the lock: to open one is to spawn a task.
-        let new = (self.open)();
-        let mut held = lock(&self.connection);
-        if let Some(connection) = open(&held) {
-            drop(held);
+        let new = (self.open)(&runtime);
+        let mut connections = lock(&self.connections);
+        if let Some(connection) = open_one(&connections, id) {
+            drop(connections);
             drop(new);
-            return connection;
+            return Ok(connection);
         }
-        let old = held.replace(new.clone());
-        drop(held);
-        drop(old);
-        new
+        let closed: Vec<_> = connections.extract_if(.., |(_, connection)| connection.is_closed()).collect();
+        connections.push((id, new.clone()));
+        drop(connections);
+        drop(closed);
+        Ok(new)
     }
+}
+
+/// What is said where no connection can live.
+const NOWHERE: &str = "no runtime here that could open a connection: ask on one, or turn on the feature `tokio`";
+
+/// The connection of the runtime with this number that is open.
+fn open_one<P: Protocol>(connections: &[(Option<Id>, Connection<P>)], id: Option<Id>) -> Option<Connection<P>> {
+    let own = connections.iter().find(|(of, connection)| *of == id && !connection.is_closed());
+    own.map(|(_, connection)| connection.clone())
 }
 
 impl Deadline {

@@ -9,7 +9,7 @@ use crate::runtime::{self, Endpoint, Runtime};
 use crate::store::connection::{Answers, Connection, Deadline, Greeting, Limits, Link};
 use crate::store::fault::Fault;
 
-/// A server and the connection to it.
+/// A server and the connections to it.
 pub(crate) struct Server {
     pub(crate) place: String,
     link: Link<Meta>,
@@ -20,7 +20,7 @@ impl Server {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
         let place = endpoint.place();
         let (endpoint, named) = (endpoint.clone(), place.clone());
-        let link = Link::new(move || {
+        let link = Link::new(move |here| {
             let limits = Limits::default();
             let (endpoint, place) = (endpoint.clone(), named.clone());
             let dial = Box::new(move |runtime: &Arc<dyn Runtime>| -> runtime::Dialing {
@@ -29,7 +29,7 @@ impl Server {
                     dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))
                 })
             });
-            let here = (&runtime::current(), Clock::system());
+            let here = (here, Clock::system());
             Connection::open(Meta::new(limits.answer_bytes), greeting(), dial, here, limits)
         });
         Server { place, link }

@@ -32,14 +32,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A connection of the current runtime's, opened behind the caller: until it is there, and whenever it is not,
+    /// A connection of the current runtime's, or of a thread of the crate's own where that does not last, opened behind the caller: until it is there, and whenever it is not,
     /// commands wait for it as long as they may.
     ///
     /// # Panics
-    /// Outside any runtime.
+    /// Outside any runtime, where the feature `tokio` is off.
     pub fn open(address: &Address, patience: Duration) -> Self {
         let limits = Limits::default();
-        let runtime = runtime::current();
+        let runtime = runtime::lasting().unwrap_or_else(runtime::current);
         let to = address.clone();
         let dial = Box::new(move |runtime: &Arc<dyn Runtime>| dial(&to, runtime));
         let resp = Resp::new(limits.answer_bytes);

@@ -15,7 +15,6 @@ use super::tracking::Tracking;
 use super::{dial, greeting, refusal, sound};
 use crate::clock::{Clock, to_ms};
 use crate::error::{self, Error};
-use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::{Connection, Deadline, Limits, Link};
 use crate::store::envelope::STATE_AT;
@@ -40,7 +39,8 @@ const SEARCHED_AT_ONCE: &[u8] = b"1000";
 
 /// A store on one Redis or Valkey server, from 7.0 on.
 ///
-/// Its connection belongs to the runtime of its first caller. When that one has stopped, it is opened anew by the next.
+/// Each runtime that asks has a connection of its own, which closes with it. Threads that block, and those without a runtime,
+/// share one on a thread of the crate's.
 /// Entries are at least three bytes long, and the third is nothing. Times beyond a hundred years are a hundred years.
 pub struct Redis {
     link: Link<Resp>,
@@ -71,11 +71,11 @@ impl Redis {
         let address = address.clone();
         let tracking = Arc::new(Tracking::new());
         let pushes = Arc::clone(&tracking);
-        let link = Link::new(move || {
+        let link = Link::new(move |runtime| {
             let limits = Limits::default();
             let to = address.clone();
             let dial = Box::new(move |runtime: &_| dial(&to, runtime));
-            let here = (&runtime::current(), Clock::system());
+            let here = (runtime, Clock::system());
             Connection::open(Resp::new(limits.answer_bytes), greeting(&address, pushes.pushed()), dial, here, limits)
         });
         Ok(Redis { link, tracking, place, asked: AtomicU32::new(0) })
