@@ -139,12 +139,12 @@ impl Repository {
         Some(Self { root, files })
     }
 
-    /// `crates/*/src` and `bench/src`.
+    /// `crates/*/src`, `bench/src` and `python/src`.
     fn source_folders(&self) -> Vec<String> {
         let folder_of = |file: &String| {
             let (folder, _) = file.split_once("/src/")?;
             let in_crates = folder.strip_prefix("crates/").is_some_and(|name| !name.contains('/'));
-            (in_crates || folder == "bench").then(|| format!("{folder}/src"))
+            (in_crates || folder == "bench" || folder == "python").then(|| format!("{folder}/src"))
         };
         let mut folders: Vec<_> = self.files.iter().filter_map(folder_of).collect();
         folders.sort();

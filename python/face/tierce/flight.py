@@ -1,0 +1,167 @@
+"""Loads of plain functions: one thread runs the function, the others wait for it."""
+
+import os
+from _thread import allocate_lock, get_ident
+from contextvars import ContextVar, copy_context
+from weakref import WeakSet
+
+from .errors import CycleError
+
+PENDING = object()
+"""The value of a flight that has not ended."""
+
+LEAD, JOIN, HIT, REFRESH = range(4)
+"""What Memo._board and Memo._lead say."""
+
+loading = ContextVar("tierce.loading", default=None)
+"""The flight whose load runs here, threads and tasks that it began included if they have its context."""
+
+memos = WeakSet()
+"""All that may have flights: a child process has none of the threads and loops that lead them."""
+
+
+def innermost():
+    """The flight whose load asks for something now, or None."""
+    flight = loading.get()
+    return None if flight is None or flight.done else flight
+
+
+class Waits:
+    """What a load waits for, so that a circle of loads is an error and no standstill."""
+
+    __slots__ = ("waits",)
+
+    def __init__(self):
+        self.waits = []
+
+    def leads_to(self, other):
+        """Whether this load waits, at once or through others, for the other one."""
+        seen, open_ = {self}, [self]
+        while open_:
+            flight = open_.pop()
+            if flight is other:
+                return True
+            for next_ in list(flight.waits):
+                if next_ not in seen and not next_.done:
+                    seen.add(next_)
+                    open_.append(next_)
+        return False
+
+
+def cycle(name):
+    return CycleError(
+        f"{name} waits for itself: its load asks, at once or through others, for the key that it loads"
+    )
+
+
+class Flight(Waits):
+    """One load of a key by a thread."""
+
+    __slots__ = ("gate", "value", "error", "thread")
+
+    def __init__(self):
+        self.waits = []
+        # Closed until the load has ended. What it brings is written, and the gate opened, in C (`verbs.rs`).
+        self.gate = allocate_lock()
+        self.gate.acquire()
+        self.value = PENDING
+        self.error = PENDING
+        self.thread = get_ident()
+
+    @property
+    def done(self):
+        return self.value is not PENDING or self.error is not PENDING
+
+
+def load(memo, key, args, kwargs, renew=False):
+    """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
+    parent = innermost()
+    flight = Flight()
+    try:
+        while True:
+            said, found = _lead(memo, key, flight, args, kwargs, renew, parent)
+            if said != JOIN:
+                return found
+            if _wait(memo, found, parent):
+                return memo._copied(found.value)
+    finally:
+        # An exception's traceback has this frame, and the flight the exception.
+        del flight
+
+
+def _lead(memo, key, flight, args, kwargs, renew, parent):
+    token = loading.set(flight)
+    if parent is not None:
+        parent.waits.append(flight)
+    try:
+        return memo._lead(key, flight, args, kwargs, renew)
+    finally:
+        if parent is not None:
+            parent.waits.remove(flight)
+        loading.reset(token)
+
+
+def _wait(memo, found, parent):
+    """Waits for another's load; False if it brought nothing and we have to look again."""
+    # Written before it is looked for a circle: of two loads that wait for each other, one sees it.
+    if parent is not None:
+        parent.waits.append(found)
+    try:
+        circle = parent is not None and found.leads_to(parent)
+        if (circle or found.thread == get_ident()) and not found.done:
+            raise cycle(memo.__qualname__)
+        with found.gate:
+            pass
+    finally:
+        if parent is not None:
+            parent.waits.remove(found)
+    if found.error is PENDING:
+        return True
+    error = found.error
+    if isinstance(error, Exception):
+        # One failure for all who waited; another begins anew.
+        raise error
+    # The thread that ran it was told to end (KeyboardInterrupt, SystemExit): that is for nobody else.
+    return False
+
+
+_pool = None
+
+
+def behind(memo, key, flight, args, kwargs):
+    """Begins a load that nobody waits for, on a thread of a small pool."""
+    global _pool
+    if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        # Refreshes only: a slow source delays what is refreshed behind, and no caller.
+        _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tierce-refresh")
+    context = copy_context()
+    context.run(loading.set, flight)
+    _pool.submit(context.run, _refresh, memo, key, flight, args, kwargs)
+
+
+def _refresh(memo, key, flight, args, kwargs):
+    flight.thread = get_ident()
+    try:
+        memo._run(key, flight, args, kwargs)
+    except Exception:
+        report(memo)
+
+
+def report(memo):
+    """Says that a load which nobody waited for has failed; the stale value is served for as long as it may be."""
+    import logging
+
+    logging.getLogger("tierce").warning("a refresh of %s failed", memo.__qualname__, exc_info=True)
+
+
+def _after_fork():
+    global _pool
+    _pool = None
+    for memo in list(memos):
+        memo._ground()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

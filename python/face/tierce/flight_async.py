@@ -1,0 +1,208 @@
+"""Loads of async functions: one task runs the function, those who want its value wait for it, on any loop."""
+
+import asyncio
+import sys
+from _thread import allocate_lock
+from contextvars import copy_context
+
+from .errors import LoadCancelledError
+from .flight import HIT, LEAD, PENDING, REFRESH, Waits, cycle, innermost, loading, report
+
+EAGER = sys.version_info >= (3, 12)
+"""A task may run up to its first wait when it is made."""
+
+RECHECK_S = 0.1
+"""How often those who wait for a load on another loop look whether that loop still runs."""
+
+_running = set()
+"""Flights whose tasks run: a loop itself holds its tasks weakly."""
+
+
+class AsyncFlight(Waits):
+    """One load of a key by a task of a loop."""
+
+    __slots__ = ("memo", "key", "loop", "task", "value", "error", "over", "left", "abandoned", "waiting", "lock", "behind")
+
+    def __init__(self, memo, key, loop):
+        self.waits = []
+        self.memo = memo
+        self.key = key
+        self.loop = loop
+        self.task = None
+        self.value = PENDING
+        self.error = None
+        self.over = False
+        # All who waited have left: nobody may join any more.
+        self.left = False
+        # Its loop stood still: all look again, whoever began it included.
+        self.abandoned = False
+        self.waiting = []
+        self.lock = allocate_lock()
+        self.behind = False
+
+    @property
+    def done(self):
+        return self.over
+
+    def begin(self, args, kwargs, behind):
+        """Starts the load, on the loop of whoever calls, in a copy of his context."""
+        self.behind = behind
+        context = copy_context()
+        context.run(loading.set, self)
+        _running.add(self)
+        try:
+            coroutine = context.run(self.memo.__wrapped__, *args, **kwargs)
+            if EAGER and self.loop.get_task_factory() is None:
+                self.task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
+            else:
+                self.task = self.loop.create_task(coroutine, context=context)
+        except BaseException as error:
+            self._end(PENDING, error)
+            return
+        if self.task.done():
+            self._finish(self.task)
+        else:
+            self.task.add_done_callback(self._finish)
+
+    def _finish(self, task):
+        if task.cancelled():
+            return self._end(PENDING, None)
+        error = task.exception()
+        if error is not None:
+            if self.behind and isinstance(error, Exception):
+                try:
+                    raise error
+                except Exception:
+                    report(self.memo)
+            return self._end(PENDING, error)
+        try:
+            value, weight = task.result(), 1
+            if self.memo._keep is not None:
+                value, weight = self.memo._keep(value)
+            self.memo._land(self.key, self, value, weight)
+        except BaseException as failure:
+            return self._end(PENDING, failure)
+        self._end(value, None)
+
+    def _end(self, value, error):
+        """Publishes what the load brought: a value, an error, or neither when it was given up."""
+        _running.discard(self)
+        try:
+            if value is PENDING:
+                self.memo._leave(self.key, self)
+        finally:
+            with self.lock:
+                if not self.over:
+                    self.value, self.error, self.over = value, error, True
+                waiting, self.waiting = self.waiting, []
+            for loop, future in waiting:
+                _wake(loop, future)
+
+    async def wait(self, loop, parent):
+        """Returns when the load is over, or was given up. A caller who is cancelled leaves, and nobody else."""
+        future = loop.create_future()
+        with self.lock:
+            if self.over or self.left:
+                return
+            self.waiting.append((loop, future))
+        if parent is not None:
+            parent.waits.append(self)
+        try:
+            if parent is not None and self.leads_to(parent) and not self.over:
+                raise cycle(self.memo.__qualname__)
+            if loop is self.loop:
+                await future
+            else:
+                await self._wait_elsewhere(future)
+        finally:
+            if parent is not None:
+                parent.waits.remove(self)
+            if not self.over:
+                self._leave(loop, future)
+
+    async def _wait_elsewhere(self, future):
+        while not future.done():
+            await asyncio.wait((future,), timeout=RECHECK_S)
+            if not future.done() and not self.loop.is_running():
+                # A loop that stands still brings nothing: whoever waits begins anew.
+                self.abandoned = True
+                self._end(PENDING, None)
+                self._cancel(None)
+
+    def _leave(self, loop, future):
+        with self.lock:
+            self.waiting = [(other, one) for other, one in self.waiting if one is not future]
+            if self.waiting or self.over or self.behind:
+                return
+            self.left = True
+        # The last has left. Who comes from now on begins anew.
+        try:
+            self.memo._leave(self.key, self)
+        finally:
+            self._cancel(loop)
+
+    def _cancel(self, loop):
+        if self.task is None:
+            return
+        if loop is self.loop:
+            self.task.cancel()
+            return
+        try:
+            self.loop.call_soon_threadsafe(self.task.cancel)
+        except RuntimeError:
+            pass  # the loop is closed, and its tasks with it
+
+
+def _wake(loop, future):
+    try:
+        if loop is asyncio._get_running_loop():
+            _set(future)
+        else:
+            loop.call_soon_threadsafe(_set, future)
+    except RuntimeError:
+        pass  # the loop is closed: nobody waits there
+
+
+def _set(future):
+    if not future.done():
+        future.set_result(None)
+
+
+async def load(memo, key, args, kwargs, renew=False):
+    """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
+    loop = asyncio._get_running_loop()
+    if loop is None:
+        raise RuntimeError(_no_loop(memo))
+    parent = innermost()
+    while True:
+        flight = AsyncFlight(memo, key, loop)
+        said, found = memo._board(key, flight, renew)
+        if said == HIT:
+            return found
+        if said == REFRESH:
+            flight.begin(args, kwargs, True)
+            return found
+        leads = said == LEAD
+        if leads:
+            found = flight
+            flight.begin(args, kwargs, False)
+        if not found.over:
+            await found.wait(loop, parent)
+        try:
+            if found.value is not PENDING:
+                return memo._copied(found.value)
+            if (leads and not found.abandoned) or isinstance(found.error, Exception):
+                # One failure for all who waited; another begins anew.
+                raise found.error or LoadCancelledError(f"the load of {memo.__qualname__} was cancelled")
+        finally:
+            # An exception's traceback has this frame, and the flight the exception.
+            del flight, found
+
+
+def _no_loop(memo):
+    if "trio" in sys.modules:
+        return (
+            f"{memo.__qualname__} is not in memory, and its load needs a running asyncio loop: under trio "
+            "values that are in memory are served, and what is missing is to be loaded through trio-asyncio"
+        )
+    return f"{memo.__qualname__} is not in memory, and its load needs a running asyncio loop"

@@ -1,0 +1,402 @@
+"""`memo`: results with an age, one load for all who ask, and keys that can be told to end."""
+
+import weakref
+from functools import update_wrapper
+
+from . import flight
+from ._tierce import Memo, Ready
+from .duration import milliseconds
+from .lru import CacheInfo
+
+__all__ = ["BoundMemo", "Memo", "memo"]
+
+_NO_DEFAULT = object()
+
+
+def memo(
+    function=None,
+    /,
+    *,
+    maxsize=10_000,
+    ttl=None,
+    stale=None,
+    jitter=0.1,
+    weight=None,
+    weigher=None,
+    per_instance=False,
+    typed=True,
+    copy=False,
+    freeze=False,
+):
+    """Keep the results of a function, def or async def, and load each of them once for all who ask.
+
+        @memo(maxsize=1024, ttl="5m", stale="1m")
+        async def user(user_id: int) -> User: ...
+
+        await user(42)               # loaded
+        await user(42)               # from memory, without a task or a future
+        user.invalidate(42)          # gone; a load that runs now is not kept
+        await user.refresh(42)       # loaded anew
+        user.set(some_user, 42)      # put in
+        user.peek(42)                # what is in memory and fresh, or None
+        user.cache_info()            # CacheInfo(hits=1, misses=1, maxsize=1024, currsize=1)
+        user.cache_clear()
+
+    Of any number of threads, tasks and loops that miss a key at once, one runs
+    the function; the others wait for what it brings, its exception included.
+    Exceptions are not kept, None is. A caller who is cancelled leaves, and
+    nobody else; when the last has left, the load is cancelled too. A load may
+    ask for other keys; one that waits for itself raises CycleError.
+
+    Arguments must be hashable. user(42), user(user_id=42) and a default of 42
+    are one key.
+
+    maxsize: how many results are kept; None keeps all. The least recently used go first.
+    ttl: how long a result is fresh: "5m", seconds, or a timedelta. None: for ever.
+    stale: how long past that it is served while one load runs behind it.
+    jitter: the largest share that chance takes off the ttl, so that what was
+        loaded together does not expire together.
+    weight: how much all results together may weigh; weigher says what one
+        does (sys.getsizeof unless given).
+    per_instance: for methods: each instance has results of its own, of maxsize
+        each, and is not kept alive by them.
+    typed: keep f(3), f(3.0) and f(True) apart.
+    copy: give each caller a deep copy, or what the given function makes of the
+        value. Otherwise all callers share one object.
+    freeze: keep lists as tuples, sets as frozensets and dicts read-only, or
+        what the given function makes of the value.
+    """
+    settings = _Settings(maxsize, ttl, stale, jitter, weight, weigher, per_instance, typed, copy, freeze)
+    if function is not None:
+        return _decorate(function, settings)
+    return lambda function: _decorate(function, settings)
+
+
+class _Settings:
+    def __init__(self, maxsize, ttl, stale, jitter, weight, weigher, per_instance, typed, copy, freeze):
+        if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 0):
+            raise TypeError(f"maxsize={maxsize!r}: a number of results is needed, or None for all")
+        if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int) or weight < 0):
+            raise TypeError(f"weight={weight!r}: a whole number is needed")
+        if weigher is not None and weight is None:
+            raise TypeError("weigher says what a result weighs, and weight is missing: how much all may weigh")
+        if stale is not None and ttl is None:
+            raise TypeError("stale is counted from the end of ttl, and ttl is missing")
+        if not 0 <= jitter <= 1:
+            raise ValueError(f"jitter={jitter!r}: a share between 0 and 1 is needed")
+        if copy and freeze:
+            raise TypeError("copy and freeze exclude each other: what is frozen needs no copy")
+        self.maxsize = maxsize
+        self.ttl_ms = milliseconds(ttl, "ttl")
+        self.stale_ms = milliseconds(stale, "stale") or 0
+        self.jitter = round(jitter * 65536)
+        self.weight = weight
+        self.per_instance = per_instance
+        self.typed = typed
+        self.copy = _copier(copy)
+        self.keep = _keeper(self.copy, _freezer(freeze), _weigher(weight, weigher))
+        self.parameters = {
+            "maxsize": maxsize, "ttl": ttl, "stale": stale, "jitter": jitter, "weight": weight,
+            "per_instance": per_instance, "typed": typed, "copy": copy, "freeze": freeze,
+        }  # fmt: skip
+
+
+def _copier(copy):
+    if copy is True:
+        from copy import deepcopy
+
+        return deepcopy
+    return copy or None
+
+
+def _freezer(freeze):
+    if freeze is True:
+        from .frozen import frozen
+
+        return frozen
+    return freeze or None
+
+
+def _weigher(weight, weigher):
+    if weight is None or weigher is not None:
+        return weigher
+    from sys import getsizeof
+
+    return getsizeof
+
+
+def _keeper(copy, freeze, weigher):
+    """Makes of a result what is kept, and its weight; None where the result is kept as it is, and counts as one."""
+    if copy is None and freeze is None and weigher is None:
+        return None
+    change = copy or freeze
+
+    def keep(value):
+        value = value if change is None else change(value)
+        weight = 1 if weigher is None else weigher(value)
+        if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
+            raise TypeError(f"the weigher gave {weight!r}: a whole number is needed")
+        return value, weight
+
+    return keep
+
+
+def _decorate(function, settings):
+    import inspect
+
+    if isinstance(function, (staticmethod, classmethod)):
+        raise TypeError(f"put @memo below @{type(function).__name__}, so that it is given the function itself")
+    if not callable(function):
+        raise TypeError(f"memo decorates functions, and {function!r} is none")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        name = getattr(function, "__qualname__", repr(function))
+        raise TypeError(f"{name} is a generator: it would be exhausted when it is served again")
+    is_async = _is_async(function)
+    if is_async:
+        from .flight_async import load
+    else:
+        load = flight.load
+    made = _make(function, settings, is_async, load, 0)
+    update_wrapper(made, function)
+    if is_async:
+        _mark_async(made)
+    return made
+
+
+def _is_async(function):
+    import inspect
+
+    called = getattr(type(function), "__call__", None)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _mark_async(made):
+    """Frameworks ask whether a function is async; this one is called and awaited likewise."""
+    import inspect
+
+    if hasattr(inspect, "markcoroutinefunction"):
+        inspect.markcoroutinefunction(made)
+    else:
+        import asyncio
+
+        made._is_coroutine = asyncio.coroutines._is_coroutine
+
+
+def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
+    per_instance = settings.per_instance and not skipped
+    if told is _NO_DEFAULT:
+        told = _signature(function, 1 if settings.per_instance else 0)
+    made = Memo(
+        function, load, settings.copy, told, _NO_DEFAULT, is_async, per_instance, skipped, settings.typed,
+        settings.maxsize, settings.weight, settings.ttl_ms, settings.stale_ms, settings.jitter,
+    )  # fmt: skip
+    made.__wrapped__ = function
+    made.__qualname__ = getattr(function, "__qualname__", repr(function))
+    made._keep = settings.keep
+    made._settings = settings
+    made._told = told
+    made._is_async = is_async
+    flight.memos.add(made)
+    return made
+
+
+def _signature(function, skipped):
+    """A function's parameters as the glue reads them, or None where calls are told apart as they are written."""
+    import inspect
+
+    kinds = inspect.Parameter
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    named = [one for one in parameters if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)][skipped:]
+    defaults = [_NO_DEFAULT if one.default is kinds.empty else one.default for one in named]
+    try:
+        hash(tuple(defaults))
+    except TypeError:
+        return None
+    positional = [one for one in named if one.kind is not kinds.KEYWORD_ONLY]
+    return (
+        tuple(one.name for one in named),
+        len(positional),
+        sum(one.kind is kinds.POSITIONAL_ONLY for one in positional),
+        tuple(defaults),
+        any(one.kind is kinds.VAR_POSITIONAL for one in parameters),
+        any(one.kind is kinds.VAR_KEYWORD for one in parameters),
+    )
+
+
+class _Verbs:
+    """What can be said to a function that memo has made."""
+
+    def invalidate(self, /, *args, **kwargs):
+        """End the result of such a call: it is not served again, and a load of it that runs is not kept.
+
+        Returns whether there was one.
+        """
+        own = self._own(*args, **kwargs) if self._settings.per_instance else self
+        return own._drop(own.key(*args, **kwargs))
+
+    def refresh(self, /, *args, **kwargs):
+        """Load the result of such a call anew, keep and return it; of an async function, to be awaited."""
+        own = self._own(*args, **kwargs) if self._settings.per_instance else self
+        return own._load(own, own.key(*args, **kwargs), args, kwargs, True)
+
+    def peek(self, /, *args, **kwargs):
+        """The result of such a call if it is in memory and fresh, else None. Loads nothing, counts nothing."""
+        own = self._own(*args, **kwargs) if self._settings.per_instance else self
+        found = own._peek(own.key(*args, **kwargs))
+        return None if found is None else found[0]
+
+    def set(self, value, /, *args, **kwargs):
+        """Keep value as the result of such a call; a load of it that runs is not kept."""
+        own = self._own(*args, **kwargs) if self._settings.per_instance else self
+        key, weight = own.key(*args, **kwargs), 1
+        if own._keep is not None:
+            value, weight = own._keep(value)
+        own._put(key, value, weight)
+
+    def cache_info(self):
+        """Hits, misses, maxsize and currsize; of all instances together where each has results of its own."""
+        all_ = [one._counts() for one in self._instances() or (self,)]
+        hits, misses, size = (sum(counts[at] for counts in all_) for at in (0, 1, 5))
+        return CacheInfo(hits, misses, self._settings.maxsize, size)
+
+    def cache_clear(self):
+        """Forget all results and counts; loads that run are not kept."""
+        for one in (self, *self._instances()):
+            one._clear()
+
+    def cache_parameters(self):
+        """What memo was given."""
+        return dict(self._settings.parameters)
+
+    def _load(self, memo, key, args, kwargs, renew):
+        if self._is_async:
+            from .flight_async import load
+        else:
+            load = flight.load
+        return load(memo, key, args, kwargs, renew)
+
+    def _copied(self, value):
+        copy = self._settings.copy
+        return value if copy is None else copy(value)
+
+    def _behind(self, key, of, args, kwargs):
+        flight.behind(self, key, of, args, kwargs)
+
+    def _bind(self, instance):
+        return BoundMemo(self, instance)
+
+    def _adopt(self, instance):
+        """What holds the results of an instance that has none yet, and goes with it."""
+        from_weak, address = weakref.ref(self), id(instance)
+
+        def gone(_):
+            memo = from_weak()
+            if memo is not None:
+                memo._drop_instance(address)
+
+        if self._is_async:
+            from .flight_async import load
+        else:
+            load = flight.load
+        own = _make(self.__wrapped__, self._settings, self._is_async, load, 1, self._told)
+        try:
+            own._reference = weakref.ref(instance, gone)
+        except TypeError:
+            name = type(instance).__qualname__
+            raise TypeError(
+                f"{self.__qualname__} with per_instance=True needs instances that can be referred to weakly: "
+                f"add '__weakref__' to {name}.__slots__"
+            ) from None
+        own.__qualname__ = self.__qualname__
+        return self._keep_instance(instance, own)
+
+    def __reduce__(self):
+        return self.__qualname__
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo, /):
+        return self
+
+    def __repr__(self):
+        return f"<memo of {self.__wrapped__!r}>"
+
+
+for _name, _verb in vars(_Verbs).items():
+    if callable(_verb) and _name not in ("__init__",):
+        setattr(Memo, _name, _verb)
+        if hasattr(_verb, "__qualname__"):
+            _verb.__qualname__ = f"Memo.{_name}"
+del _name, _verb
+
+
+class BoundMemo:
+    """A method made by memo, of one instance."""
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, function, instance):
+        self.__func__ = function
+        self.__self__ = instance
+
+    def __call__(self, /, *args, **kwargs):
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def invalidate(self, /, *args, **kwargs):
+        """As Memo.invalidate, for this instance."""
+        return self.__func__.invalidate(self.__self__, *args, **kwargs)
+
+    def refresh(self, /, *args, **kwargs):
+        """As Memo.refresh, for this instance."""
+        return self.__func__.refresh(self.__self__, *args, **kwargs)
+
+    def peek(self, /, *args, **kwargs):
+        """As Memo.peek, for this instance."""
+        return self.__func__.peek(self.__self__, *args, **kwargs)
+
+    def set(self, value, /, *args, **kwargs):
+        """As Memo.set, for this instance."""
+        return self.__func__.set(value, self.__self__, *args, **kwargs)
+
+    def key(self, /, *args, **kwargs):
+        """As Memo.key, for this instance."""
+        return self.__func__.key(self.__self__, *args, **kwargs)
+
+    def cache_info(self):
+        """As Memo.cache_info; of this instance alone with per_instance=True."""
+        return self._own().cache_info()
+
+    def cache_clear(self):
+        """As Memo.cache_clear; of this instance alone with per_instance=True."""
+        self._own().cache_clear()
+
+    def _own(self):
+        function = self.__func__
+        return function._own(self.__self__) if function._settings.per_instance else function
+
+    def __getattr__(self, name):
+        return getattr(self.__func__, name)
+
+    def __eq__(self, other):
+        if not isinstance(other, BoundMemo):
+            return NotImplemented
+        return self.__func__ is other.__func__ and self.__self__ is other.__self__
+
+    def __hash__(self):
+        return hash((id(self.__func__), id(self.__self__)))
+
+    def __repr__(self):
+        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+def _register():
+    from collections.abc import Coroutine
+
+    Coroutine.register(Ready)
+
+
+_register()

@@ -1,0 +1,34 @@
+//! What time it is, for the ages of values: tierce's own clock, unless a test holds it.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use pyo3_ffi as ffi;
+use tierce::Clock;
+
+use crate::owned::{PyObject, Raised, answer, integer, none};
+
+/// The time that a test has set, in milliseconds; 0 for the system's.
+static HELD_MS: AtomicU64 = AtomicU64::new(0);
+
+#[inline]
+pub(crate) fn now_ms() -> u64 {
+    match HELD_MS.load(Relaxed) {
+        0 => Clock::system().now_ms(),
+        held => held,
+    }
+}
+
+/// `_now_ms()`.
+pub(crate) unsafe extern "C" fn now(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(integer(now_ms()))
+}
+
+/// `_hold_time(ms)`: stands still at that time; 0 lets it run.
+pub(crate) unsafe extern "C" fn hold(_: *mut PyObject, ms: *mut PyObject) -> *mut PyObject {
+    let held = ffi::PyLong_AsUnsignedLongLong(ms);
+    if held == u64::MAX && !ffi::PyErr_Occurred().is_null() {
+        return answer(Err(Raised));
+    }
+    HELD_MS.store(held, Relaxed);
+    none().into_ptr()
+}

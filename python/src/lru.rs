@@ -1,0 +1,315 @@
+//! `lru_cache`: `functools`' own semantics, by vectorcall.
+//!
+//! What CPython's C version does is done here in the same order: the key is hashed once, looked up, the function called without
+//! anything held, and the key looked up again before it is added, since the call may have added it. The order of use is
+//! strict, `maxsize` exact, and the attributes are the same.
+
+use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
+use std::ptr;
+
+use pyo3_ffi as ffi;
+
+use crate::key::{Call, Rule, View};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, attribute, integer, none, tuple, type_error};
+use crate::probe::find;
+use crate::seed;
+use crate::table::{Look, Table};
+use crate::types::{self, END_OF_MEMBERS, keep, offset, plain, slot};
+
+#[repr(C)]
+struct Lru {
+    base: ffi::PyObject,
+    vectorcall: Option<ffi::vectorcallfunc>,
+    dict: *mut PyObject,
+    weak_references: *mut PyObject,
+    /// None once the collector of cycles has cleared it.
+    function: Option<Owned>,
+    /// What `cache_info()` makes of its four numbers.
+    info: Option<Owned>,
+    room: Room,
+    hits: u64,
+    misses: u64,
+    table: Table<()>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// `maxsize=0`: calls are counted, and nothing is kept.
+    Nothing,
+    Entries(usize),
+    /// `maxsize=None`: nothing is evicted, so that no order is kept either.
+    Unbounded,
+}
+
+/// The type `_lru_cache_wrapper`.
+pub(crate) unsafe fn make_type() -> Result<Owned> {
+    let members = vec![
+        offset(c"__vectorcalloffset__", offset_of!(Lru, vectorcall)),
+        offset(c"__dictoffset__", offset_of!(Lru, dict)),
+        offset(c"__weaklistoffset__", offset_of!(Lru, weak_references)),
+        END_OF_MEMBERS,
+    ];
+    let methods = vec![
+        plain(
+            c"cache_info",
+            cache_info,
+            c"cache_info($self, /)\n--\n\nHits, misses, maxsize and currsize, as numbers by name.",
+        ),
+        plain(c"cache_clear", cache_clear, c"cache_clear($self, /)\n--\n\nForget all values and counts."),
+        plain(c"__reduce__", reduce, c"__reduce__($self, /)\n--\n\nPickled by its qualified name."),
+        plain(c"__copy__", myself, c"__copy__($self, /)\n--\n\nThe same object."),
+        types::of_one(c"__deepcopy__", myself, c"__deepcopy__($self, memo, /)\n--\n\nThe same object."),
+        types::plain(c"__sizeof__", size_of_it, c"__sizeof__($self, /)\n--\n\nBytes, those of the entries included."),
+        // SAFETY: a table of methods ends with zeros.
+        std::mem::zeroed(),
+    ];
+    let attributes = vec![
+        ffi::PyGetSetDef {
+            name: c"__dict__".as_ptr(),
+            get: Some(ffi::PyObject_GenericGetDict),
+            set: Some(ffi::PyObject_GenericSetDict),
+            doc: ptr::null(),
+            closure: ptr::null_mut(),
+        },
+        // SAFETY: a table of attributes ends with zeros.
+        std::mem::zeroed(),
+    ];
+    let slots = vec![
+        slot(
+            ffi::Py_tp_doc,
+            c"A function whose results are kept; made by lru_cache and cache.".as_ptr() as *mut c_void,
+        ),
+        slot(ffi::Py_tp_new, new as *mut c_void),
+        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
+        slot(ffi::Py_tp_descr_get, bound as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_members, keep(members)),
+        slot(ffi::Py_tp_methods, keep(methods)),
+        slot(ffi::Py_tp_getset, keep(attributes)),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT
+        | ffi::Py_TPFLAGS_HAVE_GC
+        | ffi::Py_TPFLAGS_BASETYPE
+        | types::HAVE_VECTORCALL
+        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    types::make(c"tierce._tierce._lru_cache_wrapper", size_of::<Lru>(), flags, slots)
+}
+
+unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, named: *mut PyObject) -> *mut PyObject {
+    answer(make(kind, args, named))
+}
+
+/// `_lru_cache_wrapper(user_function, maxsize, typed, cache_info_type)`, as in `functools`.
+unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject, named: *mut PyObject) -> Result<Owned> {
+    let given = ffi::PyTuple_Size(args) + if named.is_null() { 0 } else { ffi::PyDict_Size(named) };
+    if given != 4 {
+        return Err(type_error(c"_lru_cache_wrapper() takes user_function, maxsize, typed and cache_info_type"));
+    }
+    let argument = |at: ffi::Py_ssize_t, name: &std::ffi::CStr| {
+        if at < ffi::PyTuple_Size(args) {
+            return Ok(ffi::PyTuple_GetItem(args, at));
+        }
+        let found = ffi::PyDict_GetItemString(named, name.as_ptr());
+        if found.is_null() { Err(type_error(c"_lru_cache_wrapper() lacks an argument")) } else { Ok(found) }
+    };
+    let function = argument(0, c"user_function")?;
+    let (maxsize, typed, info) = (argument(1, c"maxsize")?, argument(2, c"typed")?, argument(3, c"cache_info_type")?);
+    if ffi::PyCallable_Check(function) == 0 {
+        return Err(type_error(c"the first argument must be callable"));
+    }
+    let room = Room::read(maxsize)?;
+    let typed = ffi::PyObject_IsTrue(typed);
+    if typed < 0 {
+        return Err(Raised);
+    }
+    let (function, info) = (Owned::share(function), Owned::share(info));
+    let made = types::allocate(kind)?;
+    let it = made.as_ptr().cast::<Lru>();
+    // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
+    (&raw mut (*it).vectorcall).write(Some(call));
+    (&raw mut (*it).function).write(Some(function));
+    (&raw mut (*it).info).write(Some(info));
+    (&raw mut (*it).room).write(room);
+    (&raw mut (*it).table).write(Table::new(Rule { seed: seed::draw(), typed: typed == 1 }));
+    Ok(made)
+}
+
+impl Room {
+    unsafe fn read(maxsize: *mut PyObject) -> Result<Room> {
+        if ptr::eq(maxsize, ffi::Py_None()) {
+            return Ok(Room::Unbounded);
+        }
+        if ffi::PyIndex_Check(maxsize) == 0 {
+            return Err(type_error(c"maxsize should be integer or None"));
+        }
+        let size = ffi::PyNumber_AsSsize_t(maxsize, ffi::PyExc_OverflowError);
+        if size == -1 && !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised);
+        }
+        Ok(if size <= 0 { Room::Nothing } else { Room::Entries(size.cast_unsigned()) })
+    }
+}
+
+/// A call: the short way for one `int` or `str` that is here, the long one for all else.
+unsafe extern "C" fn call(
+    callable: *mut PyObject,
+    args: *const *mut PyObject,
+    flags: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    let it = callable.cast::<Lru>();
+    if names.is_null()
+        && ffi::PyVectorcall_NARGS(flags) == 1
+        && let Some(view) = (*it).table.rule.single(*args)
+        && let Look::Found(slot) = (*it).table.look(&view, &[])
+    {
+        return hit(it, slot).into_ptr();
+    }
+    answer(long(it, args, flags, names))
+}
+
+#[inline]
+unsafe fn hit(it: *mut Lru, slot: u32) -> Owned {
+    let it = &mut *it;
+    it.hits += 1;
+    if it.room != Room::Unbounded {
+        it.table.touch(slot);
+    }
+    it.table.entry(slot).value.clone()
+}
+
+unsafe fn long(it: *mut Lru, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
+    if (*it).room == Room::Nothing {
+        (*it).misses += 1;
+        return run(it, args, flags, names);
+    }
+    let named = if names.is_null() { 0 } else { ffi::PyTuple_Size(names) };
+    let count = ffi::PyVectorcall_NARGS(flags) + named;
+    let values = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count as usize) };
+    // A name that is no argument is none: `f(**{})` is `f()`.
+    let names_of = if named == 0 { ptr::null_mut() } else { names };
+    let view = (*it).table.rule.call(Call { values, names: names_of, named: named as u32 })?;
+    if let Some(slot) = find(&raw mut (*it).table, &view)? {
+        return Ok(hit(it, slot));
+    }
+    (*it).misses += 1;
+    let value = run(it, args, flags, names)?;
+    store(it, &view, &value)?;
+    Ok(value)
+}
+
+/// Calls the function, with nothing of the cache held.
+unsafe fn run(it: *mut Lru, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
+    let Some(function) = (*it).function.clone() else {
+        return Err(type_error(c"the cached function was collected"));
+    };
+    if ffi::Py_EnterRecursiveCall(c" while calling a cached function".as_ptr()) != 0 {
+        return Err(Raised);
+    }
+    let value = ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names);
+    ffi::Py_LeaveRecursiveCall();
+    Owned::steal(value)
+}
+
+unsafe fn store(it: *mut Lru, view: &View, value: &Owned) -> Result<()> {
+    // The call may have added the key, here or in another thread.
+    let found = find(&raw mut (*it).table, view)?;
+    let table = &mut (*it).table;
+    let gone = match (found, (*it).room) {
+        // As `functools`: a bounded cache keeps what the inner call has put in, an unbounded one takes the newer.
+        (Some(slot), Room::Unbounded) => (Some(table.replace(slot, value.clone())), None),
+        (Some(_), _) => (None, None),
+        (None, room) => {
+            let full = matches!(room, Room::Entries(most) if table.len() >= most);
+            let evicted = if full { table.oldest().map(|slot| table.remove(slot)) } else { None };
+            table.add(view.hash, view.to_key(), value.clone(), ());
+            (None, evicted)
+        }
+    };
+    // Dropped when the table is whole again, since that may run anything.
+    drop(gone);
+    Ok(())
+}
+
+unsafe extern "C" fn bound(it: *mut PyObject, instance: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    if instance.is_null() || ptr::eq(instance, ffi::Py_None()) {
+        return Owned::share(it).into_ptr();
+    }
+    answer(types::bind(it, instance))
+}
+
+unsafe extern "C" fn cache_info(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(info_of(it.cast()))
+}
+
+unsafe fn info_of(it: *mut Lru) -> Result<Owned> {
+    let it = &*it;
+    let Some(made_by) = it.info.clone() else {
+        return Err(type_error(c"the cached function was collected"));
+    };
+    let maxsize = match it.room {
+        Room::Nothing => integer(0)?,
+        Room::Entries(most) => integer(most as u64)?,
+        Room::Unbounded => none(),
+    };
+    let numbers = tuple([integer(it.hits)?, integer(it.misses)?, maxsize, integer(it.table.len() as u64)?])?;
+    Owned::steal(ffi::PyObject_CallObject(made_by.as_ptr(), numbers.as_ptr()))
+}
+
+unsafe extern "C" fn cache_clear(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    let it = it.cast::<Lru>();
+    (*it).hits = 0;
+    (*it).misses = 0;
+    let gone = (*it).table.take();
+    drop(gone);
+    none().into_ptr()
+}
+
+unsafe extern "C" fn reduce(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(attribute(it, c"__qualname__"))
+}
+
+unsafe extern "C" fn myself(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    Owned::share(it).into_ptr()
+}
+
+unsafe extern "C" fn size_of_it(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    let bytes = size_of::<Lru>() + (*it.cast::<Lru>()).table.bytes();
+    answer(integer(bytes as u64))
+}
+
+unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
+    let mut show = |object: *mut PyObject| if object.is_null() { 0 } else { visit(object, data) };
+    let kind = ffi::Py_TYPE(it).cast();
+    let it = &*it.cast::<Lru>();
+    let pointer = |owned: &Option<Owned>| owned.as_ref().map_or(ptr::null_mut(), Owned::as_ptr);
+    for object in [kind, it.dict, pointer(&it.function), pointer(&it.info)] {
+        let said = show(object);
+        if said != 0 {
+            return said;
+        }
+    }
+    it.table.visit(&mut show)
+}
+
+unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
+    let it = it.cast::<Lru>();
+    let gone = ((*it).function.take(), (*it).info.take(), (*it).table.take());
+    let dict = std::mem::replace(&mut (*it).dict, ptr::null_mut());
+    ffi::Py_XDECREF(dict);
+    drop(gone);
+    0
+}
+
+unsafe extern "C" fn dealloc(it: *mut PyObject) {
+    ffi::PyObject_GC_UnTrack(it.cast());
+    if !(*it.cast::<Lru>()).weak_references.is_null() {
+        ffi::PyObject_ClearWeakRefs(it);
+    }
+    clear(it);
+    ptr::drop_in_place(&raw mut (*it.cast::<Lru>()).table);
+    types::free(it);
+}

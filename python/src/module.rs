@@ -1,0 +1,100 @@
+//! The module `tierce._tierce`: its types, made once in a process.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use pyo3_ffi as ffi;
+
+use crate::owned::{Owned, PyObject, Raised, Result};
+use crate::types::{of_one, plain};
+use crate::{clock, lru, ready, token, wrapper};
+
+/// In a cell, since CPython writes into it.
+struct Definition(UnsafeCell<ffi::PyModuleDef>);
+
+// SAFETY: CPython alone writes it, under its lock.
+unsafe impl Sync for Definition {}
+
+/// Only named where CPython is given its address.
+#[allow(dead_code, reason = "read by CPython alone")]
+struct Functions([ffi::PyMethodDef; 3]);
+
+// SAFETY: nobody writes it.
+unsafe impl Sync for Functions {}
+
+static FUNCTIONS: Functions = Functions([
+    plain(c"_now_ms", clock::now, c"The time by which values age, in milliseconds."),
+    of_one(c"_hold_time", clock::hold, c"Holds that time; 0 lets it run."),
+    // SAFETY: a table of functions ends with zeros.
+    unsafe { std::mem::zeroed() },
+]);
+
+#[allow(dead_code, reason = "read by CPython alone")]
+struct Slots([ffi::PyModuleDef_Slot; SLOTS]);
+
+// SAFETY: nobody writes it.
+unsafe impl Sync for Slots {}
+
+#[cfg(Py_3_12)]
+const SLOTS: usize = 3;
+#[cfg(not(Py_3_12))]
+const SLOTS: usize = 2;
+
+static MODULE_SLOTS: Slots = Slots([
+    ffi::PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: fill as *mut c_void },
+    #[cfg(Py_3_12)]
+    ffi::PyModuleDef_Slot {
+        slot: ffi::Py_mod_multiple_interpreters,
+        value: ffi::Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED,
+    },
+    ffi::PyModuleDef_Slot { slot: 0, value: ptr::null_mut() },
+]);
+
+static DEFINITION: Definition = Definition(UnsafeCell::new(ffi::PyModuleDef {
+    m_base: ffi::PyModuleDef_HEAD_INIT,
+    m_name: c"_tierce".as_ptr(),
+    m_doc: c"The part of tierce that is compiled; import tierce instead.".as_ptr(),
+    m_size: 0,
+    m_methods: (&raw const FUNCTIONS).cast_mut().cast(),
+    m_slots: (&raw const MODULE_SLOTS).cast_mut().cast(),
+    m_traverse: None,
+    m_clear: None,
+    m_free: None,
+}));
+
+/// Called by CPython when it imports the module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn PyInit__tierce() -> *mut PyObject {
+    ffi::PyModuleDef_Init(DEFINITION.0.get())
+}
+
+/// The interpreter that imported the module first; no other may have it, since its types are of that one.
+static HOME: AtomicI64 = AtomicI64::new(-1);
+
+unsafe extern "C" fn fill(module: *mut PyObject) -> c_int {
+    match fill_with_types(module) {
+        Ok(()) => 0,
+        Err(Raised) => -1,
+    }
+}
+
+unsafe fn fill_with_types(module: *mut PyObject) -> Result<()> {
+    let here = ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get());
+    let home = HOME.compare_exchange(-1, here, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|home| home);
+    if home != -1 && home != here {
+        let sentence =
+            c"tierce does not support subinterpreters: it was imported by another interpreter of this process";
+        ffi::PyErr_SetString(ffi::PyExc_ImportError, sentence.as_ptr());
+        return Err(Raised);
+    }
+    add(module, c"_lru_cache_wrapper", lru::make_type()?)?;
+    add(module, c"Memo", wrapper::make_type()?)?;
+    add(module, c"Key", token::make_type()?)?;
+    add(module, c"Ready", ready::make_type()?)
+}
+
+unsafe fn add(module: *mut PyObject, name: &std::ffi::CStr, object: Owned) -> Result<()> {
+    if ffi::PyModule_AddObjectRef(module, name.as_ptr(), object.as_ptr()) < 0 { Err(Raised) } else { Ok(()) }
+}

@@ -1,0 +1,159 @@
+//! What a hit of an async function gives: an awaitable that has its value already. No coroutine, task or future is made.
+//!
+//! It is registered as a `collections.abc.Coroutine`, so that `asyncio.gather`, `create_task` and `wait_for` take it. It
+//! never suspends, and so needs no event loop. Like a coroutine it gives its value once.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use pyo3_ffi as ffi;
+
+use crate::owned::{Owned, PyObject, Raised, Result, answer, none};
+use crate::types::{self, AM_SEND, keep, of_one, plain, slot};
+
+#[repr(C)]
+struct Ready {
+    base: ffi::PyObject,
+    /// Null once it was given.
+    value: *mut PyObject,
+}
+
+static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+
+/// `PYGEN_RETURN` and `PYGEN_ERROR` of `PySendResult`.
+const RETURNED: c_int = 0;
+const FAILED: c_int = -1;
+
+pub(crate) unsafe fn make_type() -> Result<Owned> {
+    let methods = vec![
+        of_one(c"send", send, c"send($self, value, /)\n--\n\nEnd with the value, as a coroutine that returns."),
+        types::method(
+            c"throw",
+            ffi::PyMethodDefPointer { PyCFunctionFast: throw },
+            ffi::METH_FASTCALL,
+            c"throw($self, type, value=None, traceback=None, /)\n--\n\nRaise the exception, as a coroutine that does not catch it.",
+        ),
+        plain(c"close", close, c"close($self, /)\n--\n\nGive the value up."),
+        // SAFETY: a table of methods ends with zeros.
+        std::mem::zeroed(),
+    ];
+    let doc = c"An awaitable that has its value already: a hit of an async function.";
+    let slots = vec![
+        slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_am_await, myself as *mut c_void),
+        slot(ffi::Py_tp_iter, myself as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(AM_SEND, send_fast as *mut c_void),
+        slot(ffi::Py_tp_methods, keep(methods)),
+    ];
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | types::NO_INSTANCES;
+    let made = types::make(c"tierce._tierce.Ready", size_of::<Ready>(), flags, slots)?;
+    // A reference that is never given back: the type lives as long as the process.
+    TYPE.store(made.clone().into_ptr().cast(), Relaxed);
+    Ok(made)
+}
+
+/// An awaitable of this value.
+#[inline]
+pub(crate) unsafe fn ready(value: Owned) -> Result<Owned> {
+    let made = types::allocate(TYPE.load(Relaxed))?;
+    (*made.as_ptr().cast::<Ready>()).value = value.into_ptr();
+    Ok(made)
+}
+
+#[inline]
+unsafe fn take(it: *mut PyObject) -> Result<Owned> {
+    let value = std::mem::replace(&mut (*it.cast::<Ready>()).value, ptr::null_mut());
+    if value.is_null() {
+        ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"cannot reuse already awaited coroutine".as_ptr());
+        return Err(Raised);
+    }
+    Owned::steal(value)
+}
+
+unsafe extern "C" fn send_fast(it: *mut PyObject, _: *mut PyObject, result: *mut *mut PyObject) -> c_int {
+    match take(it) {
+        Ok(value) => {
+            *result = value.into_ptr();
+            RETURNED
+        }
+        Err(Raised) => {
+            *result = ptr::null_mut();
+            FAILED
+        }
+    }
+}
+
+/// Ends with `StopIteration(value)`, or with nothing set where the value is None, which means the same.
+unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
+    if let Ok(value) = take(it)
+        && !ptr::eq(value.as_ptr(), ffi::Py_None())
+    {
+        stop(value);
+    }
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn send(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    if let Ok(value) = take(it) {
+        stop(value);
+    }
+    ptr::null_mut()
+}
+
+unsafe fn stop(value: Owned) {
+    // A value that is a tuple or an exception would be taken apart if it were set as it is.
+    let arguments = [value.as_ptr()];
+    let raised = ffi::PyObject_Vectorcall(ffi::PyExc_StopIteration, arguments.as_ptr(), 1, ptr::null_mut());
+    if let Ok(raised) = Owned::steal(raised) {
+        ffi::PyErr_SetObject(ffi::PyExc_StopIteration, raised.as_ptr());
+    }
+}
+
+unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: ffi::Py_ssize_t) -> *mut PyObject {
+    clear(it);
+    if count == 0 {
+        ffi::PyErr_SetString(ffi::PyExc_TypeError, c"throw() takes an exception".as_ptr());
+        return ptr::null_mut();
+    }
+    let (kind, value) = (*args, if count > 1 { *args.add(1) } else { ffi::Py_None() });
+    if ffi::PyExceptionInstance_Check(kind) != 0 {
+        ffi::PyErr_SetObject(ffi::Py_TYPE(kind).cast(), kind);
+    } else if ptr::eq(value, ffi::Py_None()) {
+        ffi::PyErr_SetNone(kind);
+    } else {
+        ffi::PyErr_SetObject(kind, value);
+    }
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn close(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    clear(it);
+    answer(Ok(none()))
+}
+
+unsafe extern "C" fn myself(it: *mut PyObject) -> *mut PyObject {
+    Owned::share(it).into_ptr()
+}
+
+unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
+    let said = visit(ffi::Py_TYPE(it).cast(), data);
+    let value = (*it.cast::<Ready>()).value;
+    if said != 0 || value.is_null() { said } else { visit(value, data) }
+}
+
+unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
+    let value = std::mem::replace(&mut (*it.cast::<Ready>()).value, ptr::null_mut());
+    ffi::Py_XDECREF(value);
+    0
+}
+
+unsafe extern "C" fn dealloc(it: *mut PyObject) {
+    ffi::PyObject_GC_UnTrack(it.cast());
+    clear(it);
+    types::free(it);
+}

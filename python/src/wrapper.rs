@@ -1,0 +1,251 @@
+//! The type `Memo`: the way of a call that memory answers, by vectorcall, and what CPython asks of a type.
+
+use std::collections::HashMap;
+use std::ffi::{c_int, c_void};
+use std::mem::offset_of;
+use std::ptr;
+
+use pyo3_ffi as ffi;
+
+use crate::key::Rule;
+use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, of_instance, with_view};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, tuple_of, type_error};
+use crate::probe::find;
+use crate::signature::{Given, Signature};
+use crate::table::{Look, Table};
+use crate::token::token;
+use crate::types::{self, END_OF_MEMBERS, keep, of_call, of_one, offset, plain, slot};
+use crate::{load, seed, verbs};
+
+pub(crate) unsafe fn make_type() -> Result<Owned> {
+    let members = vec![
+        offset(c"__vectorcalloffset__", offset_of!(Memo, vectorcall)),
+        offset(c"__dictoffset__", offset_of!(Memo, dict)),
+        offset(c"__weaklistoffset__", offset_of!(Memo, weak_references)),
+        END_OF_MEMBERS,
+    ];
+    let attributes = vec![
+        ffi::PyGetSetDef {
+            name: c"__dict__".as_ptr(),
+            get: Some(ffi::PyObject_GenericGetDict),
+            set: Some(ffi::PyObject_GenericSetDict),
+            doc: ptr::null(),
+            closure: ptr::null_mut(),
+        },
+        // SAFETY: a table of attributes ends with zeros.
+        std::mem::zeroed(),
+    ];
+    let slots = vec![
+        slot(ffi::Py_tp_doc, c"A function whose results are kept; made by memo.".as_ptr() as *mut c_void),
+        slot(ffi::Py_tp_new, new as *mut c_void),
+        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
+        slot(ffi::Py_tp_descr_get, bound as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_members, keep(members)),
+        slot(ffi::Py_tp_methods, keep(methods())),
+        slot(ffi::Py_tp_getset, keep(attributes)),
+    ];
+    let flags =
+        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | types::HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
+    types::make(c"tierce._tierce.Memo", size_of::<Memo>(), flags, slots)
+}
+
+unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(make(kind, args))
+}
+
+/// `Memo(function, slow, copy, signature, missing, is_async, per_instance, skipped, typed, entries, weight, ttl_ms, stale_ms,
+/// jitter)`: for the face alone, which has looked at each.
+unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
+    if ffi::PyTuple_Size(args) != 14 {
+        return Err(type_error(c"use memo"));
+    }
+    let at = |place| ffi::PyTuple_GetItem(args, place);
+    let given = |place| Some(at(place)).filter(|object| !ptr::eq(*object, ffi::Py_None()));
+    let flag = |place| ffi::PyObject_IsTrue(at(place)) == 1;
+    let number = |place| match given(place) {
+        None => NEVER,
+        Some(object) => ffi::PyLong_AsUnsignedLongLong(object),
+    };
+    let skipped = number(7) as usize;
+    let signature = match given(3) {
+        Some(told) => Some(Signature::read(told, at(4), skipped)?),
+        None => None,
+    };
+    let limits =
+        Limits { entries: number(9), weight: number(10), ttl_ms: number(11), stale_ms: number(12), jitter: number(13) };
+    let (is_async, per_instance, typed) = (flag(5), flag(6), flag(8));
+    if !ffi::PyErr_Occurred().is_null() {
+        return Err(Raised);
+    }
+    let (function, slow) = (Owned::share(at(0)), Owned::share(at(1)));
+    let copy = given(2).map(|copy| Owned::share(copy));
+    let is_single = !per_instance && signature.as_ref().is_none_or(Signature::is_single);
+    let rule = Rule { seed: seed::draw(), typed };
+    let made = types::allocate(kind)?;
+    let it = made.as_ptr().cast::<Memo>();
+    // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
+    (&raw mut (*it).vectorcall).write(Some(call));
+    (&raw mut (*it).function).write(Some(function));
+    (&raw mut (*it).slow).write(Some(slow));
+    (&raw mut (*it).copy).write(copy);
+    (&raw mut (*it).signature).write(signature);
+    (&raw mut (*it).is_async).write(is_async);
+    (&raw mut (*it).is_single).write(is_single);
+    (&raw mut (*it).instances).write(per_instance.then(HashMap::new));
+    (&raw mut (*it).limits).write(limits);
+    (&raw mut (*it).counts).write(Counts::default());
+    (&raw mut (*it).entries).write(Table::new(rule));
+    (&raw mut (*it).flights).write(Table::new(rule));
+    Ok(made)
+}
+
+/// A call: the short way for one `int` or `str` whose value is here and fresh, the long one for all else.
+unsafe extern "C" fn call(
+    callable: *mut PyObject,
+    args: *const *mut PyObject,
+    flags: usize,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    let it = callable.cast::<Memo>();
+    if names.is_null()
+        && ffi::PyVectorcall_NARGS(flags) == 1
+        && (*it).is_single
+        && let Some(view) = (*it).entries.rule.single(*args)
+        && let Look::Found(slot) = (*it).entries.look(&view, &[])
+        && let Some(value) = fresh(it, slot)
+    {
+        return answer(give(it, value));
+    }
+    answer(long(it, args, flags, names))
+}
+
+unsafe fn long(it: *mut Memo, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
+    let given = Given::new(args, flags, names);
+    if (*it).instances.is_some() {
+        let own = of_instance(it, given)?;
+        return Owned::steal(call(own.as_ptr(), args, flags, names));
+    }
+    with_view(it, given, |view| {
+        let Some(view) = view else {
+            // The function says best what is wrong with its arguments.
+            let function = (*it).function.clone().ok_or_else(|| collected())?;
+            return Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names));
+        };
+        if let Some(slot) = find(&raw mut (*it).entries, &view)?
+            && let Some(value) = fresh(it, slot)
+        {
+            return give(it, value);
+        }
+        let slow = (*it).slow.clone().ok_or_else(|| collected())?;
+        let (key, positional, named) = (token(view)?, tuple_of(given.positional)?, named_of(given)?);
+        let arguments = [it.cast(), key.as_ptr(), positional.as_ptr(), named.as_ptr()];
+        if ffi::Py_EnterRecursiveCall(c" while calling a cached function".as_ptr()) != 0 {
+            return Err(Raised);
+        }
+        let value = ffi::PyObject_Vectorcall(slow.as_ptr(), arguments.as_ptr(), 4, ptr::null_mut());
+        ffi::Py_LeaveRecursiveCall();
+        Owned::steal(value)
+    })
+}
+
+/// The arguments by name, as a dict.
+unsafe fn named_of(given: Given) -> Result<Owned> {
+    let made = Owned::steal(ffi::PyDict_New())?;
+    for (at, value) in given.named.iter().enumerate() {
+        let name = ffi::PyTuple_GetItem(given.names, at as ffi::Py_ssize_t);
+        if ffi::PyDict_SetItem(made.as_ptr(), name, *value) < 0 {
+            return Err(Raised);
+        }
+    }
+    Ok(made)
+}
+
+unsafe extern "C" fn bound(it: *mut PyObject, instance: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    if instance.is_null() || ptr::eq(instance, ffi::Py_None()) {
+        return Owned::share(it).into_ptr();
+    }
+    answer(ask(c"_bind", &[it, instance]))
+}
+
+unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
+    let mut show = |object: *mut PyObject| if object.is_null() { 0 } else { visit(object, data) };
+    let kind = ffi::Py_TYPE(it).cast();
+    let it = &*it.cast::<Memo>();
+    let pointer = |owned: &Option<Owned>| owned.as_ref().map_or(ptr::null_mut(), Owned::as_ptr);
+    let own = [kind, it.dict, pointer(&it.function), pointer(&it.slow), pointer(&it.copy)];
+    let defaults = it.signature.iter().flat_map(Signature::objects);
+    let instances = it.instances.iter().flat_map(|all| all.values()).map(Owned::as_ptr);
+    for object in own.into_iter().chain(defaults).chain(instances) {
+        let said = show(object);
+        if said != 0 {
+            return said;
+        }
+    }
+    match it.entries.visit(&mut show) {
+        0 => it.flights.visit(&mut show),
+        said => said,
+    }
+}
+
+unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
+    let it = it.cast::<Memo>();
+    let functions = ((*it).function.take(), (*it).slow.take(), (*it).copy.take());
+    let instances = (*it).instances.as_mut().map(std::mem::take);
+    // What looks a signature up is refused without a function, so that it may go as well.
+    let gone = ((*it).entries.take(), (*it).flights.take(), (*it).signature.take());
+    let dict = std::mem::replace(&mut (*it).dict, ptr::null_mut());
+    ffi::Py_XDECREF(dict);
+    drop((functions, instances, gone));
+    0
+}
+
+unsafe extern "C" fn dealloc(it: *mut PyObject) {
+    ffi::PyObject_GC_UnTrack(it.cast());
+    let memo = it.cast::<Memo>();
+    if !(*memo).weak_references.is_null() {
+        ffi::PyObject_ClearWeakRefs(it);
+    }
+    clear(it);
+    ptr::drop_in_place(&raw mut (*memo).instances);
+    ptr::drop_in_place(&raw mut (*memo).entries);
+    ptr::drop_in_place(&raw mut (*memo).flights);
+    types::free(it);
+}
+
+fn methods() -> Vec<ffi::PyMethodDef> {
+    vec![
+        of_call(
+            c"key",
+            verbs::key,
+            c"key($self, /, *args, **kwargs)\n--\n\nThe key under which the result of such a call is kept.",
+        ),
+        of_call(c"_board", verbs::board, c"(key, flight, renew): leads a load, joins one, or gives what is here."),
+        of_call(
+            c"_lead",
+            load::lead,
+            c"(key, flight, args, kwargs, renew): as _board, and runs the load of a plain function.",
+        ),
+        of_call(
+            c"_run",
+            load::run,
+            c"(key, flight, args, kwargs): calls the function, keeps what it returns, ends the flight.",
+        ),
+        of_call(c"_land", verbs::land, c"(key, flight, value, weight): keeps a value if the flight stands."),
+        of_call(c"_leave", verbs::leave, c"(key, flight): ends a flight that brings nothing."),
+        of_call(c"_put", verbs::put, c"(key, value, weight): keeps a value, and detaches the key's flight."),
+        of_one(c"_drop", verbs::drop_key, c"(key): takes the entry and the flight out; whether there was an entry."),
+        of_one(c"_peek", verbs::peek, c"(key): (value,) if it is here and fresh, else None; counts nothing."),
+        plain(c"_clear", verbs::clear, c"Takes everything out and sets the counts to nothing."),
+        plain(c"_ground", verbs::ground, c"Detaches all flights: the threads and loops that led them are gone."),
+        plain(c"_counts", verbs::counts, c"(hits, misses, stale, joined, evicted, entries, weight, flights)"),
+        of_call(c"_keep_instance", verbs::keep_instance, c"(instance, memo): what holds the entries of an instance."),
+        of_one(c"_drop_instance", verbs::drop_instance, c"(address): the instance is gone."),
+        plain(c"_instances", verbs::instances, c"What holds the entries of the instances."),
+        of_call(c"_own", verbs::own, c"(instance, ...): what holds the entries of this instance."),
+        // SAFETY: a table of methods ends with zeros.
+        unsafe { std::mem::zeroed() },
+    ]
+}
