@@ -105,8 +105,8 @@ mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{
-    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, Load, Loaded, Lookup,
-    Partial,
+    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, InStore, Load, Loaded,
+    Lookup, Partial,
 };
 #[cfg(feature = "cache")]
 pub use cache::{Reason, Stale};

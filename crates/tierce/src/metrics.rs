@@ -4,6 +4,7 @@ use metrics::{counter, gauge};
 
 use crate::hub::Hub;
 use crate::stats::Stats;
+use crate::store::Health;
 
 impl Hub {
     /// Hands the counts of every cache to the recorder that the application has installed.
@@ -19,12 +20,31 @@ impl Hub {
     ///
     /// Gauges: `tierce_loading`, `tierce_entries`, `tierce_weight`, `tierce_time_saved_seconds`, and `tierce_capacity`
     /// for bounded caches.
+    ///
+    /// With a store, without a label: `tierce_store_faults_total` and `tierce_store_damaged_total`; the gauges
+    /// `tierce_store_away` and `tierce_store_coherent`, which are 0 or 1, `tierce_store_untold`, and
+    /// `tierce_store_round_trip_seconds`.
     pub fn publish_metrics(&self) {
+        if let Some(health) = self.store_health() {
+            publish_health(&health);
+        }
         for (name, stats) in self.stats() {
             publish_counts(&name, &stats);
             publish_load_times(&name, &stats);
             publish_gauges(&name, &stats);
         }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
+fn publish_health(health: &Health) {
+    counter!("tierce_store_faults_total").absolute(health.faults);
+    counter!("tierce_store_damaged_total").absolute(health.damaged);
+    gauge!("tierce_store_away").set(f64::from(u8::from(health.is_away)));
+    gauge!("tierce_store_coherent").set(f64::from(u8::from(health.is_coherent)));
+    gauge!("tierce_store_untold").set(health.untold as f64);
+    if let Some(round_trip) = health.round_trip {
+        gauge!("tierce_store_round_trip_seconds").set(round_trip.as_secs_f64());
     }
 }
 

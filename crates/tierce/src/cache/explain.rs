@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::gone::Reason;
 use super::inner::Inner;
+use super::inventory::InStore;
 use crate::clock::NEVER;
 use crate::expiry::Age;
-use crate::key::{Key, KeyRef, Value};
+use crate::key::{Key, KeyRef, ToKey, Value};
+use crate::store;
 
 /// All that is known of one key, to print or to look into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Explanation {
     pub held: bool,
     /// Why it was last found missing, as far as that is remembered.
     pub last_gone: Reason,
+    /// What the store holds, and how the store is; `None` for caches of this process alone.
+    pub store: Option<(InStore, store::Health)>,
 }
 
 /// An entry in this process.
@@ -68,7 +72,18 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut slice = self.flights.lock(hash);
         let (loading, held) = (slice.find(key).is_some(), slice.writers().has(hash, key));
         drop(slice);
-        Explanation { memory, loading, held, last_gone: self.gone.reason(self.memory.hash(key)) }
+        Explanation { memory, loading, held, last_gone: self.gone.reason(self.memory.hash(key)), store: None }
+    }
+
+    /// All that is known of a key, the store's side with it.
+    pub(super) async fn explain_fully<Q>(&self, key: &Q) -> Explanation
+    where
+        Q: ToKey<K> + ?Sized,
+    {
+        let Some(shelf) = &self.shelf else { return self.explain(key) };
+        let in_store = shelf.inquire(&key.to_key()).await;
+        // What this process knows, as it is after the store has answered.
+        Explanation { store: Some((in_store, shelf.link.health())), ..self.explain(key) }
     }
 }
 
@@ -82,7 +97,11 @@ impl fmt::Display for Explanation {
         if self.held {
             f.write_str("\nwriter: holds it")?;
         }
-        write!(f, "\nlast miss: {}", self.last_gone.as_str())
+        write!(f, "\nlast miss: {}", self.last_gone.as_str())?;
+        match &self.store {
+            Some((entry, health)) => write!(f, "\nstore: {entry}\nits health: {health}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod gone;
 mod heard;
 mod hold;
 mod inner;
+mod inventory;
 mod leased;
 mod leased_many;
 mod load;
@@ -51,6 +52,7 @@ pub use gone::Reason;
 pub(crate) use heard::Heard;
 pub use hold::Hold;
 pub(crate) use inner::{Accepts, Sight};
+pub use inventory::InStore;
 pub use load::{Load, Loaded, Stale};
 pub use partial::Partial;
 pub(crate) use tell::untold;
@@ -287,12 +289,13 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     /// All that is known of a key: where it is, its ages, tags and cost, and why the last lookup missed.
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
+    ///
+    /// With a store it is asked too, and waited for as long as a lookup waits.
     pub async fn explain<Q>(&self, key: &Q) -> Explanation
     where
-        Q: KeyRef<K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
     {
-        self.inner.explain(key)
+        self.inner.explain_fully(key).await
     }
 
     /// What was counted since the cache was built.

@@ -204,7 +204,8 @@ impl<K, V> Shelf<K, V> {
         opened
     }
 
-    fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+    /// The same, not counted.
+    pub(super) fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
         let opened = store::open(&stored.bytes, &name.whole, MOST_BYTES).ok()?;
         let head = opened.head;
         let value = if head.is_negative { None } else { Some((self.shape.decode)(head.codec, &opened.payload).ok()?) };

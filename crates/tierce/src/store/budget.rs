@@ -25,8 +25,13 @@ impl Budget {
         (self.left > Duration::ZERO).then_some(self.left)
     }
 
+    /// A question took so long.
+    pub(crate) fn spend(&mut self, took: Duration) {
+        self.left = self.left.saturating_sub(took);
+    }
+
     /// A question was asked at that time, and has been answered.
     pub(crate) fn spend_since(&mut self, asked: Duration, clock: &Clock) {
-        self.left = self.left.saturating_sub(clock.precise().saturating_sub(asked));
+        self.spend(clock.precise().saturating_sub(asked));
     }
 }

@@ -56,7 +56,7 @@ impl Link {
 
     /// Gives the pause after it; none to a keeper who was replaced, and has nothing to say any more.
     async fn one_beat(self: &Arc<Self>, keeper: u64, pulse: &mut Pulse) -> Option<Duration> {
-        let sent_ms = self.clock.now_ms();
+        let (sent_ms, sent) = (self.clock.now_ms(), self.clock.precise());
         if !self.keeping.back_by(keeper, sent_ms + to_ms(self.patience.coherence)) {
             return None;
         }
@@ -69,7 +69,7 @@ impl Link {
             Ok(number) => {
                 let late = mutant::on(Mutant::BoundFromTheAnswer);
                 let sent_ms = if late { self.clock.now_ms() } else { sent_ms };
-                self.breaker.answered();
+                self.answered(sent);
                 pulse.heard(&self.coherence, number, sent_ms, forget);
                 PAUSE
             }

@@ -56,7 +56,7 @@ pub(crate) struct Link {
     pub(super) random: Random,
     pub(crate) patience: Patience,
     pub(super) breaker: Breaker,
-    pending: Pending,
+    pub(super) pending: Pending,
     pub(super) versions: Versions,
     /// How long memory may be served without asking.
     pub(crate) coherence: Arc<Coherence>,
@@ -68,9 +68,11 @@ pub(crate) struct Link {
     pub(super) keeping: Keeping,
     /// Somebody tells the store what it could not be told.
     telling: AtomicBool,
-    faults: AtomicU64,
-    damaged: AtomicU64,
-    last_fault: Mutex<Option<Fault>>,
+    pub(super) faults: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    pub(super) last_fault: Mutex<Option<Fault>>,
+    /// How long its last answer took, in nanoseconds; 0 before the first.
+    pub(super) round_trip_ns: AtomicU64,
 }
 
 /// How long memory is believed of a store that does not tell of changes, unless said.
@@ -105,6 +107,7 @@ impl Link {
             faults: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             last_fault: Mutex::new(None),
+            round_trip_ns: AtomicU64::new(0),
         })
     }
 
@@ -174,8 +177,7 @@ impl Link {
         let asked = self.clock.precise();
         match verb(&*self.store, within).await {
             Ok(answer) => {
-                self.breaker.answered();
-                budget.spend_since(asked, &self.clock);
+                budget.spend(self.answered(asked));
                 Some(answer)
             }
             Err(fault) => {
@@ -317,6 +319,14 @@ impl Link {
         drop(old);
     }
 
+    /// The store answered what it was asked at that time; how long that took.
+    pub(super) fn answered(&self, asked: Duration) -> Duration {
+        self.breaker.answered();
+        let took = self.clock.precise().saturating_sub(asked);
+        self.round_trip_ns.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        took
+    }
+
     /// Whether the store is to be asked; sees to it that somebody looks whether it is back.
     fn may_ask(self: &Arc<Self>) -> bool {
         if !self.pending.is_empty() {
@@ -384,19 +394,6 @@ impl Link {
         self.pending.told(&telling);
         self.breaker.answered();
     }
-
-    /// What is known of the store's health.
-    pub(crate) fn health(&self) -> Health {
-        Health {
-            is_away: self.breaker.is_shut(),
-            tells: self.tells,
-            is_coherent: self.coherence.is_coherent() && self.clock.now_ms() < self.coherence.serve_until_ms(),
-            faults: self.faults.load(Relaxed),
-            damaged: self.damaged.load(Relaxed),
-            untold: self.pending.len(),
-            last_fault: lock(&self.last_fault).clone(),
-        }
-    }
 }
 
 /// Passes on what the store tells.
@@ -428,26 +425,6 @@ impl Listener for Ear {
             link.forget_all();
         }
     }
-}
-
-/// How a store is, as this process has seen it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Health {
-    /// Whether it is not asked at present, since it has not answered lately.
-    pub is_away: bool,
-    /// Whether it is of a kind that tells of changes; with one that does not, the age of memory is the bound.
-    pub tells: bool,
-    /// Whether it has told of all changes, up to the bound, so that memory is served for as long as it is fresh.
-    pub is_coherent: bool,
-    /// Requests that it did not answer, or refused, since the hub was made.
-    pub faults: u64,
-    /// Entries that were none of ours, damaged or of another version: read as misses.
-    pub damaged: u64,
-    /// Invalidations that it has not taken yet, and will be told again.
-    pub untold: usize,
-    /// What was last wrong with it.
-    pub last_fault: Option<Fault>,
 }
 
 /// A change that is being told. If it is given up, or fails, it is kept to be told again.

@@ -17,6 +17,7 @@ mod packing;
 mod breaker;
 mod budget;
 mod coherence;
+mod health;
 mod keeper;
 mod keeping;
 mod link;
@@ -69,7 +70,7 @@ pub(crate) use together::together;
 pub(crate) use budget::Budget;
 pub(crate) use coherence::Coherence;
 pub use coherence::OnDisconnect;
-pub use link::Health;
+pub use health::Health;
 pub(crate) use link::{Link, Patience};
 
 pub use address::{Address, Kind};

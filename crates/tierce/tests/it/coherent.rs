@@ -216,3 +216,33 @@ async fn a_tag_of_the_result_that_is_invalidated_elsewhere_ends_what_has_it() {
     assert_eq!(b.has(), None);
     assert_eq!(b.lamps.get(&7).await, None);
 }
+
+#[tokio::test]
+async fn the_health_says_how_long_memory_goes_on_without_its_store() {
+    let (processes, db) = (Processes::new(), lamps());
+    let (a, _b) = processes.two().await;
+    a.keep(&db).await;
+    let health = a.hub.store_health().unwrap();
+    assert_eq!((health.is_coherent, health.grace), (true, None));
+    assert!(health.to_string().starts_with("asked, memory coherent"), "{health}");
+
+    a.line.cut();
+    processes.clock.advance(Duration::from_millis(200));
+    let in_grace = async {
+        while a.hub.store_health().unwrap().grace.is_none() {
+            a.lamps.get(&0).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), in_grace).await.expect("it is cut off");
+    let grace = a.hub.store_health().unwrap().grace.unwrap();
+    // The grace counts from the last beat that was answered.
+    assert!(grace > Duration::from_secs(9) && grace < Duration::from_secs(10), "{grace:?}");
+    processes.clock.advance(Duration::from_secs(4));
+    assert_eq!(a.hub.store_health().unwrap().grace, Some(grace.checked_sub(Duration::from_secs(4)).unwrap()));
+    assert!(a.has().is_some());
+
+    a.line.reconnect();
+    a.coherent(true).await;
+    assert_eq!(a.hub.store_health().unwrap().grace, None);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tierce::store::Fault;
 use tierce::testing::{ManualClock, Shelf, Source, Watch};
-use tierce::{Cache, Hub, Kind, Loaded};
+use tierce::{Cache, Hub, InStore, Kind, Loaded};
 
 struct Processes {
     clock: ManualClock,
@@ -364,4 +364,35 @@ async fn a_touched_entry_has_its_time_anew_in_the_store_and_for_all() {
     assert_eq!(in_a.get(&7).await, None);
     processes.shelf.fail(Fault::Timeout);
     assert_eq!(in_a.touch(&7).await.unwrap_err().kind(), Kind::Store);
+}
+
+#[tokio::test]
+async fn explain_tells_what_the_store_holds_and_how_it_is() {
+    let (processes, db) = (Processes::new(), lamps());
+    let ((a, in_a), (_b, in_b)) = (processes.start(), processes.start());
+    let told = in_b.explain(&7).await;
+    assert_eq!(told.store.as_ref().unwrap().0, InStore::Nothing);
+    let loads = || db.load(&7);
+    in_a.entry(&7).tags(["lamps"]).get_or_load(loads).await.unwrap();
+    processes.clock.advance(Duration::from_secs(20));
+    let Some((InStore::Entry(entry), health)) = in_b.explain(&7).await.store else { panic!("it holds one") };
+    assert_eq!((entry.negative, entry.tags), (false, vec!["lamps".to_string()]));
+    assert_eq!(entry.fresh_for, Some(Duration::from_secs(40)));
+    assert!(entry.size_bytes > "a lamp".len());
+    assert_eq!((health.is_away, health.faults), (false, 0));
+    assert_eq!(in_b.peek(&7), None, "to explain is not to fetch");
+
+    a.invalidate_tag("lamps").await.unwrap();
+    let told = in_b.explain(&7).await;
+    assert!(matches!(told.store, Some((InStore::Ended(_), _))), "{told}");
+    assert!(
+        told.to_string().contains("store: a value of ") && told.to_string().contains("; ended, by a tag"),
+        "{told}"
+    );
+
+    processes.shelf.fail(Fault::Timeout);
+    let told = in_b.explain(&7).await;
+    let (in_store, health) = told.store.as_ref().unwrap();
+    assert_eq!((in_store, health.faults, &health.last_fault), (&InStore::Unknown, 1, &Some(Fault::Timeout)));
+    assert!(told.to_string().contains("store: does not say"), "{told}");
 }

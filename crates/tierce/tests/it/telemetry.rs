@@ -4,6 +4,8 @@ use std::cell::RefCell;
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use tierce::Hub;
+use tierce::store::Fault;
+use tierce::testing::{ManualClock, Shelf};
 use tracing::field::{Field, Visit};
 
 #[tokio::test]
@@ -29,6 +31,29 @@ async fn a_recorder_is_told_the_counts_of_each_cache_by_name() {
     };
     let told = ["tierce_hits_total", "tierce_misses_total", "tierce_loads_total", "tierce_entries", "tierce_capacity"];
     assert_eq!(told.map(value), [2.0, 1.0, 1.0, 1.0, 7.0]);
+}
+
+#[tokio::test]
+async fn a_recorder_is_told_how_the_store_is() {
+    let shelf = Shelf::new(ManualClock::new().clock());
+    let hub = Hub::builder().store(shelf.clone()).build();
+    let cache = hub.cache::<u64, u64>("number").build();
+    shelf.fail(Fault::Lost);
+    for id in 0..3 {
+        cache.get_or_load(&id, || async { Ok::<_, std::io::Error>(1) }).await.unwrap();
+    }
+    assert!(hub.invalidate_tag("numbers").await.is_err());
+    let recorder = DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || hub.publish_metrics());
+    let told = recorder.snapshotter().snapshot().into_vec();
+    let value = |name: &str| match &told.iter().find(|(key, ..)| key.key().name() == name).unwrap().3 {
+        DebugValue::Counter(count) => *count as f64,
+        DebugValue::Gauge(gauge) => gauge.0,
+        DebugValue::Histogram(_) => panic!("{name} is a histogram"),
+    };
+    assert!(value("tierce_store_faults_total") >= 3.0);
+    let told = ["tierce_store_away", "tierce_store_coherent", "tierce_store_untold", "tierce_store_damaged_total"];
+    assert_eq!(told.map(value), [1.0, 0.0, 1.0, 0.0]);
 }
 
 thread_local! {
