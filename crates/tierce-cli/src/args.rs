@@ -21,6 +21,8 @@ looked at, and has buttons to try: search, update a row, invalidate a tag, send
 
   tierce                              race, print the table, serve the live page
   tierce --once --trace keys.txt      race on your own trace, then exit
+  tierce demo --store redis           three processes that share a Redis, which the
+                                      page can freeze, kill and start again
   tierce --json --seconds 20 > r.json";
 
 const AFTER_CHECK: &str = "\
@@ -59,6 +61,9 @@ enum Command {
     /// A process under check.
     #[command(hide = true)]
     ConsistencyWorker(Worker),
+    /// A process of a demo.
+    #[command(hide = true)]
+    DemoProcess(Hand),
 }
 
 /// The arguments of `tierce demo`.
@@ -73,10 +78,10 @@ pub(crate) struct Demo {
     /// Port on 127.0.0.1 to serve on; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 7878)]
     pub(crate) port: u16,
-    /// Length of the race.
-    #[arg(long, value_name = "SECONDS", default_value = "7", value_parser = seconds)]
-    pub(crate) seconds: Duration,
-    /// Callers of the stampede on one cold key.
+    /// Length of the race; 7 unless said, and 20 with a store, whose caches take longer to fill.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<Duration>,
+    /// Callers of the stampede on one cold key, in each process.
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) callers: u32,
@@ -89,6 +94,31 @@ pub(crate) struct Demo {
     /// Print the result of the race as JSON instead of the table.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Race and serve in several processes that share a store: a `redis`, a `valkey` or a `memcached` that is started for
+    /// this run, or the one at a URL, under a namespace of this run's.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+    /// Processes that share the store.
+    #[arg(long, value_name = "NUMBER", default_value_t = 3, requires = "store")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(crate) processes: u32,
+}
+
+impl Demo {
+    /// Length of the race.
+    pub(crate) fn seconds(&self) -> Duration {
+        self.seconds.unwrap_or(Duration::from_secs(if self.store.is_some() { 20 } else { 7 }))
+    }
+}
+
+/// The arguments of a process of a demo.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Hand {
+    /// The port of the process that orders this one.
+    #[arg(long)]
+    pub(crate) parent: u16,
+    #[arg(long)]
+    pub(crate) number: u32,
 }
 
 /// The arguments of `tierce check-consistency`.
@@ -147,6 +177,7 @@ pub(crate) enum Wish {
     Demo(Demo),
     Check(Check),
     Worker(Worker),
+    Hand(Hand),
     /// Help or version: text for stdout.
     Text(String),
 }
@@ -159,6 +190,7 @@ pub(crate) fn parse() -> Result<Wish, Error> {
         }
         Ok(CommandLine { command: Some(Command::CheckConsistency(check)), .. }) => Ok(Wish::Check(check)),
         Ok(CommandLine { command: Some(Command::ConsistencyWorker(worker)), .. }) => Ok(Wish::Worker(worker)),
+        Ok(CommandLine { command: Some(Command::DemoProcess(hand)), .. }) => Ok(Wish::Hand(hand)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Wish::Text(error.to_string()))
         }
@@ -166,10 +198,15 @@ pub(crate) fn parse() -> Result<Wish, Error> {
     }
 }
 
-/// clap explains itself in several lines; the first one says what is wrong.
+/// clap explains itself in several lines; the first one says what is wrong, with the next where it ends in a colon.
 fn first_line(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let mut lines = message.lines().map(str::trim);
+    let line = lines.next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match line.ends_with(':').then(|| lines.next()).flatten() {
+        Some(next) => format!("{line} {next}"),
+        None => line.to_owned(),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

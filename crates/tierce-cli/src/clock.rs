@@ -1,5 +1,6 @@
 //! The one place of this crate that reads the time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Now, by the monotonic clock.
@@ -26,4 +27,42 @@ pub(crate) fn common_ns() -> u64 {
 pub(crate) fn common_ns() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A time of this process by the clock that all processes share.
+pub(crate) fn as_common_ns(then: Instant) -> u64 {
+    static START: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (start, start_ns) = START.get_or_init(both);
+    match then.checked_duration_since(*start) {
+        Some(since) => start_ns + since.as_nanos() as u64,
+        None => start_ns.saturating_sub(start.duration_since(then).as_nanos() as u64),
+    }
+}
+
+/// Both clocks at the same moment.
+fn both() -> (Instant, u64) {
+    /// Nearer than this no two processes' times are compared.
+    const MOMENT: Duration = Duration::from_micros(2);
+    /// A thread that is interrupted each time has other troubles.
+    const TRIES: u32 = 1_000;
+    let read = || {
+        let (before, ns, after) = (now(), common_ns(), now());
+        (after - before, (before, ns))
+    };
+    let mut best = read();
+    for _ in 0..TRIES {
+        if best.0 <= MOMENT {
+            break;
+        }
+        best = [best, read()].into_iter().min_by_key(|(took, _)| *took).unwrap_or(best);
+    }
+    best.1
+}
+
+/// Waits until that time of the clock that all processes share.
+pub(crate) async fn until_common_ns(at_ns: u64) {
+    let left_ns = at_ns.saturating_sub(common_ns());
+    if left_ns > 0 {
+        tokio::time::sleep(Duration::from_nanos(left_ns)).await;
+    }
 }

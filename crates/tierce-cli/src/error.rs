@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Database(crate::database::Error),
     /// The cache refused a lookup or an invalidation.
     Cache(String),
+    /// Another process of this demo failed, or has ended.
+    Process(String),
     /// The machine refused something: a temporary folder, a runtime, a signal handler.
     System { doing: &'static str, source: std::io::Error },
     /// So often a promise of the caches was broken; what and where is printed.
@@ -31,7 +33,9 @@ impl Error {
         match self {
             Self::Usage(_) | Self::Port { .. } | Self::Trace { .. } => ExitCode::from(2),
             Self::Interrupted => ExitCode::from(130),
-            Self::Database(_) | Self::Cache(_) | Self::System { .. } | Self::Inconsistent(_) => ExitCode::from(1),
+            Self::Database(_) | Self::Cache(_) | Self::Process(_) | Self::System { .. } | Self::Inconsistent(_) => {
+                ExitCode::from(1)
+            }
         }
     }
 }
@@ -50,6 +54,7 @@ impl fmt::Display for Error {
             Self::Trace { path, problem } => write!(f, "cannot use the trace {}: {problem}", path.display()),
             Self::Database(source) => write!(f, "the embedded database failed: {source}"),
             Self::Cache(problem) => write!(f, "the cache failed: {problem}"),
+            Self::Process(problem) => write!(f, "{problem}"),
             Self::System { doing, source } => write!(f, "cannot {doing}: {source}"),
             Self::Inconsistent(times) => write!(f, "a promise was broken {times} times"),
             Self::Interrupted => write!(f, "stopped before the race was over"),

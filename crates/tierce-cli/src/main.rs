@@ -5,6 +5,7 @@ mod args;
 mod clock;
 mod consistency;
 mod contender;
+mod crew;
 mod database;
 mod dataset;
 mod demo;
@@ -15,13 +16,16 @@ mod ledger;
 mod load;
 mod output;
 mod place;
+mod process;
 mod progress;
 mod race;
 mod remarks;
+mod server;
 mod service;
 mod signal;
 mod similarity;
 mod table;
+mod venue;
 
 use std::process::ExitCode;
 
@@ -50,6 +54,7 @@ fn run() -> Result<(), Error> {
             Wish::Demo(demo) => demo::run(demo).await,
             Wish::Check(check) => consistency::run(check).await,
             Wish::Worker(worker) => consistency::work(worker).await,
+            Wish::Hand(hand) => crew::work(hand).await,
             Wish::Text(_) => Ok(()),
         }
     })

@@ -1,29 +1,104 @@
 //! What the numbers of a race mean, in sentences that say nothing but what was measured.
 
 use crate::figures::{count, decimal, duration};
-use crate::race::{Column, Report};
+use crate::race::{Column, Report, Shared};
 
 /// How it was measured: what a reader needs in order to trust, or repeat, the numbers.
 pub(crate) fn method(report: &Report) -> String {
     let updates: Vec<String> = report.columns.iter().map(|column| count(column.updates)).collect();
-    format!(
+    let how = format!(
         "Load: {}. 64 clients; {} turns of {:.0} ms each; caches empty at first; {} updates in pairs 2 ms apart, each \
-         followed by an invalidation. SQLite counts the queries. Memory is what dropping the cache gave back. The \
-         guide: cache-aside with a dictionary of locks and tag sets, as \"Python Caching Strategies\" teaches it; its \
-         Redis is a dictionary in this process, so that no network counts against it.",
+         followed by an invalidation. SQLite counts the queries.",
         report.load,
         report.turns,
         report.slice_ms,
         updates.join(" / "),
-    )
+    );
+    let guide =
+        "The guide: cache-aside with a dictionary of locks and tag sets, as \"Python Caching Strategies\" teaches it;";
+    match &report.shared {
+        None => format!(
+            "{how} Memory is what dropping the cache gave back. {guide} its Redis is a dictionary in this process, so \
+             that no network counts against it."
+        ),
+        Some(shared) => format!(
+            "{how} {} processes with memory of their own share {}, one database file for each column, and the clients. \
+             {}Whether a read was stale is judged by a clock that all processes share: it began after an update and the \
+             invalidation after it had returned, and got the older row. Commands are the server's own count, those \
+             inside scripts singly, beats apart.",
+            shared.processes,
+            shared.store,
+            if report.columns.len() == 3 { format!("{guide} over that server. ") } else { String::new() },
+        ),
+    }
 }
 
 /// What follows from the numbers.
 pub(crate) fn remarks(report: &Report) -> Vec<String> {
-    let [bare, guide, ours] = report.columns.as_slice() else { return Vec::new() };
-    let mut remarks = vec![speed(bare, guide, ours), absence(report.callers, guide, ours), staleness(guide, ours)];
-    remarks.extend(leftovers(guide));
-    remarks
+    match (report.columns.as_slice(), &report.shared) {
+        ([bare, guide, ours], None) => {
+            let mut remarks =
+                vec![speed(bare, guide, ours), absence(report.callers, guide, ours), staleness(guide, ours)];
+            remarks.extend(leftovers(guide));
+            remarks
+        }
+        ([bare, guide, ours], Some(shared)) => [
+            speed(bare, guide, ours),
+            together(report.callers, shared, &[guide, ours]),
+            staleness(guide, ours),
+            bound(ours, shared),
+        ]
+        .into_iter()
+        .chain(untold(ours))
+        .collect(),
+        ([_, ours], Some(shared)) => {
+            [together(report.callers, shared, &[ours]), bound(ours, shared)].into_iter().chain(untold(ours)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What could not be told in time.
+fn untold(ours: &Column) -> Option<String> {
+    (ours.untold > 0).then(|| {
+        format!(
+            "{} of tierce's {} updates were told that the store had not taken an invalidation in time; it was told again, \
+             and until then they count as under way.",
+            count(ours.untold),
+            count(ours.updates),
+        )
+    })
+}
+
+/// What callers in all processes cost.
+fn together(callers: u32, shared: &Shared, columns: &[&Column]) -> String {
+    let loads = |column: &&Column| {
+        let name = if column.name == "tierce" { "tierce" } else { "the guide, whose locks are each process's own" };
+        format!("{} with {name}", count(column.stampede.loads))
+    };
+    let loads: Vec<String> = columns.iter().map(loads).collect();
+    format!(
+        "{} callers in each of {} processes wanted one cold key at once. Loads: {}.",
+        count(u64::from(callers)),
+        shared.processes,
+        loads.join("; "),
+    )
+}
+
+/// What tierce promises of other processes' invalidations, beside what was seen.
+fn bound(ours: &Column, shared: &Shared) -> String {
+    if ours.stale_reads == 0 {
+        return format!(
+            "tierce promises that another process's invalidation is missed for {} at most; nobody missed one.",
+            duration(shared.bound)
+        );
+    }
+    format!(
+        "tierce promises that another process's invalidation is missed for {} at most; the last such read began {} after \
+         it.",
+        duration(shared.bound),
+        duration(ours.stalest),
+    )
 }
 
 fn speed(bare: &Column, guide: &Column, ours: &Column) -> String {

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use crate::figures::{bytes, count, decimal, drop_percent, duration};
-use crate::race::{Column, Report};
+use crate::race::{Column, Report, Shared};
 use crate::remarks;
 
 /// Columns of the labels and of each contender's figures: with the margin, 77 of a terminal's 80.
@@ -70,30 +70,57 @@ pub(crate) fn rows(report: &Report) -> Vec<Row> {
     };
     let detail = |label: &str, figure: &dyn Fn(&Column) -> String| Row { detail: true, ..row(label, figure) };
     let without = report.columns.first().map_or(0.0, Column::queries_per_thousand);
-    vec![
+    let is_first = |column: &Column| report.columns.first().is_some_and(|first| first.name == column.name);
+    let processes = report.shared.as_ref().map_or(String::new(), |shared| format!("{} × ", shared.processes));
+    let mut rows = vec![
         row("requests per second", &|c| count(c.requests_per_second().round() as u64)),
         row("half of them took at most (p50)", &|c| duration(c.p50)),
         row("99 of 100 took at most (p99)", &|c| duration(c.p99)),
         row("database queries", &|c| count(c.queries.reads())),
         detail("in 1,000 requests", &|c| decimal(c.queries_per_thousand())),
         detail("fewer than with no cache", &|c| {
-            if c.kept.entries == 0 { "-".to_owned() } else { drop_percent(without, c.queries_per_thousand()) }
+            if is_first(c) { "-".to_owned() } else { drop_percent(without, c.queries_per_thousand()) }
         }),
         detail("for ids that do not exist", &|c| count(c.queries.absent)),
-        row(&format!("{} callers, one cold key: loads", count(u64::from(report.callers))), &|c| {
+        row(&format!("{processes}{} callers, one cold key: loads", count(u64::from(report.callers))), &|c| {
             count(c.stampede.loads)
         }),
         detail("until all had their answer", &|c| duration(c.stampede.took)),
         detail("if the key does not exist: loads", &|c| count(c.absent_stampede.loads)),
         row("stale reads after an invalidation", &|c| count(c.stale_reads)),
-        row("memory of the cache", &|c| match c.memory_bytes {
-            Some(0) => "-".to_owned(),
-            Some(size) => bytes(size),
-            None => "?".to_owned(),
-        }),
-        detail("entries", &|c| count(c.kept.entries)),
-        detail("locks left behind", &|c| c.kept.locks.map_or("-".to_owned(), count)),
-    ]
+    ];
+    if let Some(shared) = &report.shared {
+        rows.extend([
+            detail("in the process that invalidated", &|c| count(c.stale_reads - c.stale_reads_elsewhere)),
+            detail("the last came so long after it", &|c| stalest(c, is_first(c))),
+            detail("promised at most", &|c| promised(c, shared)),
+            row("commands of the server for 1,000", &|c| c.commands_per_thousand().map_or("-".to_owned(), decimal)),
+        ]);
+    } else {
+        rows.extend([
+            row("memory of the cache", &|c| match c.memory_bytes {
+                Some(0) => "-".to_owned(),
+                Some(size) => bytes(size),
+                None => "?".to_owned(),
+            }),
+            detail("entries", &|c| count(c.kept.entries)),
+            detail("locks left behind", &|c| c.kept.locks.map_or("-".to_owned(), count)),
+        ]);
+    }
+    rows
+}
+
+fn stalest(column: &Column, has_no_cache: bool) -> String {
+    if has_no_cache || column.stale_reads == 0 { "-".to_owned() } else { duration(column.stalest) }
+}
+
+/// The guide promises nothing; its entries end with their ttl.
+fn promised(column: &Column, shared: &Shared) -> String {
+    match column.name {
+        "tierce" => duration(shared.bound),
+        "the guide" => "300 s (ttl)".to_owned(),
+        _ => "-".to_owned(),
+    }
 }
 
 fn heading(report: &Report, style: Style) -> String {

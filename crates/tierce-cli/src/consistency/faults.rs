@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::proxy::Proxy;
-use super::server::{Server, Speaks};
 use crate::error::Error;
+use crate::server::{Server, Speaks};
 
 /// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -9,14 +9,16 @@ use super::proxy::Proxy;
 use super::record::Order;
 use super::report::Report;
 use super::rows::KEYS;
-use super::server::Server;
 use super::team::{Setting, Team};
 use crate::args::Check;
 use crate::clock;
 use crate::error::Error;
 use crate::figures;
 use crate::progress::Progress;
+use crate::server::Server;
 
+/// What a Memcached of ours may hold, in MiB: so little that it evicts.
+const ROOM_MB: u32 = 8;
 /// How long a fault lasts, and the pause before it, in milliseconds.
 const FAULT_MS: std::ops::Range<u64> = 50..900;
 const PAUSE_MS: std::ops::Range<u64> = 100..700;
@@ -37,7 +39,7 @@ fn promise(memory_age: Duration) -> Promise {
 
 /// Runs once; with a planted fault, until it is caught.
 pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Progress) -> Result<Report, Error> {
-    let mut server = Server::of(&check.store).await?;
+    let mut server = Server::of(&check.store, ROOM_MB).await?;
     let chosen = Fault::chosen(&check.faults, &server)?;
     let proxy = Proxy::open(server.host.clone(), server.port).await?;
     let is_planted = mutant.is_some();

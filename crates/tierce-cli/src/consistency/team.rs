@@ -14,10 +14,10 @@ use tokio::sync::{Notify, mpsc};
 use super::history::{Event, History};
 use super::mutants;
 use super::operations::ends;
-use super::process::Process;
 use super::record::{BYTES, Kind, Order, Record, Scope};
 use super::rows::{KEYS, Rows};
 use crate::error::Error;
+use crate::process::Process;
 
 /// What all connections of the parent share.
 pub(super) struct Desk {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Contender, Kept};
+use super::{Contender, Kept, Updated};
 use crate::database::Database;
 use crate::error::Error;
 use crate::place::{Change, Place};
@@ -12,13 +12,15 @@ pub(crate) struct Bare {
     database: Arc<Database>,
 }
 
+impl Bare {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+}
+
 impl Contender for Bare {
     type One = Box<Place>;
     type Many = Vec<Place>;
-
-    fn new(database: Arc<Database>) -> Self {
-        Self { database }
-    }
 
     async fn place(&self, id: u32) -> Result<Option<Box<Place>>, Error> {
         Ok(self.database.place(id).await?.map(Box::new))
@@ -32,8 +34,8 @@ impl Contender for Bare {
         Ok(self.database.search(text.to_owned()).await?)
     }
 
-    async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
-        Ok(self.database.update(id, change).await?)
+    async fn update(&self, id: u32, change: Change) -> Result<Option<Updated>, Error> {
+        Ok(self.database.update(id, change).await?.map(Updated::from))
     }
 
     fn kept(&self) -> Kept {

@@ -10,6 +10,7 @@
 //!   after the `DEL`, and there it stays for its ttl.
 //! - A key that is being loaded is in no tag set, so `SMEMBERS` does not see it.
 //! - Nothing ever leaves the dictionary of locks.
+//! - The locks are this process's: several processes load a key together.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::redis::Redis;
-use super::{Contender, Kept};
+use super::{Contender, Kept, Updated};
 use crate::database::{self, Database};
 use crate::error::Error;
 use crate::place::{Change, Place};
@@ -31,9 +32,9 @@ const TTL: Duration = Duration::from_secs(300);
 const TAG_SLACK: Duration = Duration::from_secs(60);
 
 /// The guide's functions and what they share.
-pub(crate) struct Guide {
+pub(crate) struct Guide<R> {
     database: Arc<Database>,
-    redis: Redis,
+    redis: R,
     /// `_locks: dict[str, asyncio.Lock] = {}`
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -56,11 +57,16 @@ impl Truthy for Vec<Place> {
     }
 }
 
-impl Guide {
+impl<R: Redis> Guide<R> {
+    /// With an empty dictionary of locks.
+    pub(crate) fn new(database: Arc<Database>, redis: R) -> Self {
+        Self { database, redis, locks: Mutex::default() }
+    }
+
     /// `cache_get`: `json.loads(value) if value else None`.
-    fn cache_get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+    async fn cache_get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
         // An entry that is no JSON would raise for its whole ttl in the guide; here all of them are our own.
-        self.redis.get(key).and_then(|value| serde_json::from_str(&value).ok())
+        Ok(self.redis.get(key).await?.and_then(|value| serde_json::from_str(&value).ok()))
     }
 
     /// `get_with_lock`, storing with `set_with_tags`.
@@ -71,10 +77,10 @@ impl Guide {
         tags: impl FnOnce(&T) -> Vec<String>,
     ) -> Result<Option<T>, Error>
     where
-        T: Serialize + DeserializeOwned + Truthy,
+        T: Serialize + DeserializeOwned + Truthy + Send + Sync,
         Loading: Future<Output = Result<Option<T>, database::Error>>,
     {
-        if let Some(cached) = self.cache_get::<T>(&key).filter(T::is_truthy) {
+        if let Some(cached) = self.cache_get::<T>(&key).await?.filter(T::is_truthy) {
             return Ok(Some(cached));
         }
         let lock = {
@@ -83,36 +89,34 @@ impl Guide {
         };
         let _held = lock.lock().await;
         // Double-check after acquiring lock
-        if let Some(cached) = self.cache_get::<T>(&key).filter(T::is_truthy) {
+        if let Some(cached) = self.cache_get::<T>(&key).await?.filter(T::is_truthy) {
             return Ok(Some(cached));
         }
         let Some(result) = fetch().await? else { return Ok(None) };
-        self.set_with_tags(&key, &result, tags(&result));
+        self.set_with_tags(&key, &result, tags(&result)).await?;
         Ok(Some(result))
     }
 
-    fn set_with_tags<T: Serialize>(&self, key: &str, value: &T, tags: Vec<String>) {
+    async fn set_with_tags<T: Serialize + Sync>(&self, key: &str, value: &T, tags: Vec<String>) -> Result<(), Error> {
         let json = serde_json::to_string(value).expect("places have no keys or numbers that JSON lacks");
         let sets: Vec<String> = tags.iter().map(|tag| format!("tag:{tag}")).collect();
-        self.redis.setex_with_tags(key, TTL, json, &sets, TTL + TAG_SLACK);
+        self.redis.setex_with_tags(key, TTL, json, &sets, TTL + TAG_SLACK).await
     }
 
-    fn invalidate_tag(&self, tag: &str) {
+    async fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
         let set = format!("tag:{tag}");
-        let keys = self.redis.smembers(&set);
-        if !keys.is_empty() {
-            self.redis.del(keys.iter().map(String::as_str).chain([set.as_str()]));
+        let keys = self.redis.smembers(&set).await?;
+        if keys.is_empty() {
+            return Ok(());
         }
+        let gone: Vec<&str> = keys.iter().map(String::as_str).chain([set.as_str()]).collect();
+        self.redis.del(&gone).await
     }
 }
 
-impl Contender for Guide {
+impl<R: Redis> Contender for Guide<R> {
     type One = Box<Place>;
     type Many = Vec<Place>;
-
-    fn new(database: Arc<Database>) -> Self {
-        Self { database, redis: Redis::default(), locks: Mutex::default() }
-    }
 
     async fn place(&self, id: u32) -> Result<Option<Box<Place>>, Error> {
         let fetch = || async move { Ok(self.database.place(id).await?.map(Box::new)) };
@@ -134,24 +138,25 @@ impl Contender for Guide {
         Ok(self.get_with_lock(format!("search:{text}"), fetch, tags).await?.unwrap_or_default())
     }
 
-    async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
+    async fn update(&self, id: u32, change: Change) -> Result<Option<Updated>, Error> {
         let renamed = change.name.is_some();
         let Some(place) = self.database.update(id, change).await? else { return Ok(None) };
-        self.redis.del([format!("place:{id}").as_str()]);
-        self.invalidate_tag(&format!("place:{id}"));
-        self.invalidate_tag(&format!("country:{}", place.country));
+        self.redis.del(&[format!("place:{id}").as_str()]).await?;
+        self.invalidate_tag(&format!("place:{id}")).await?;
+        self.invalidate_tag(&format!("country:{}", place.country)).await?;
         if renamed {
             // A new name may belong into any search.
-            self.invalidate_tag("searches");
+            self.invalidate_tag("searches").await?;
         }
-        Ok(Some(place))
+        Ok(Some(place.into()))
     }
 
     fn kept(&self) -> Kept {
+        let (entries, dead_members) = self.redis.kept().unzip();
         Kept {
-            entries: self.redis.strings(),
+            entries: entries.unwrap_or(0),
             locks: Some(self.locks.lock().expect("no holder of this lock can panic").len() as u64),
-            dead_members: Some(self.redis.dead_members()),
+            dead_members,
         }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tierce::{Cache, CacheBuilder, Explanation, Hub, LoadError, Loaded, Lookup, Stats};
+use tierce::store::Health;
+use tierce::{Cache, CacheBuilder, Explanation, Hub, Kind, LoadError, Loaded, Lookup, Stats};
 
-use super::{Contender, Kept};
+use super::{Contender, Kept, Updated};
 use crate::database::{self, Database};
 use crate::error::Error;
 use crate::place::{Change, Place};
@@ -68,20 +69,43 @@ pub(crate) struct Tierce {
 }
 
 impl Tierce {
-    /// The caches as the service has them.
-    pub(crate) fn serving(database: Arc<Database>) -> Self {
-        Self::with(Settings::Service, database)
+    /// The caches as the race has them.
+    pub(crate) fn racing(database: Arc<Database>, hub: Hub) -> Self {
+        Self::with(Settings::Race, database, hub)
     }
 
-    fn with(settings: Settings, database: Arc<Database>) -> Self {
-        let hub = Hub::embedded();
+    /// The caches as the service has them.
+    pub(crate) fn serving(database: Arc<Database>, hub: Hub) -> Self {
+        Self::with(Settings::Service, database, hub)
+    }
+
+    /// Without a store `cache` is what `local_cache` is.
+    fn with(settings: Settings, database: Arc<Database>, hub: Hub) -> Self {
         Self {
-            places: settings.apply(hub.local_cache("places").capacity(PLACES)).build(),
-            countries: settings.apply(hub.local_cache("countries")).build(),
-            searches: settings.apply(hub.local_cache("searches")).build(),
+            places: settings.apply(hub.cache("places").capacity(PLACES)).build(),
+            countries: settings.apply(hub.cache("countries")).build(),
+            searches: settings.apply(hub.cache("searches")).build(),
             hub,
             database,
         }
+    }
+
+    /// Waits until the store is in full use again, but no longer than so; whether it is.
+    pub(crate) async fn recovers(&self, within: Duration) -> bool {
+        /// Often enough to tell hundredths of a second.
+        const LOOKS: Duration = Duration::from_millis(5);
+        let back = async {
+            // Who does not ask it does not find out: an explanation asks.
+            while self.places.explain(&0).await.store.is_some_and(|(_, health)| !is_in_use(&health)) {
+                tokio::time::sleep(LOOKS).await;
+            }
+        };
+        tokio::time::timeout(within, back).await.is_ok()
+    }
+
+    /// How the store is; `None` without one.
+    pub(crate) fn store_health(&self) -> Option<Health> {
+        self.hub.store_health()
     }
 
     /// One place, and how fresh it is.
@@ -97,12 +121,10 @@ impl Tierce {
     pub(crate) async fn look_up_country(&self, code: &str) -> Result<Lookup<Arc<[Place]>>, Error> {
         let load = |_| {
             let (database, code) = (Arc::clone(&self.database), code.to_owned());
-            async move {
-                let tag = format!("country:{code}");
-                Ok::<_, database::Error>(Loaded::new(database.country(code).await?.into()).tag(tag))
-            }
+            async move { Ok::<_, database::Error>(Loaded::new(database.country(code).await?.into())) }
         };
-        Ok(self.countries.entry(code).load_with(load).await?)
+        // A tag that is known before the load saves a second one after each of its invalidations.
+        Ok(self.countries.entry(code).tags([format!("country:{code}")]).load_with(load).await?)
     }
 
     /// A search, and how fresh it is. Adds one to `queries` for each query that it sends to the database.
@@ -119,11 +141,11 @@ impl Tierce {
                 }
                 let places: Arc<[Place]> = database.search(text).await?.into();
                 // Which places are in the answer is known only now.
-                let loaded = Loaded::new(Arc::clone(&places)).tag("searches");
+                let loaded = Loaded::new(Arc::clone(&places));
                 Ok::<_, database::Error>(places.iter().fold(loaded, |loaded, p| loaded.tag(format!("place:{}", p.id))))
             }
         };
-        Ok(self.searches.entry(text).load_with(load).await?)
+        Ok(self.searches.entry(text).tags(["searches"]).load_with(load).await?)
     }
 
     /// Ends one search.
@@ -161,10 +183,6 @@ impl Contender for Tierce {
     type One = Arc<Place>;
     type Many = Arc<[Place]>;
 
-    fn new(database: Arc<Database>) -> Self {
-        Self::with(Settings::Race, database)
-    }
-
     async fn place(&self, id: u32) -> Result<Option<Arc<Place>>, Error> {
         Ok(self.look_up_place(id).await?.into_value())
     }
@@ -177,18 +195,28 @@ impl Contender for Tierce {
         Ok(self.look_up_search(text, None).await?.into_value().unwrap_or_default())
     }
 
-    async fn update(&self, id: u32, change: Change) -> Result<Option<Place>, Error> {
+    async fn update(&self, id: u32, change: Change) -> Result<Option<Updated>, Error> {
         let Some(place) = self.database.update(id, change.clone()).await? else { return Ok(None) };
-        self.places.invalidate(&id).await?;
+        // All of them, whatever becomes of the first.
+        let mut untold = self.places.invalidate(&id).await.err();
         for tag in tags_of(&place, &change) {
-            self.hub.invalidate_tag(&tag).await?;
+            let ended = self.hub.invalidate_tag(&tag).await;
+            untold = untold.or(ended.err());
         }
-        Ok(Some(place))
+        match untold {
+            Some(error) if error.kind() != Kind::Store => Err(error.into()),
+            untold => Ok(Some(Updated { place, untold })),
+        }
     }
 
     fn kept(&self) -> Kept {
         Kept { entries: self.stats().iter().map(|(_, stats)| stats.len).sum(), ..Kept::default() }
     }
+}
+
+/// Whether lookups ask the store, and memory is believed for as long as it may be.
+fn is_in_use(health: &Health) -> bool {
+    !health.is_away && (health.is_coherent || !health.tells)
 }
 
 /// The tags that end when a place has changed.

@@ -1,10 +1,10 @@
 //! How often each statement ran.
 
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The four statements.
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ impl Counts {
 }
 
 /// What the queries of one kind have cost the database so far: work, not waiting.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Cost {
     pub(crate) runs: u64,
     pub(crate) time: Duration,
@@ -67,7 +67,7 @@ impl Cost {
 }
 
 /// How many queries a database has run, by kind.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Queries {
     /// Lookups of one place by id, those for absent ids among them.
     pub(crate) place: u64,
@@ -82,6 +82,20 @@ impl Queries {
     /// All but the updates.
     pub(crate) fn reads(&self) -> u64 {
         self.place + self.country + self.search
+    }
+}
+
+impl Add for Queries {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            place: self.place + other.place,
+            country: self.country + other.country,
+            search: self.search + other.search,
+            update: self.update + other.update,
+            absent: self.absent + other.absent,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use count::{Counts, Kind};
 use gate::Gate;
 use session::Session;
 
-/// Connections for reading. A web service keeps a handful of them for each process; more than the machine has
+/// Connections for reading, of all processes together. A web service keeps a handful of them; more than the machine has
 /// processors only makes the queue longer.
 const READERS: usize = 4;
 
@@ -52,10 +52,15 @@ impl Template {
 
     /// A database of its own, with the places as they were loaded and all counts at zero.
     pub(crate) fn copy(&self, name: &str) -> Result<Database, Error> {
+        Database::open(&self.copy_file(name)?, 1)
+    }
+
+    /// The file of such a database, for the processes that are to share it.
+    pub(crate) fn copy_file(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.path(name);
         std::fs::copy(self.path("template"), &path)
             .map_err(|source| Error::System { doing: "copy the database", source })?;
-        Database::open(&path)
+        Ok(path)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -75,7 +80,8 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    fn open(path: &Path) -> Result<Self, Error> {
+    /// Connects to a file that so many processes share; its counts are those of these connections.
+    pub(crate) fn open(path: &Path, processes: u32) -> Result<Self, Error> {
         let (readers, jobs) = mpsc::channel();
         let jobs = Arc::new(Mutex::new(jobs));
         let (writer, updates) = mpsc::channel();
@@ -88,7 +94,7 @@ impl Database {
             queued: Arc::default(),
         };
         database.start(path, Arc::new(Mutex::new(updates)))?;
-        for _ in 0..READERS {
+        for _ in 0..READERS.div_ceil(processes.max(1) as usize) {
             database.start(path, Arc::clone(&jobs))?;
         }
         Ok(database)

@@ -49,13 +49,13 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let connection = Connection::open(path)?;
+        // Only a checkpoint, or another process's update, can make a connection wait, for milliseconds; or its opening.
+        connection.busy_timeout(Duration::from_secs(5))?;
         // WAL: readers go on while an update commits, as on a database server. NORMAL flushes at checkpoints only.
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
         // After another connection's commit a reader drops its page cache; mapped pages it need not read again. 64 MiB
         // is far more than the file has.
         connection.execute_batch("PRAGMA mmap_size = 67108864;")?;
-        // Only a checkpoint can make a connection wait here, for milliseconds.
-        connection.busy_timeout(Duration::from_secs(5))?;
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
         connection.create_scalar_function("similarity", 2, flags, |context| {
             // SQLite keeps what was worked out of the constant argument for the length of the query.

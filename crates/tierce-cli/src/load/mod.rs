@@ -9,13 +9,15 @@ mod trace;
 mod zipf;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use trace::Trace;
 use zipf::Zipf;
 
+use crate::error::Error;
 use crate::place::Place;
 
 /// Ids from here on belong to no place: GeoNames has given out some 13 million.
@@ -39,6 +41,14 @@ const REQUESTS: usize = 1 << 18;
 const UPDATES: usize = 1 << 12;
 /// Exponent of Zipf's law, as YCSB has it.
 const SKEW: f64 = 0.99;
+
+/// Where a load comes from: every process that is told so makes the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) seed: u64,
+    /// A file with one key a line; Zipf's law without.
+    pub(crate) trace: Option<PathBuf>,
+}
 
 /// One request. Countries and searches are indices into [`Load`]'s lists.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +77,14 @@ struct Wanted {
 }
 
 impl Load {
+    /// The load of this origin.
+    pub(crate) fn new(origin: &Origin, places: &[Place]) -> Result<Self, Error> {
+        match &origin.trace {
+            Some(path) => Ok(Self::trace(places, &Trace::read(path)?, path, origin.seed)),
+            None => Ok(Self::zipf(places, origin.seed)),
+        }
+    }
+
     /// Requests drawn by Zipf's law; the same for the same seed.
     pub(crate) fn zipf(places: &[Place], seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
@@ -83,7 +101,7 @@ impl Load {
             })
             .collect();
         let title = format!("zipf {SKEW} over {} places, seed {seed}", thousands(places.len()));
-        Self::new(title, requests, places, wanted, seed)
+        Self::of(title, requests, places, wanted, seed)
     }
 
     /// The requests of a trace, in its order. A key stands for one thing throughout.
@@ -105,10 +123,10 @@ impl Load {
             .collect();
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let title = format!("trace {name}, {} requests", thousands(trace.hashes.len()));
-        Self::new(title, requests, places, wanted, seed)
+        Self::of(title, requests, places, wanted, seed)
     }
 
-    fn new(title: String, requests: Vec<Request>, places: &[Place], wanted: Wanted, seed: u64) -> Self {
+    fn of(title: String, requests: Vec<Request>, places: &[Place], wanted: Wanted, seed: u64) -> Self {
         let updates = updates(&requests, places, seed);
         Self { title, requests, countries: wanted.countries, searches: wanted.searches, updates }
     }

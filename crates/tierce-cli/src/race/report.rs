@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::seconds::{as_seconds, from_seconds};
+use super::tally::Stale;
 use crate::contender::Kept;
 use crate::database::Queries;
+use crate::histogram::Histogram;
 
 /// The result of a race; `--json` prints it as it is here.
 #[derive(Debug, Serialize)]
@@ -15,10 +18,24 @@ pub(crate) struct Report {
     /// How many slices each contender had, and how long one was.
     pub(crate) turns: u32,
     pub(crate) slice_ms: f64,
-    /// Callers in each stampede.
+    /// Callers in each stampede, in each process.
     pub(crate) callers: u32,
     /// No cache, the guide, tierce.
     pub(crate) columns: Vec<Column>,
+    /// What several processes shared, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shared: Option<Shared>,
+}
+
+/// What the processes of a race shared.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Shared {
+    pub(crate) processes: u32,
+    /// The store, without secrets.
+    pub(crate) store: String,
+    /// For how long tierce promises that others' invalidations may be missed.
+    #[serde(rename = "bound_seconds", serialize_with = "as_seconds")]
+    pub(crate) bound: Duration,
 }
 
 /// The figures of one contender. All but the stampedes and the memory belong to the slices alone.
@@ -35,7 +52,18 @@ pub(crate) struct Column {
     pub(crate) queries: Queries,
     /// Updates that the race asked for; the database counts them too, in `queries`.
     pub(crate) updates: u64,
+    /// Of the invalidations after them, those that the store did not take in time; it was told again.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(crate) untold: u64,
     pub(crate) stale_reads: u64,
+    /// Of these, in other processes than the one that had updated.
+    pub(crate) stale_reads_elsewhere: u64,
+    /// How long after the invalidation had returned the last of them began.
+    #[serde(rename = "stalest_seconds", serialize_with = "as_seconds")]
+    pub(crate) stalest: Duration,
+    /// What the server ran, commands within scripts counted singly; `None` where that was not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) commands: Option<u64>,
     pub(crate) kept: Kept,
     pub(crate) stampede: Stampede,
     pub(crate) absent_stampede: Stampede,
@@ -44,16 +72,67 @@ pub(crate) struct Column {
 }
 
 /// What a stampede cost.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Stampede {
     /// Queries that reached the database.
     pub(crate) loads: u64,
     /// From the first caller's question to the last one's answer.
-    #[serde(rename = "seconds", serialize_with = "as_seconds")]
+    #[serde(rename = "seconds", serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub(crate) took: Duration,
 }
 
+/// What one process measured of one contender.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(crate) requests: u64,
+    pub(crate) seconds: f64,
+    pub(crate) latencies: Histogram,
+    pub(crate) queries: Queries,
+    pub(crate) updates: u64,
+    pub(crate) untold: u64,
+    pub(crate) stale: Stale,
+    pub(crate) kept: Kept,
+}
+
+impl Part {
+    /// Of two processes that ran at the same time.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.seconds = self.seconds.max(other.seconds);
+        self.latencies.merge(&other.latencies);
+        self.queries = self.queries + other.queries;
+        self.updates += other.updates;
+        self.untold += other.untold;
+        self.stale.merge(other.stale);
+        self.kept.merge(other.kept);
+    }
+}
+
 impl Column {
+    pub(crate) fn new(name: &'static str, part: &Part) -> Self {
+        Self {
+            name,
+            requests: part.requests,
+            seconds: part.seconds,
+            p50: part.latencies.quantile(0.50),
+            p99: part.latencies.quantile(0.99),
+            queries: part.queries,
+            updates: part.updates,
+            untold: part.untold,
+            stale_reads: part.stale.reads,
+            stale_reads_elsewhere: part.stale.elsewhere,
+            stalest: part.stale.worst,
+            kept: part.kept,
+            ..Self::default()
+        }
+    }
+
+    /// Commands that the server ran for each thousand requests.
+    pub(crate) fn commands_per_thousand(&self) -> Option<f64> {
+        let commands = self.commands.filter(|_| self.requests > 0)?;
+        Some(commands as f64 * 1e3 / self.requests as f64)
+    }
+
     pub(crate) fn requests_per_second(&self) -> f64 {
         if self.seconds > 0.0 { self.requests as f64 / self.seconds } else { 0.0 }
     }
@@ -65,6 +144,7 @@ impl Column {
     }
 }
 
-fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }

@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/buttons.js", file(SCRIPT, include_str!("page/buttons.js")))
         .route("/explain.js", file(SCRIPT, include_str!("page/explain.js")))
         .route("/figures.js", file(SCRIPT, include_str!("page/figures.js")))
+        .route("/shared.js", file(SCRIPT, include_str!("page/shared.js")))
 }
 
 /// The page; its examples name this very service.

@@ -12,13 +12,16 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{failure, refusal};
+use super::backend::Trouble;
 use super::front::Answer;
 use super::meter::micros;
+use super::order::Order;
 use super::places::search_text;
 use super::stampede;
 use super::state::Service;
 use super::traffic::FASTEST;
 use crate::clock;
+use crate::contender::Updated;
 use crate::database::Health;
 use crate::error::Error;
 use crate::place::Change;
@@ -27,6 +30,11 @@ use crate::place::Change;
 const FREEZE: Duration = Duration::from_secs(8);
 /// As long as values are fresh: whatever is served at the end of it is stale.
 const FAILURE: Duration = Duration::from_secs(15);
+
+/// How long is waited for a store that is back: the promise is a second.
+const RECOVERS: Duration = Duration::from_secs(10);
+/// How long is waited for another process's reader: his own time-out, and more.
+const ELSEWHERE: Duration = Duration::from_secs(3);
 
 /// What a button sends; wrong JSON is refused in our own words.
 type Sent<T> = Result<Json<T>, JsonRejection>;
@@ -57,8 +65,14 @@ pub(super) struct Crowd {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Trouble {
+pub(super) struct Ailment {
     health: Health,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backing {
+    trouble: Trouble,
 }
 
 #[derive(Deserialize)]
@@ -101,10 +115,11 @@ async fn grow(service: &Service, id: u32) -> Result<Option<Value>, Error> {
     let Some(before) = service.front.place(id).await?.value else { return Ok(None) };
     let change = Change { name: None, population: Some(before.population.saturating_add(1)) };
     let began = clock::now();
-    let Some(after) = service.front.update(id, change).await? else { return Ok(None) };
+    let Some(Updated { place: after, untold }) = service.front.update(id, change).await? else { return Ok(None) };
     let took = clock::since(began);
     service.feed.note("update");
     let read = service.front.place(id).await?;
+    let others = service.fleet.ask::<Value>(&Order::Place { id }, ELSEWHERE).await;
     let mut told = how(&read);
     told["place"] = json!(read.value);
     Ok(Some(json!({
@@ -114,6 +129,8 @@ async fn grow(service: &Service, id: u32) -> Result<Option<Value>, Error> {
         "took_us": micros(took),
         "tags": crate::contender::tags_of(&after, &Change::default()),
         "read": told,
+        "others": others,
+        "untold": untold.map(|error| error.to_string()),
     })))
 }
 
@@ -147,12 +164,12 @@ pub(super) async fn stampede(State(service): State<Arc<Service>>, sent: Sent<Cro
         return refusal(StatusCode::CONFLICT, "a stampede is under way");
     };
     service.feed.note("stampede");
-    respond(stampede::run(&service.front, callers).await.map(|stampede| json!(stampede)))
+    respond(stampede::run(&service.front, &service.fleet, callers).await.map(|stampede| json!(stampede)))
 }
 
 /// Trouble for the database, or the end of it.
-pub(super) async fn database(State(service): State<Arc<Service>>, sent: Sent<Trouble>) -> Response {
-    let Json(Trouble { health }) = match sent {
+pub(super) async fn database(State(service): State<Arc<Service>>, sent: Sent<Ailment>) -> Response {
+    let Json(Ailment { health }) = match sent {
         Ok(sent) => sent,
         Err(problem) => return wrong(&problem),
     };
@@ -162,8 +179,45 @@ pub(super) async fn database(State(service): State<Arc<Service>>, sent: Sent<Tro
         Health::Failing => ("fail", FAILURE),
     };
     service.database.set_health(health, length);
+    let length_ms = length.as_millis() as u64;
+    service.fleet.tell(&Order::Database { health, length_ms }).await;
     service.feed.note(what);
-    Json(json!({ "health": health, "for_ms": length.as_millis() as u64 })).into_response()
+    Json(json!({ "health": health, "for_ms": length_ms })).into_response()
+}
+
+/// Trouble for the store, where it is this run's own, or the end of it.
+pub(super) async fn store(State(service): State<Arc<Service>>, sent: Sent<Backing>) -> Response {
+    let Json(Backing { trouble }) = match sent {
+        Ok(sent) => sent,
+        Err(problem) => return wrong(&problem),
+    };
+    let Some(backend) = service.backend.as_ref().filter(|backend| backend.is_own()) else {
+        return refusal(StatusCode::CONFLICT, "there is no store that this run has started itself");
+    };
+    let before = match backend.set(trouble).await {
+        Ok(before) => before,
+        Err(error) => return failure(&error),
+    };
+    let began = clock::now();
+    let what = match trouble {
+        Trouble::None => "store-back",
+        Trouble::Frozen => "store-freeze",
+        Trouble::Killed => "store-kill",
+    };
+    service.feed.note(what);
+    let mut told = json!({ "trouble": trouble, "before": before });
+    if trouble == Trouble::None && before != Trouble::None {
+        let order = Order::Recover { within_ms: RECOVERS.as_millis() as u64 };
+        let (own, others) = tokio::join!(
+            service.front.tierce.recovers(RECOVERS),
+            service.fleet.ask::<bool>(&order, RECOVERS + Duration::from_secs(1))
+        );
+        told["recovered_ms"] = json!(clock::since(began).as_secs_f64() * 1e3);
+        let back = others.iter().filter(|back| **back == Some(true)).count() + usize::from(own);
+        told["back"] = json!(back);
+        told["processes"] = json!(service.fleet.size());
+    }
+    Json(told).into_response()
 }
 
 /// The rate of the traffic; zero pauses it.
@@ -171,6 +225,7 @@ pub(super) async fn traffic(State(service): State<Arc<Service>>, sent: Sent<Rate
     match sent {
         Ok(Json(Rate { per_second })) if per_second <= FASTEST => {
             service.traffic.set_per_second(per_second);
+            service.fleet.tell(&Order::Traffic { per_second }).await;
             Json(json!({ "per_second": service.traffic.per_second() })).into_response()
         }
         Ok(_) => refusal(StatusCode::BAD_REQUEST, "the traffic is of 0 to 5,000 requests a second"),

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::front::Front;
-use super::sample::{Counts, Sample};
+use super::sample::Sample;
 use crate::clock;
-use crate::database::Database;
 
 /// Often enough to see a stampede of milliseconds as a peak of its own, seldom enough to cost nothing.
 pub(super) const EVERY: Duration = Duration::from_millis(500);
@@ -104,30 +102,8 @@ impl Feed {
         }
     }
 
-    /// Samples for ever, while somebody looks.
-    pub(super) async fn sample(&self, front: &Front, database: &Database) {
-        loop {
-            self.watched().await;
-            let mut ticks = tokio::time::interval(EVERY);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            // The first tick is now: the counts that the first sample is compared with.
-            ticks.tick().await;
-            front.meter.take();
-            let (mut before, mut began) = (Counts::of(front, database), clock::now());
-            while self.is_watched() {
-                ticks.tick().await;
-                let length = clock::since(began);
-                began = clock::now();
-                self.push(|seq, at_ms| {
-                    let (sample, counts) = Sample::new((seq, at_ms), front, database, &before, length);
-                    before = counts;
-                    sample
-                });
-            }
-        }
-    }
-
-    fn push(&self, sample: impl FnOnce(u64, u64) -> Sample) {
+    /// The next sample, in its place.
+    pub(super) fn push(&self, sample: impl FnOnce(u64, u64) -> Sample) {
         let mut ring = lock(&self.ring);
         let seq = ring.back().map_or(1, |last| last.seq() + 1);
         if ring.len() == SAMPLES {
@@ -143,21 +119,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::account::Account;
+    use super::super::backend::Trouble;
     use super::*;
-    use crate::contender::Tierce;
-    use crate::database::Template;
-    use crate::dataset;
-    use std::sync::Arc;
+    use crate::database::Health;
 
     #[test]
     fn the_ring_and_the_events_stay_bounded() {
-        let template = Template::new(&dataset::places()).unwrap();
-        let database = Arc::new(template.copy("test").unwrap());
-        let front = Front::new(Tierce::serving(Arc::clone(&database)));
-        let feed = Feed::new();
-        let before = Counts::of(&front, &database);
+        let (feed, account) = (Feed::new(), Account::default());
         for _ in 0..SAMPLES + 30 {
-            feed.push(|seq, at_ms| Sample::new((seq, at_ms), &front, &database, &before, EVERY).0);
+            let trouble = (Health::Running, Trouble::None);
+            feed.push(|seq, at_ms| Sample::new((seq, at_ms), trouble, &account, &account, EVERY));
             feed.note("stampede");
         }
         assert_eq!(feed.after(0).len(), SAMPLES);

@@ -8,7 +8,7 @@ use tierce::{Freshness, Lookup};
 
 use super::meter::{Meter, Outcome};
 use crate::clock;
-use crate::contender::{Contender, Tierce, tags_of};
+use crate::contender::{Contender, Tierce, Updated, tags_of};
 use crate::error::Error;
 use crate::load::{Load, Request};
 use crate::place::{Change, Place};
@@ -66,13 +66,13 @@ impl Front {
     /// Updates a place and invalidates what may hold it; `None` if there is none of that id.
     ///
     /// In a task of its own: an asker who leaves must not come between the update and the invalidation after it.
-    pub(super) async fn update(self: &Arc<Self>, id: u32, change: Change) -> Result<Option<Place>, Error> {
+    pub(super) async fn update(self: &Arc<Self>, id: u32, change: Change) -> Result<Option<Updated>, Error> {
         let front = Arc::clone(self);
         let update = async move {
-            let place = front.tierce.update(id, change.clone()).await?;
-            let ended = place.as_ref().map_or(0, |place| tags_of(place, &change).len());
+            let updated = front.tierce.update(id, change.clone()).await?;
+            let ended = updated.as_ref().map_or(0, |updated| tags_of(&updated.place, &change).len());
             front.tags.fetch_add(ended as u64, Ordering::Relaxed);
-            Ok(place)
+            Ok(updated)
         };
         // It is cut off only where the runtime ends.
         tokio::spawn(update).await.unwrap_or_else(|_| Err(Error::Cache("the service has ended".to_owned())))

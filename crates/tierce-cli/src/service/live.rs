@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tierce::Explanation;
+use tierce::{Explanation, InStore};
 
+use super::account::{Account, CACHES};
 use super::answer::{self, refusal};
 use super::feed::EVERY;
-use super::sample::CACHES;
 use super::state::Service;
 use super::traffic::FASTEST;
 use crate::contender::served;
@@ -27,12 +27,20 @@ pub(super) struct Since {
 /// The samples since, and how everything stands now.
 pub(super) async fn live(State(service): State<Arc<Service>>, Query(since): Query<Since>) -> Json<Value> {
     service.feed.look();
-    let stats = service.front.tierce.stats();
-    let sum = |of: fn(&tierce::Stats) -> u64| stats.iter().map(|(_, stats)| of(stats)).sum::<u64>();
-    let queries = service.database.queries();
+    let own = service.account();
+    let processes = service.fleet.rows(&own);
+    let all = service.fleet.so_far(own);
     let (health, left) = service.database.health();
-    let caches: Vec<Value> = CACHES.iter().filter_map(|name| cache(&service, name)).collect();
+    let caches: Vec<Value> = (0..CACHES.len()).map(|at| cache(&all, at)).collect();
     let saved_ms: f64 = caches.iter().filter_map(|cache| cache["query_time_saved_ms"].as_f64()).sum();
+    let store = service.backend.as_ref().map(|backend| {
+        json!({
+            "title": backend.title,
+            "own": backend.is_own(),
+            "trouble": backend.trouble(),
+            "processes": processes,
+        })
+    });
     Json(json!({
         "run": service.feed.run(),
         "now_ms": service.feed.now_ms(),
@@ -42,20 +50,21 @@ pub(super) async fn live(State(service): State<Arc<Service>>, Query(since): Quer
         "recent": service.front.meter.recent(),
         "caches": caches,
         "totals": {
-            "lookups": sum(|stats| stats.hits + stats.misses),
-            "queries": queries.reads(),
-            "failed": service.front.meter.failed(),
-            "updates": queries.update,
-            "loads": sum(|stats| stats.loads),
-            "coalesced": sum(|stats| stats.coalesced),
-            "tags": service.front.tags_invalidated(),
+            "lookups": all.sum(|counts| counts.hits + counts.misses),
+            "queries": all.queries.reads(),
+            "failed": all.failed,
+            "updates": all.queries.update,
+            "loads": all.sum(|counts| counts.loads),
+            "coalesced": all.sum(|counts| counts.coalesced),
+            "tags": all.tags,
             "saved_ms": saved_ms,
         },
-        "database": { "health": health, "left_ms": left.as_millis() as u64, "queued": service.database.queued() },
+        "database": { "health": health, "left_ms": left.as_millis() as u64, "queued": all.queued },
+        "store": store,
         "traffic": {
             "per_second": service.traffic.per_second(),
             "fastest": FASTEST,
-            "turned_away": service.traffic.turned_away(),
+            "turned_away": all.turned_away,
         },
     }))
 }
@@ -65,17 +74,15 @@ pub(super) async fn race(State(service): State<Arc<Service>>) -> Json<Value> {
     Json(service.race.clone())
 }
 
-/// A cache's counts, and what its hits spared the database: their number times what a query for it takes. The caches'
-/// own estimate is by loads, which wait; after a freeze that says little.
-fn cache(service: &Service, name: &str) -> Option<Value> {
-    let at = CACHES.iter().position(|cache| *cache == name)?;
-    let query_ms = service.database.costs()[at].mean().as_secs_f64() * 1e3;
-    let stats = service.front.tierce.stats().into_iter().find(|(cache, _)| cache == name)?.1;
-    let mut value = answer::stats(&stats);
-    value["name"] = name.into();
+/// A cache's counts in all processes, and what its hits spared the database: their number times what a query for it takes.
+/// The caches' own estimate is by loads, which wait; after a freeze that says little.
+fn cache(all: &Account, at: usize) -> Value {
+    let (counts, query_ms) = (&all.caches[at], all.costs[at].mean().as_secs_f64() * 1e3);
+    let mut value = answer::counts(counts);
+    value["name"] = CACHES[at].into();
     value["mean_query_ms"] = query_ms.into();
-    value["query_time_saved_ms"] = (query_ms * stats.hits as f64).into();
-    Some(value)
+    value["query_time_saved_ms"] = (query_ms * counts.hits as f64).into();
+    value
 }
 
 #[derive(Deserialize)]
@@ -86,9 +93,10 @@ pub(super) struct Subject {
 
 /// All that is known of a cache, or of a key of it.
 pub(super) async fn explain(State(service): State<Arc<Service>>, Query(subject): Query<Subject>) -> Response {
-    let Some(counts) = cache(&service, &subject.cache) else {
+    let Some(at) = CACHES.iter().position(|cache| *cache == subject.cache) else {
         return refusal(StatusCode::NOT_FOUND, "there is no cache of this name");
     };
+    let counts = cache(&service.fleet.so_far(service.account()), at);
     let Some(key) = subject.key else {
         return Json(json!({ "cache": subject.cache, "settings": settings(&counts), "counts": counts }))
             .into_response();
@@ -118,7 +126,26 @@ fn explained(cache: &str, key: &str, explanation: &Explanation) -> Value {
         "memory": memory,
         "loading": explanation.loading,
         "last_gone": explanation.last_gone.as_str(),
+        "store": explanation.store.as_ref().map(|(in_store, _)| stocked(in_store)),
         "text": explanation.to_string(),
+    })
+}
+
+/// What the store holds of a key.
+fn stocked(in_store: &InStore) -> Value {
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
+    let (what, entry) = match in_store {
+        InStore::Nothing => ("nothing", None),
+        InStore::Unreadable => ("unreadable", None),
+        InStore::Entry(entry) => ("entry", Some(entry)),
+        InStore::Ended(entry) => ("ended", Some(entry)),
+        _ => ("unknown", None),
+    };
+    json!({
+        "what": what,
+        "negative": entry.map(|entry| entry.negative),
+        "size_bytes": entry.map(|entry| entry.size_bytes),
+        "fresh_for_ms": entry.and_then(|entry| entry.fresh_for).map(ms),
     })
 }
 

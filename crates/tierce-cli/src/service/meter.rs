@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 
@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 }
 
 /// Counts of the lookups since they were last taken.
-#[derive(Clone)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Tally {
     pub(super) hits: u64,
     pub(super) stale: u64,
@@ -57,19 +57,24 @@ pub(super) struct Meter {
 }
 
 impl Tally {
-    fn new() -> Self {
-        let (served, waited) = (Histogram::new(), Histogram::new());
-        Self { hits: 0, stale: 0, misses: 0, failed: 0, served, waited }
-    }
-
     pub(super) fn lookups(&self) -> u64 {
         self.hits + self.stale + self.misses + self.failed
+    }
+
+    /// With that of another process.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.hits += other.hits;
+        self.stale += other.stale;
+        self.misses += other.misses;
+        self.failed += other.failed;
+        self.served.merge(&other.served);
+        self.waited.merge(&other.waited);
     }
 }
 
 impl Meter {
     pub(super) fn new() -> Self {
-        Self { tally: Mutex::new(Tally::new()), recent: Mutex::default(), failed: AtomicU64::new(0) }
+        Self { tally: Mutex::new(Tally::default()), recent: Mutex::default(), failed: AtomicU64::new(0) }
     }
 
     pub(super) fn note(&self, cache: &'static str, key: String, outcome: Outcome, took: Duration) {
@@ -95,7 +100,7 @@ impl Meter {
 
     /// The counts since the last time, which begin anew.
     pub(super) fn take(&self) -> Tally {
-        std::mem::replace(&mut *lock(&self.tally), Tally::new())
+        std::mem::take(&mut *lock(&self.tally))
     }
 
     pub(super) fn failed(&self) -> u64 {

@@ -1,14 +1,19 @@
 //! The same data over HTTP, with tierce in front of the database, and a live page of what the caches do.
 
+mod account;
 mod answer;
 mod assets;
+mod backend;
+mod branch;
 mod buttons;
 mod door;
 mod feed;
+mod fleet;
 mod front;
 mod guard;
 mod live;
 mod meter;
+mod order;
 mod places;
 mod sample;
 mod stampede;
@@ -25,6 +30,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::crew::Crew;
 use crate::database::{Health, Template};
 use crate::error::Error;
 use crate::figures::count;
@@ -32,8 +38,11 @@ use crate::load::Load;
 use crate::output::print;
 use crate::race::Report;
 use crate::signal::Signals;
+use crate::venue::Venue;
 use answer::refusal;
+pub(crate) use branch::Branch;
 use door::Door;
+pub(crate) use order::{Order, Post};
 use state::Service;
 
 /// How long connections may take to end after Ctrl-C.
@@ -48,12 +57,15 @@ pub(crate) struct Setting<'a> {
     pub(crate) load: Arc<Load>,
     /// The race that was run before.
     pub(crate) report: &'a Report,
+    /// The store that several processes share, and these.
+    pub(crate) company: Option<(Venue, Crew)>,
 }
 
 /// Serves until a signal comes.
 pub(crate) async fn run(listener: TcpListener, setting: Setting<'_>, mut signals: Signals) -> Result<(), Error> {
     let address = listener.local_addr().map_err(|source| Error::System { doing: "find out the port", source })?;
-    let service = Arc::new(Service::new(address, setting.template, setting.report)?);
+    let service = Service::new(address, setting.template, setting.report, setting.company).await?;
+    let service = Arc::new(service);
     print(&format!(
         "\n Live page: http://{address}/ (Ctrl-C ends it)\n\n   curl '{address}/search?q=san+fransico'\n   curl \
          {address}/places/2988507\n   curl -d population=2200000 {address}/places/2988507\n   curl {address}/stats\n"
@@ -89,14 +101,14 @@ pub(crate) async fn run(listener: TcpListener, setting: Setting<'_>, mut signals
 fn behind(service: &Arc<Service>, load: Arc<Load>) -> [JoinHandle<()>; 2] {
     let (sampled, driven) = (Arc::clone(service), Arc::clone(service));
     [
-        tokio::spawn(async move { sampled.feed.sample(&sampled.front, &sampled.database).await }),
+        tokio::spawn(async move { sampled.sample().await }),
         tokio::spawn(async move { driven.traffic.run(&driven.feed, Arc::clone(&driven.front), load).await }),
     ]
 }
 
 fn summary(service: &Service) -> String {
-    let lookups: u64 = service.front.tierce.stats().iter().map(|(_, stats)| stats.hits + stats.misses).sum();
-    let queries = service.database.queries();
+    let all = service.fleet.so_far(service.account());
+    let (lookups, queries) = (all.sum(|counts| counts.hits + counts.misses), all.queries);
     format!(
         "Lookups: {}; database queries: {}; updates: {}.",
         count(lookups),
@@ -119,6 +131,7 @@ fn routes(service: Arc<Service>) -> Router {
         .route("/do/invalidate", post(buttons::invalidate))
         .route("/do/stampede", post(buttons::stampede))
         .route("/do/database", post(buttons::database))
+        .route("/do/store", post(buttons::store))
         .route("/do/traffic", post(buttons::traffic))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "no such route; / lists them") })
         .method_not_allowed_fallback(|| async { refusal(StatusCode::METHOD_NOT_ALLOWED, "not with this method") })

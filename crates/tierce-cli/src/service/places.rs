@@ -9,6 +9,7 @@ use axum::{Form, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::account::CACHES;
 use super::answer::{self, failure, refusal};
 use super::state::Service;
 use crate::place::Change;
@@ -69,16 +70,21 @@ pub(super) async fn update(
         return refusal(StatusCode::BAD_REQUEST, "a name has 1 to 200 bytes");
     }
     match service.front.update(id, change).await {
-        Ok(Some(place)) => Json(place).into_response(),
+        Ok(Some(updated)) => Json(updated.place).into_response(),
         Ok(None) => refusal(StatusCode::NOT_FOUND, "no place has this id"),
         Err(error) => failure(&error),
     }
 }
 
 pub(super) async fn stats(State(service): State<Arc<Service>>) -> Json<Value> {
+    let all = service.fleet.so_far(service.account());
     let caches: serde_json::Map<String, Value> =
-        service.front.tierce.stats().into_iter().map(|(name, stats)| (name, answer::stats(&stats))).collect();
-    Json(json!({ "caches": caches, "database": { "queries": service.database.queries() } }))
+        CACHES.iter().zip(&all.caches).map(|(name, counts)| ((*name).to_owned(), answer::counts(counts))).collect();
+    let mut told = json!({ "caches": caches, "database": { "queries": all.queries } });
+    if let Some(store) = &all.store {
+        told["store"] = json!(store);
+    }
+    Json(told)
 }
 
 /// An update as JSON or as a form.

@@ -14,6 +14,7 @@ use super::feed::Feed;
 use super::front::Front;
 use crate::load::Load;
 use crate::place::Change;
+use crate::race::Seat;
 
 /// Requests a second at the start: enough for smooth plots, and about a twentieth of one processor.
 const GENTLE: u32 = 300;
@@ -28,13 +29,16 @@ const READS_PER_UPDATE: u64 = 150;
 
 /// The rate, and who was turned away.
 pub(super) struct Traffic {
+    seat: Seat,
+    /// Of all processes together.
     per_second: AtomicU32,
     turned_away: AtomicU64,
 }
 
 impl Traffic {
-    pub(super) fn new() -> Self {
-        Self { per_second: AtomicU32::new(GENTLE), turned_away: AtomicU64::new(0) }
+    /// The share of one of several processes.
+    pub(super) fn new(seat: Seat) -> Self {
+        Self { seat, per_second: AtomicU32::new(GENTLE), turned_away: AtomicU64::new(0) }
     }
 
     pub(super) fn per_second(&self) -> u32 {
@@ -53,14 +57,15 @@ impl Traffic {
     /// Runs for ever, while somebody looks.
     pub(super) async fn run(&self, feed: &Feed, front: Arc<Front>, load: Arc<Load>) {
         let crowd = Arc::new(Semaphore::new(CROWD));
-        let mut asked = 0_usize;
+        // Each process goes on from a place of its own in the load.
+        let mut asked = load.requests.len() * self.seat.process as usize / self.seat.processes as usize;
         loop {
             feed.watched().await;
             let mut ticks = ticks();
             let mut due = 0.0;
             while feed.is_watched() {
                 ticks.tick().await;
-                due += f64::from(self.per_second()) * TICK.as_secs_f64();
+                due += f64::from(self.per_second()) * TICK.as_secs_f64() / f64::from(self.seat.processes);
                 for _ in 0..due as usize {
                     self.send(&crowd, &front, &load, asked);
                     asked += 1;
@@ -83,7 +88,7 @@ impl Traffic {
             if (number as u64).is_multiple_of(READS_PER_UPDATE)
                 && let Some(&(id, population)) = load.updates.get(number % load.updates.len().max(1))
             {
-                // A database in trouble refuses updates too; the page shows that it is.
+                // A database in trouble refuses updates too; the page shows that it is, and what the store does not take.
                 let _ = front.update(id, Change { name: None, population: Some(population) }).await;
             }
         });

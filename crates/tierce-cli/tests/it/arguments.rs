@@ -24,6 +24,18 @@ fn a_bad_argument_gets_one_line() {
     check(&["--callers", "0"], "'0'");
     check(&["demo", "--trace"], "a value is required");
     check(&["--once", "--serve"], "cannot be used with");
+    check(&["--processes", "2"], "--store");
+    check(&["--store", "redis", "--processes", "0"], "'0'");
+}
+
+#[test]
+fn a_store_that_cannot_be_used_gets_one_line() {
+    check(&["--store", "mysql://127.0.0.1"], "redis://");
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    check(&["--store", &format!("redis://127.0.0.1:{port}")], "did not answer");
+    check(&["--store", &format!("redis://somebody:secret@127.0.0.1:{port}")], "***@127.0.0.1");
 }
 
 #[test]

@@ -12,6 +12,15 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// What a short race needs, whatever the profile: SQLite without optimisation takes many milliseconds for a search.
 pub(crate) const SHORT: [&str; 4] = ["--seconds", "0.3", "--callers", "40"];
 
+/// Whether a server can be started here; says so where it cannot.
+pub(crate) fn has(server: &str) -> bool {
+    let found = Command::new(server).arg("--version").stdin(Stdio::null()).output().is_ok();
+    if !found {
+        println!("skipped: {server} is not installed (./check installs it where it may)");
+    }
+    found
+}
+
 /// Runs the command to its end.
 pub(crate) fn tierce(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the command runs")
@@ -40,16 +49,26 @@ impl Running {
 
     /// Starts the service behind a short race and waits until it serves; returns its address too.
     pub(crate) fn serve() -> (Self, String) {
-        let running = Self::start(&[&["--serve", "--port", "0"], SHORT.as_slice()].concat());
+        Self::serve_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn serve_with(more: &[&str]) -> (Self, String) {
+        let running = Self::start(&[&["--serve", "--port", "0"], SHORT.as_slice(), more].concat());
         let line = line_with(&running.stdout, "http://");
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
         (running, address)
     }
 
-    /// Reads stderr up to a line with `text`.
+    /// Reads stderr up to a line with `text`, which it gives.
     #[cfg(unix)]
-    pub(crate) fn wait_for_stderr(&self, text: &str) {
-        line_with(&self.stderr, text);
+    pub(crate) fn wait_for_stderr(&self, text: &str) -> String {
+        line_with(&self.stderr, text)
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     #[cfg(unix)]

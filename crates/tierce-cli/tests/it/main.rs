@@ -8,4 +8,6 @@ mod page;
 mod race;
 mod service;
 #[cfg(unix)]
+mod several;
+#[cfg(unix)]
 mod signals;

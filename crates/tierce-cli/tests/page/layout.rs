@@ -3,11 +3,14 @@
 use crate::Scene;
 
 /// What sticks out of the window, as text; nothing on a page that fits.
-const OUTSIDE: &str = "[...document.querySelectorAll('body *')].filter((element) => {
+pub(crate) const OUTSIDE: &str = "[...document.querySelectorAll('body *')].filter((element) => {
     const { right, left, width } = element.getBoundingClientRect();
-    const clipped = element.closest('pre, .away, dialog, noscript, .recent');
+    const clipped = element.closest('pre, .away, dialog, noscript, .recent, .scroll');
     return width > 0 && !clipped && (right > innerWidth + 0.5 || left < -0.5);
 }).map((element) => element.outerHTML.slice(0, 80)).join('\\n')";
+
+/// A phone, a tablet, a desktop.
+pub(crate) const WINDOWS: [(u32, u32); 3] = [(390, 844), (820, 1180), (1440, 900)];
 
 #[test]
 fn nothing_scrolls_sideways_at_three_widths_in_both_schemes() {
@@ -16,7 +19,7 @@ fn nothing_scrolls_sideways_at_three_widths_in_both_schemes() {
     scene.page.until("document.querySelector('#told li[data-kind]')");
     scene.page.ask("scrollTo(0, 0)");
     scene.settle();
-    for (width, height) in [(390, 844), (820, 1180), (1440, 900)] {
+    for (width, height) in WINDOWS {
         for scheme in ["light", "dark"] {
             scene.page.look_like(width, height, scheme);
             scene.samples(1);

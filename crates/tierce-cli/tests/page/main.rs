@@ -14,6 +14,7 @@ mod socket;
 mod actions;
 mod layout;
 mod outages;
+mod stores;
 mod weight;
 
 use serde_json::Value;
@@ -32,7 +33,12 @@ struct Scene {
 impl Scene {
     /// The page with its first samples.
     fn open() -> Self {
-        let (server, address) = Running::serve();
+        Self::open_with(&[])
+    }
+
+    /// The same of a command with more arguments.
+    fn open_with(more: &[&str]) -> Self {
+        let (server, address) = Running::serve_with(more);
         let browser = Browser::start();
         let mut page = browser.page();
         page.look_like(1440, 900, "light");

@@ -1,6 +1,7 @@
 // The buttons, and what came of pressing them.
 
 import { explain } from "/explain.js";
+import * as shared from "/shared.js";
 import { press } from "/feed.js";
 import { count, make, time } from "/figures.js";
 
@@ -18,6 +19,7 @@ export function setUp() {
   on("freeze", "click", () => trouble("frozen"));
   on("fail", "click", () => trouble("failing"));
   on("thaw", "click", () => trouble("running"));
+  shared.setUp(on, tell);
   by("traffic").addEventListener("change", async () => {
     await press("traffic", { per_second: Number(by("traffic").value) }).catch(failed);
   });
@@ -32,8 +34,10 @@ export function compareWith(text) {
 export function tell(kind, ...parts) {
   const list = by("told");
   for (const hint of list.querySelectorAll("li:not([data-kind])")) hint.remove();
-  list.prepend(make("li", { class: kind, "data-kind": kind }, ...parts));
+  const line = make("li", { class: kind, "data-kind": kind }, ...parts);
+  list.prepend(line);
   while (list.childElementCount > KEPT) list.lastElementChild.remove();
+  return line;
 }
 
 // A button is out of reach while what it does is under way.
@@ -82,7 +86,11 @@ async function search() {
 async function update() {
   const told = await press("update", { id: Number(by("place").value) });
   const { before, after, read } = told;
-  tell("good", strong(`${told.name}: ${count(before.population)} → ${count(after.population)}`), ` in ${time(told.took_us)}, ${told.tags.length} tags invalidated (${told.tags.join(", ")}). The next reader: `, link(`${read.outcome}, version ${read.place.version}`, "places", String(read.place.id)), ` in ${time(read.took_us)}.`);
+  // Whoever reads in the other processes, a moment later.
+  const others = told.others.map((other, at) => (other ? `${other.outcome}, version ${other.place.version} in process ${at + 2}` : `no answer in process ${at + 2}`));
+  const elsewhere = others.length ? ` Then: ${others.join("; ")}.` : "";
+  const untold = told.untold ? " The store does not take it now, and is told again until it does." : "";
+  tell("good", strong(`${told.name}: ${count(before.population)} → ${count(after.population)}`), ` in ${time(told.took_us)}, ${told.tags.length} tags invalidated (${told.tags.join(", ")}). The next reader: `, link(`${read.outcome}, version ${read.place.version}`, "places", String(read.place.id)), ` in ${time(read.took_us)}.${elsewhere}${untold}`);
 }
 
 export async function invalidate(tag) {
@@ -99,7 +107,8 @@ async function stampede() {
     tell("bad", strong(`${queries}, ${count(told.failed)} failures`), ` for ${count(told.callers)} callers of `, key, `: ${all ? "all share" : "they share"} one outcome (${told.error}) after ${time(told.last_us)}. Its entry was invalidated, so nothing stale may stand in.`);
     return;
   }
-  tell("good", strong(`${count(told.callers)} callers, ${queries}, ${time(told.last_us)}`), ` until all had their answer; half within ${time(told.median_us)}, 99 % within ${time(told.p99_us)}. The key `, key, " had just been invalidated.", bareStampede ? ` ${bareStampede}` : "");
+  const where = told.processes > 1 ? ` in ${told.processes} processes` : "";
+  tell("good", strong(`${count(told.callers)} callers${where}, ${queries}, ${time(told.last_us)}`), ` until all had their answer; half within ${time(told.median_us)}, 99 % within ${time(told.p99_us)}. The key `, key, " had just been invalidated.", bareStampede ? ` ${bareStampede}` : "");
 }
 
 async function trouble(health) {

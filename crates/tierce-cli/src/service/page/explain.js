@@ -47,16 +47,26 @@ async function ask() {
   if (asked === subject) timer = setTimeout(ask, AGAIN_MS);
 }
 
-function showKey({ memory, loading, last_gone }) {
+const IN_STORE = {
+  nothing: () => "nothing",
+  unreadable: () => "bytes that are no entry of this cache",
+  unknown: () => "it does not say",
+  entry: (entry) => `${entry.negative ? "a known absence" : "a value"} of ${count(entry.size_bytes)} B, fresh for ${ms(Math.max(0, entry.fresh_for_ms ?? 0))}`,
+  ended: (entry) => `a value of ${count(entry.size_bytes)} B, ended: nobody is served by it`,
+};
+
+function showKey({ memory, loading, last_gone, store }) {
+  const inStore = store ? [["In the store", IN_STORE[store.what](store)]] : [];
   const verdict = memory === null
-    ? loading ? "Not in memory; a load of it runs." : "Not in memory: the next caller loads it."
+    ? loading ? "Not in memory; a load of it runs."
+      : store?.what === "entry" ? "Not in memory of this process: the next caller takes it from the store." : "Not in memory: the next caller loads it."
     : memory.fresh_for_ms > 0
       ? memory.negative ? "Known not to exist: no query asks again." : "In memory and fresh: a hit."
       : memory.served ? "In memory, past its time: served stale while it is reloaded." : "In memory, past its time: served only if the load fails or is slow.";
   by("explain-verdict").textContent = verdict;
   const span = (time) => (time === null ? "–" : ms(Math.max(0, time)));
   facts(memory === null
-    ? [["Load", loading ? "running" : "none"], ["Why it is not here", last_gone]]
+    ? [["Load", loading ? "running" : "none"], ["Why it is not here", last_gone], ...inStore]
     : [
       ["Age", span(memory.age_ms)],
       ["Fresh for", span(memory.fresh_for_ms)],
@@ -64,6 +74,7 @@ function showKey({ memory, loading, last_gone }) {
       ["Its load took", ms(memory.cost_ms)],
       ["Load", loading ? "running" : "none"],
       ["Last time it was missing", last_gone],
+      ...inStore,
     ]);
   const tags = memory?.tags ?? [];
   if (by("explain-tags").dataset.tags !== tags.join()) {

@@ -6,6 +6,7 @@ import { follow } from "/feed.js";
 import { count, make, ms, percent, time } from "/figures.js";
 import { paint, show } from "/plot.js";
 import { plots } from "/plots.js";
+import { complete, shared } from "/shared.js";
 
 const by = (id) => document.getElementById(id);
 // For those who want less motion, the plots move in steps of two seconds.
@@ -40,7 +41,9 @@ function onNews(news, samples) {
     tiles(news, samples);
   }
   health(news.database, samples);
-  caches(news.caches);
+  shared(news.store, samples);
+  complete(samples);
+  caches(news.caches, news.store ? ROWS : ROWS.filter(([, , kind]) => kind !== SHARED));
   recent(news.recent);
   // For whoever tests the page: how far it is.
   document.body.dataset.seq = samples.at(-1)?.seq ?? 0;
@@ -104,6 +107,8 @@ function over(samples) {
   buttons.tell("good", make("strong", {}, what), `Meanwhile ${sum((s) => s.hits)} lookups were answered fresh from memory, ${sum((s) => s.stale)} stale, ${sum((s) => s.misses)} by a load; ${sum((s) => s.failed)} failed.`);
 }
 
+// Of rows that there are only where there is a store.
+const SHARED = "detail shared";
 const ROWS = [
   ["entries", (c) => count(c.entries)],
   ["room for", (c) => count(c.capacity)],
@@ -112,6 +117,7 @@ const ROWS = [
   ["served stale", (c) => count(c.stale_hits), "detail"],
   ["known absences", (c) => count(c.negative_hits), "detail"],
   ["misses", (c) => count(c.misses)],
+  ["found in the store", (c) => count(c.store_hits), SHARED],
   ["waited for another's load", (c) => count(c.coalesced), "detail"],
   ["loads", (c) => count(c.loads)],
   ["failed", (c) => count(c.load_errors), "detail"],
@@ -120,17 +126,17 @@ const ROWS = [
   ["query time saved", (c) => (c.query_time_saved_ms ? ms(c.query_time_saved_ms) : "–")],
 ];
 
-function caches(list) {
+function caches(list, rows) {
   const table = by("caches");
-  if (!table.rows.length) {
+  if (table.rows.length !== rows.length + 1) {
     const heads = list.map(({ name }) => {
       const button = make("button", { class: "plain", type: "button" }, name);
       button.addEventListener("click", () => explain.explain(name));
       return make("th", { scope: "col" }, button);
     });
-    table.append(make("thead", {}, make("tr", {}, make("td"), ...heads)), make("tbody", {}, ...ROWS.map(([label, , kind = ""]) => make("tr", { class: kind }, make("th", { scope: "row" }, label), ...list.map(() => make("td"))))));
+    table.replaceChildren(make("thead", {}, make("tr", {}, make("td"), ...heads)), make("tbody", {}, ...rows.map(([label, , kind = ""]) => make("tr", { class: kind }, make("th", { scope: "row" }, label), ...list.map(() => make("td"))))));
   }
-  ROWS.forEach(([, figure], row) => list.forEach((cache, column) => {
+  rows.forEach(([, figure], row) => list.forEach((cache, column) => {
     const cell = table.rows[row + 1].cells[column + 1], text = figure(cache);
     if (cell.textContent !== text) cell.textContent = text;
   }));

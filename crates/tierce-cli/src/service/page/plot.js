@@ -20,7 +20,9 @@ export class Plot {
     this.canvas = make("canvas", { tabindex: "0", role: "img" });
     const items = spec.series.map((line) => {
       line.value = make("b", {}, "–");
-      return make("li", { class: line.colour }, swatch(line.dash), line.label, " ", line.value);
+      line.item = make("li", { class: line.colour }, swatch(line.dash), line.label, " ", line.value);
+      line.item.hidden = Boolean(line.optional);
+      return line.item;
     });
     const title = make("h3", {}, spec.title);
     const caption = make("figcaption", {}, title, make("p", { class: "hint" }, spec.hint));
@@ -90,22 +92,28 @@ export class Plot {
     }
   }
 
-  // When the database stood still or failed.
+  // When the database stood still or failed, and when the store did.
   troubles(at, height) {
+    this.spans(at, height, ({ health }) => (health === "running" ? null : health));
+    this.spans(at, height, ({ trouble }) => (trouble === "none" ? null : `store ${trouble}`));
+  }
+
+  spans(at, height, of) {
     const { pen } = this;
     let from = 0;
     while (from < samples.length) {
-      const { health } = samples[from];
+      const what = of(samples[from]);
       let to = from;
-      while (to + 1 < samples.length && samples[to + 1].health === health) to++;
-      if (health !== "running") {
+      while (to + 1 < samples.length && of(samples[to + 1]) === what) to++;
+      if (what !== null) {
         const left = Math.max(at(samples[Math.max(0, from - 1)].at_ms), LEFT), right = at(samples[to].at_ms);
-        pen.fillStyle = colours[health];
+        const stands = what.endsWith("frozen");
+        pen.fillStyle = stands ? colours.frozen : colours.failing;
         pen.fillRect(left, 2, right - left, height - BOTTOM - 2);
-        pen.fillStyle = health === "frozen" ? colours.blue : colours.red;
+        pen.fillStyle = stands ? colours.blue : colours.red;
         pen.textAlign = "left";
         pen.textBaseline = "top";
-        if (right - left > 38) pen.fillText(health, left + 4, 4);
+        if (right - left > pen.measureText(what).width + 6) pen.fillText(what, left + 4, 4);
       }
       from = to + 1;
     }
@@ -176,9 +184,12 @@ export class Plot {
       const value = sample ? line.of(sample) : null;
       const text = value === null ? "–" : this.spec.figure(value);
       if (line.value.textContent !== text) line.value.textContent = text;
+      // What there is only with a store is not spoken of without one.
+      if (line.optional) line.item.hidden = !samples.some((one) => line.of(one) !== null);
       return `${line.label} ${text}`;
     });
-    this.canvas.setAttribute("aria-label", `${this.spec.title}: ${said.join(", ")}`);
+    const heard = said.filter((_, at) => !this.spec.series[at].item.hidden);
+    this.canvas.setAttribute("aria-label", `${this.spec.title}: ${heard.join(", ")}`);
     const empty = !samples.some((one) => this.spec.series.some((line) => line.of(one) !== null));
     if (!empty) return;
     this.pen.fillStyle = colours.faint;

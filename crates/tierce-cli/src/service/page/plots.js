@@ -14,6 +14,7 @@ const PLOTS = [
     series: [
       { label: "all", colour: "teal", fill: true, of: share((s) => s.hits + s.stale) },
       { label: "of them stale", colour: "violet", of: share((s) => s.stale) },
+      { label: "found in the store", colour: "blue", dash: "dashed", optional: true, of: (s) => (s.found === null ? null : share((one) => one.found)(s)) },
       { label: "failed", colour: "red", dash: "dotted", of: share((s) => s.failed) },
     ],
   },

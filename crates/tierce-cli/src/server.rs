@@ -1,32 +1,32 @@
-//! The server under check: one of our own, which every fault may strike, or the one that somebody named.
+//! A server that processes share: one of our own, which may be broken, or the one that somebody named.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::process::Process;
 use crate::clock;
 use crate::error::Error;
+use crate::process::Process;
 
 /// How long a server may take to begin, or to answer: much, for a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub(crate) enum Speaks {
     Redis,
     Memcached,
 }
 
 /// A server.
-pub(super) struct Server {
-    pub(super) speaks: Speaks,
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) speaks: Speaks,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     own: Option<Own>,
     /// What stands before host and port, and after.
     url: (String, String),
@@ -36,6 +36,8 @@ struct Own {
     program: String,
     process: Option<Process>,
     folder: TempDir,
+    /// Of a Memcached; a Redis takes what it needs.
+    room_mb: u32,
 }
 
 fn usage(line: String) -> Error {
@@ -43,18 +45,23 @@ fn usage(line: String) -> Error {
 }
 
 impl Server {
-    /// Starts one, for `redis`, `valkey` or `memcached`; or takes the one at a URL.
-    pub(super) async fn of(store: &str) -> Result<Self, Error> {
+    /// Starts one, for `redis`, `valkey` or `memcached`, which has so many MiB; or takes the one at a URL.
+    pub(crate) async fn of(store: &str, room_mb: u32) -> Result<Self, Error> {
         let (program, speaks, scheme) = match store {
             "redis" => ("redis-server", Speaks::Redis, "redis://"),
             "valkey" => ("valkey-server", Speaks::Redis, "valkey://"),
             "memcached" => ("memcached", Speaks::Memcached, "memcached://"),
             url => return Self::named(url),
         };
+        if Command::new(program).arg("--version").stdin(Stdio::null()).output().is_err() {
+            return Err(usage(format!(
+                "--store {store} starts {program}, which is not installed; a URL names a server"
+            )));
+        }
         let system = |doing| move |source| Error::System { doing, source };
         let folder = tempfile::tempdir().map_err(system("make a temporary folder"))?;
         let port = free_port().map_err(system("find a free port"))?;
-        let own = Own { program: program.to_owned(), process: None, folder };
+        let own = Own { program: program.to_owned(), process: None, folder, room_mb };
         let url = (scheme.to_owned(), String::new());
         let mut server = Server { speaks, host: "127.0.0.1".to_owned(), port, own: Some(own), url };
         server.start().await?;
@@ -75,23 +82,25 @@ impl Server {
     }
 
     /// Whether it is ours to break.
-    pub(super) fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()
     }
 
     /// Its URL, as if it were on this port of this machine.
-    pub(super) fn url_by(&self, port: u16) -> String {
+    pub(crate) fn url_by(&self, port: u16) -> String {
         format!("{}127.0.0.1:{port}{}", self.url.0, self.url.1)
     }
 
     /// Starts it (again), and waits until it answers.
-    pub(super) async fn start(&mut self) -> Result<(), Error> {
+    pub(crate) async fn start(&mut self) -> Result<(), Error> {
         let Some(own) = &mut self.own else { return Ok(()) };
         let mut command = Command::new(&own.program);
-        let port = self.port.to_string();
+        let (port, room_mb) = (self.port.to_string(), own.room_mb.to_string());
         match self.speaks {
             // It asks root to say whose rights it is to have.
-            Speaks::Memcached => command.args(["-l", "127.0.0.1", "-p", &port, "-U", "0", "-u", "root", "-m", "8"]),
+            Speaks::Memcached => {
+                command.args(["-l", "127.0.0.1", "-p", &port, "-U", "0", "-u", "root", "-m", &room_mb])
+            }
             Speaks::Redis => command
                 .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port, "--dir"])
                 .arg(own.folder.path()),
@@ -101,23 +110,21 @@ impl Server {
         while self.ask(b"PING\r\n").await.is_none() {
             if clock::since(began) > PATIENCE {
                 let program = self.own.as_ref().map_or("", |own| &own.program);
-                return Err(usage(format!(
-                    "{program} does not answer: it has to be installed for --store to start one"
-                )));
+                return Err(usage(format!("{program} was started on port {} and does not answer", self.port)));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
 
-    pub(super) fn signal(&mut self, name: &str) {
+    pub(crate) fn signal(&mut self, name: &str) {
         if let Some(process) = self.own.as_mut().and_then(|own| own.process.as_mut()) {
             process.signal(name);
         }
     }
 
     /// Ends it as a crash would, and waits until its port is free.
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         if let Some(own) = &mut self.own {
             own.process = None;
         }
@@ -127,7 +134,7 @@ impl Server {
     }
 
     /// The beginning of its answer; `None` where it has none soon.
-    pub(super) async fn ask(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) async fn ask(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let asking = async {
             let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await.ok()?;
             stream.write_all(bytes).await.ok()?;
@@ -147,7 +154,7 @@ impl Server {
     }
 
     /// The same of a Redis, for a command's parts.
-    pub(super) async fn command(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
+    pub(crate) async fn command(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
         let mut bytes = format!("*{}\r\n", parts.len()).into_bytes();
         for part in parts {
             bytes.extend(format!("${}\r\n", part.len()).bytes());

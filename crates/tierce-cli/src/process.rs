@@ -13,16 +13,19 @@ const KEEPER: &str = "trap '' INT TERM; \"$@\" </dev/null >/dev/null & \
     while read -r signal; do kill -s \"$signal\" $! 2>/dev/null; done; kill -s KILL $! 2>/dev/null";
 
 /// A child.
-pub(super) struct Process(Child);
+pub(crate) struct Process(Child);
 
 impl Process {
     /// Starts a program. Its complaints are this process's, or nobody's.
-    pub(super) fn start(program: &Command, is_quiet: bool) -> Result<Self, Error> {
+    pub(crate) fn start(program: &Command, is_quiet: bool) -> Result<Self, Error> {
         let mut command = Command::new("sh");
         command.args(["-c", KEEPER, "sh"]).arg(program.get_program()).args(program.get_args());
         for (name, value) in program.get_envs() {
             command.env(name, value.unwrap_or_default());
         }
+        // What a terminal sends to all in the foreground, as Ctrl-C, is for this process alone.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         if is_quiet {
             command.stderr(Stdio::null());
         }
@@ -31,7 +34,7 @@ impl Process {
     }
 
     /// Sends `STOP`, `CONT` or `KILL`.
-    pub(super) fn signal(&mut self, name: &str) {
+    pub(crate) fn signal(&mut self, name: &str) {
         // Without a shell there is no child any more.
         let _ = self.0.stdin.as_mut().map(|stdin| writeln!(stdin, "{name}").and_then(|()| stdin.flush()));
     }
