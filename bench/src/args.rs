@@ -16,6 +16,7 @@ subjects
   engine      a hit of Cache::get_or_load against a bare Memory::get, allocations counted
   batch       Cache::get_many_or_load of a hundred keys against single lookups and one load
   macros      a hit of a function with #[memo] or #[cached] against what is written by hand
+  compile     what a function with #[cached] adds to a debug build, with a shared value type and its own
   stampede    many callers of one key: loader calls, answers, time
   stores      clients of Redis and Memcached, on servers that it starts (redis-server, memcached)
 
@@ -64,10 +65,10 @@ impl Args {
         }
         let mut words = words.iter();
         let Some(name) = words.next() else {
-            return Err(Usage("no subject: memory, engine, batch, macros, stampede or stores".into()));
+            return Err(Usage("no subject: memory, engine, batch, macros, compile, stampede or stores".into()));
         };
         let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
-            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros, stampede or stores")));
+            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros, compile, stampede or stores")));
         };
         let mut args = Self {
             subject,

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
             subject::macros::run(&args, &mut report);
             Ok(())
         }
+        Subject::Compile => subject::compile::run(&args, &mut report),
         Subject::Stampede => {
             subject::stampede::run(&args, &mut report);
             Ok(())

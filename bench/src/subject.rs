@@ -1,6 +1,7 @@
 //! What can be measured: the subjects, with the names of their cases and contenders.
 
 pub(crate) mod batch;
+pub(crate) mod compile;
 pub(crate) mod engine;
 pub(crate) mod macros;
 pub(crate) mod memory;
@@ -18,6 +19,8 @@ pub(crate) enum Subject {
     Batch,
     /// Functions with a cache of their own.
     Macros,
+    /// What such a function adds to a build.
+    Compile,
     /// One key, many callers.
     Stampede,
     /// Clients of servers.
@@ -73,6 +76,11 @@ const MACROS_CASES: &[&str] = &["memo_hit", "cached_hit"];
 
 const MACROS_CONTENDERS: &[&str] = &["ours", "by_hand", "cached"];
 
+/// A value type each, or one for all.
+const COMPILE_CASES: &[&str] = &["shared_values", "own_values"];
+
+const COMPILE_CONTENDERS: &[&str] = &["ours", "plain"];
+
 const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
@@ -108,8 +116,15 @@ const STORES_CONTENDERS: &[&str] = &[
 
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 6] =
-        [Subject::Memory, Subject::Engine, Subject::Batch, Subject::Macros, Subject::Stampede, Subject::Stores];
+    pub(crate) const ALL: [Subject; 7] = [
+        Subject::Memory,
+        Subject::Engine,
+        Subject::Batch,
+        Subject::Macros,
+        Subject::Compile,
+        Subject::Stampede,
+        Subject::Stores,
+    ];
 
     /// Its word on the command line and in the output.
     pub(crate) fn name(self) -> &'static str {
@@ -118,6 +133,7 @@ impl Subject {
             Self::Engine => "engine",
             Self::Batch => "batch",
             Self::Macros => "macros",
+            Self::Compile => "compile",
             Self::Stampede => "stampede",
             Self::Stores => "stores",
         }
@@ -130,6 +146,7 @@ impl Subject {
             Self::Engine => ENGINE_CASES,
             Self::Batch => BATCH_CASES,
             Self::Macros => MACROS_CASES,
+            Self::Compile => COMPILE_CASES,
             Self::Stampede => STAMPEDE_CASES,
             Self::Stores => STORES_CASES,
         }
@@ -142,6 +159,7 @@ impl Subject {
             Self::Engine => ENGINE_CONTENDERS,
             Self::Batch => BATCH_CONTENDERS,
             Self::Macros => MACROS_CONTENDERS,
+            Self::Compile => COMPILE_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
             Self::Stores => STORES_CONTENDERS,
         }
