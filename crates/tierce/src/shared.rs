@@ -70,14 +70,28 @@ impl Shared {
     pub(crate) fn register<C: Family>(
         &self,
         name: &str,
-        (version, owner): (u32, Owner),
+        shape: (u32, Owner),
         make: impl FnOnce() -> Arc<C>,
     ) -> Result<Arc<C>, Error> {
+        let mut make = Some(make);
+        let mut make = || -> Arc<dyn Family> { make.take().expect("one cache is made")() };
+        let cache: Arc<dyn Any + Send + Sync> = self.registered(name, TypeId::of::<C>(), shape, &mut make)?;
+        Ok(cache.downcast().unwrap_or_else(|_| unreachable!("its type was compared")))
+    }
+
+    /// The same, compiled once for all types.
+    fn registered(
+        &self,
+        name: &str,
+        of: TypeId,
+        (version, owner): (u32, Owner),
+        make: &mut dyn FnMut() -> Arc<dyn Family>,
+    ) -> Result<Arc<dyn Family>, Error> {
         let mut caches = lock(&self.caches);
         if let Some(known) = caches.get(name)
             && let Some(cache) = known.cache.upgrade()
         {
-            if known.of != TypeId::of::<C>() || known.version != version {
+            if known.of != of || known.version != version {
                 drop(caches);
                 let detail = format!("the hub has a cache named {name:?} with other types or another version");
                 return Err(Error::new(Kind::Conflict, "build", detail));
@@ -86,8 +100,7 @@ impl Shared {
                 drop(caches);
                 return Err(Error::new(Kind::Conflict, "build", taken(name)));
             }
-            let cache: Arc<dyn Any + Send + Sync> = cache;
-            return Ok(cache.downcast().unwrap_or_else(|_| unreachable!("its type was compared")));
+            return Ok(cache);
         }
         // Names of caches that are gone are forgotten, at the latest when they are as many as the others.
         let live = |known: &Registered| known.cache.strong_count() > 0;
@@ -95,8 +108,7 @@ impl Shared {
             caches.retain(|_, known| live(known));
         }
         let cache = make();
-        let weak: Weak<C> = Arc::downgrade(&cache);
-        caches.insert(name.into(), Registered { cache: weak, of: TypeId::of::<C>(), version, owner });
+        caches.insert(name.into(), Registered { cache: Arc::downgrade(&cache), of, version, owner });
         Ok(cache)
     }
 
@@ -210,13 +222,12 @@ impl Running {
 pub(crate) struct Sites(Mutex<HashMap<usize, Arc<dyn Any + Send + Sync>>>);
 
 impl Sites {
-    pub(crate) fn get<C: Any + Clone>(&self, at: usize) -> Option<C> {
-        let site = lock(&self.0).get(&at).cloned();
-        site.and_then(|site| site.downcast_ref::<C>().cloned())
+    pub(crate) fn get(&self, at: usize) -> Option<Arc<dyn Any + Send + Sync>> {
+        lock(&self.0).get(&at).cloned()
     }
 
-    pub(crate) fn keep<C: Any + Send + Sync>(&self, at: usize, cache: C) {
-        let old = lock(&self.0).insert(at, Arc::new(cache));
+    pub(crate) fn keep(&self, at: usize, cache: Arc<dyn Any + Send + Sync>) {
+        let old = lock(&self.0).insert(at, cache);
         drop(old);
     }
 }

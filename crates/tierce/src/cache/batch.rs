@@ -18,16 +18,19 @@
 //! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::exempt_if_needed` |
 //! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
 use super::answer::{Freshness, Lookup};
+use super::asking::{Asking, Nothing};
+use super::core::{Accepts, Serves};
 use super::cycle::Asks;
 use super::fleet::{Crew, Said};
 use super::flight::{Departure, Ground, Outcome};
-use super::inner::{Accepts, Inner};
+use super::inner::{Inner, Typed};
 use super::load::Loaded;
 use super::lookup::{Before, Boarded, Call, Path, Role, Served};
 use super::partial::Partial;
@@ -152,11 +155,13 @@ impl<K: Key, V: Value> Cache<K, V> {
         let mut end = |key: &K| ended += usize::from(inner.end_key(key));
         // Flights first: one that lands before it is looked at has filled before the entries are.
         for flights in inner.flights.standing() {
-            flights.iter().filter(|flight| matches(&flight.key)).for_each(|flight| end(&flight.key));
+            let keys = flights.iter().map(|flight| &flight.carried::<K, V>().key);
+            keys.filter(|key| matches(key)).for_each(&mut end);
         }
         // What a writer is about to set is older than this.
         for keys in inner.flights.held() {
-            keys.iter().filter(|key| matches(key)).for_each(|key| end(key));
+            let keys = keys.iter().filter_map(|key| key.downcast_ref());
+            keys.filter(|key| matches(key)).for_each(&mut end);
         }
         // Named under the lock and ended without it, so that a key's flight goes with its entry in one step.
         let mut named = Vec::new();
@@ -192,7 +197,7 @@ impl<K: Key, V: Value> Cache<K, V> {
 /// ```
 #[must_use = "nothing happens until a method that looks up is called"]
 pub struct Entries<'a, K: Key, V: Value, Q> {
-    cache: &'a Arc<Inner<K, V>>,
+    cache: &'a Arc<Typed<K, V>>,
     ids: &'a [Q],
     call: Call,
     at_most: usize,
@@ -279,8 +284,9 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
         let runtime = runtime::current();
         let crews = Vec::new();
         let about = wants.len().min(at_most);
-        let start = Own { cache, runtime: Arc::clone(&runtime), at_most, about, ttl: call.ttl, load, crews };
-        let rounds = Rounds { cache, ids, call: &call, runtime, start, wants };
+        let whole: &Arc<Inner> = &(cache.clone() as _);
+        let start = Own { cache, whole, runtime: Arc::clone(&runtime), at_most, about, ttl: call.ttl, load, crews };
+        let rounds = Rounds { cache, whole, ids, call: &call, runtime, start, wants };
         // Boxed, so that the future of a batch that is all hits stays small.
         Box::pin(rounds.run()).await
     }
@@ -288,7 +294,7 @@ impl<K: Key, V: Value, Q: ToKey<K>> Entries<'_, K, V, Q> {
 
 /// What memory has for each id, counted: answers for those that are fresh, holes for the others.
 pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
-    cache: &Inner<K, V>,
+    cache: &Typed<K, V>,
     ids: &[Q],
     answer: impl Fn(Served<V>) -> T,
     hole: impl Fn() -> T,
@@ -301,7 +307,7 @@ pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
             answers.push(fresh(Some(value)));
             continue;
         }
-        match cache.sight(id, |_| true) {
+        match cache.sight(id, Serves::All) {
             Some(sight) if sight.age == Age::Fresh => answers.push(fresh(sight.value)),
             sight => {
                 answers.push(hole());
@@ -316,14 +322,16 @@ pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
 }
 
 /// What the store has of the ids that nothing was found of. Loads that run are not waited for.
-async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Inner<K, V>>, ids: &[Q], found: &mut [Option<V>]) {
+async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Typed<K, V>>, ids: &[Q], found: &mut [Option<V>]) {
     let call = Call::default();
     let departure = cache.flights.departure(cache.hub.clock.precise(), runtime::current(), Asks::Store);
-    let mut crew = Crew::new(cache, Arc::clone(&departure), ids.len());
+    let whole: Arc<Inner> = cache.clone();
+    let mut crew = Crew::new(&whole, Arc::clone(&departure), ids.len());
     let mut led = Vec::new();
     let missing = ids.iter().enumerate().filter(|(at, _)| found[*at].is_none());
     for (at, id) in missing {
-        let path = Path { cache, key: id, call: &call };
+        let mut asking = Asking::<_, _, _, Nothing<V, Infallible>, Infallible>::new(cache, id, None);
+        let path = Path { cache: &whole, asked: &mut asking, call: &call };
         match path.board(&departure, &[], Before::LookAtMemory, Ground::Fore) {
             Boarded::Flight(flight, Role::Leads) => {
                 crew.push(Arc::clone(&flight));
@@ -336,7 +344,7 @@ async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Inner<K, V>>, ids
     crew.consult().await;
     for (at, flight) in led {
         if let Some(Outcome::Landed) = flight.ended() {
-            found[at].clone_from(&flight.landed().value);
+            found[at] = flight.carried::<K, V>().value().cloned();
         }
     }
 }
@@ -389,39 +397,39 @@ where
 
 /// Loads of one call: one behind the caller for what it refreshes, one for what is missing, more where they are too many.
 struct Own<'a, K: Key, V: Value, L> {
-    cache: &'a Arc<Inner<K, V>>,
+    cache: &'a Arc<Typed<K, V>>,
+    whole: &'a Arc<Inner>,
     runtime: Arc<dyn Runtime>,
     at_most: usize,
     /// How many ids are missing.
     about: usize,
     ttl: Option<Duration>,
     load: L,
-    crews: Vec<(Ground, Crew<K, V>)>,
+    crews: Vec<(Ground, Crew)>,
 }
 
 impl<K: Key, V: Value, L> Own<'_, K, V, L> {
     /// The crew that still has room.
-    fn crew(&mut self, ground: Ground) -> &mut Crew<K, V> {
+    fn crew(&mut self, ground: Ground) -> &mut Crew {
         let known = self.crews.iter().rposition(|(of, _)| *of == ground);
         let place = known.filter(|place| self.crews[*place].1.len() < self.at_most).unwrap_or_else(|| {
-            let asks = if self.cache.shelf.is_some() { Asks::Store } else { Asks::Nothing };
-            let departure =
-                self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(&self.runtime), asks);
-            self.crews.push((ground, Crew::new(self.cache, departure, self.about)));
+            let (cache, runtime) = (self.cache, Arc::clone(&self.runtime));
+            let departure = cache.flights.departure(cache.hub.clock.precise(), runtime, self.whole.asks());
+            self.crews.push((ground, Crew::new(self.whole, departure, self.about)));
             self.crews.len() - 1
         });
         &mut self.crews[place].1
     }
 }
 
-impl<K: Key, V: Value, L, F, I, E> Start<K, V> for Own<'_, K, V, L>
+impl<K: Key, V: Value, L, F, I, E> Start for Own<'_, K, V, L>
 where
     L: FnMut(Vec<K>) -> F,
     F: Future<Output = Result<I, E>> + Send + 'static,
     I: IntoIterator<Item = (K, Said<V, E>)>,
     E: Send + Sync + 'static,
 {
-    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
+    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded) -> Boarded {
         let crew = self.crew(ground);
         match board(&crew.departure) {
             Boarded::Flight(flight, Role::Leads) => {
@@ -437,14 +445,14 @@ where
         }
     }
 
-    fn asking(&mut self) -> Vec<&mut Crew<K, V>> {
+    fn asking(&mut self) -> Vec<&mut Crew> {
         // What is refreshed is in the store as it is here.
         self.crews.iter_mut().filter(|(ground, _)| *ground == Ground::Fore).map(|(_, crew)| crew).collect()
     }
 
     fn take_off(&mut self) {
         for (_, crew) in std::mem::take(&mut self.crews) {
-            if let Some(task) = crew.take_off(self.ttl, &mut self.load) {
+            if let Some(task) = crew.take_off(self.cache, self.ttl, &mut self.load) {
                 self.runtime.spawn(task);
             }
         }

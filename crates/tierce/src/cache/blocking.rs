@@ -39,7 +39,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     /// A plainly fresh value.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hit<Q>(&self, key: &Q) -> Option<V>
     where
         Q: ToKey<K> + ?Sized,
@@ -65,7 +65,7 @@ impl<K: Key, V: Value> Cache<K, V> {
 
     /// As [`purge`](Cache::purge), in this process.
     pub(crate) fn purge_here(&self) {
-        self.inner.purge();
+        self.inner.untyped().purge();
     }
 
     #[cold]

@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::Cache;
 use super::backoff::Backoff;
+use super::core::{Cold, Core, ErrorFilter, Limits};
 use super::flight::Table;
 use super::gone::{Gone, Reason};
-use super::inner::{ErrorFilter, Inner, Limits};
+use super::inner::{Inner, Typed};
 use super::permits::Permits;
 use super::shelf::{Shape, Shelf};
 use super::stamped::Stamped;
@@ -20,7 +21,7 @@ use crate::clock::to_ms;
 use crate::error::{Error, Kind};
 use crate::expiry::{Ages, Early};
 use crate::key::{Key, Value};
-use crate::memory::{self, Cause, Memory, Policy};
+use crate::memory::{self, Cause, Policy};
 use crate::shared::{Owner, Shared};
 use crate::stats::Counters;
 use crate::store::{Codec, Coherence, Compression};
@@ -40,8 +41,8 @@ const THROTTLE: Duration = Duration::from_secs(1);
 const ENTRIES: usize = 10_000;
 pub(crate) const LONGEST_NAME: usize = 64;
 
-type Shelved<K, V> = (Box<Shelf<K, V>>, Arc<Coherence>);
-type Weigh<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+type Shelved = (Box<Shelf>, Arc<Coherence>);
+type Weigh<K, V> = Box<dyn Fn(&K, &Stamped<V>) -> u32 + Send + Sync>;
 type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
 
 /// Says what a [`Cache`] is to be like.
@@ -50,51 +51,32 @@ type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
 /// nothing stale served, loads abandoned after a minute.
 #[must_use = "nothing is made before build()"]
 pub struct Builder<K: Key, V: Value> {
+    said: Settings,
+    weigh: Option<Weigh<K, V>>,
+    tell: Option<Tell<K, V>>,
+}
+
+/// All of it that has nothing to do with types.
+struct Settings {
     hub: Arc<Shared>,
     name: String,
     version: u32,
     capacity: Option<usize>,
-    weight: Option<(u64, Weigh<K, V>)>,
+    weight: Option<u64>,
     unbounded: bool,
     policy: Policy,
     ages: Ages,
     limits: Limits,
     tolerates: Option<ErrorFilter>,
     most_loads: Option<usize>,
-    tell: Option<Tell<K, V>>,
     owner: Owner,
     /// Of a cache that may be shared.
-    shape: Option<Shape<K, V>>,
+    shape: Option<Shape>,
 }
 
 impl<K: Key, V: Value> Builder<K, V> {
     pub(crate) fn new(hub: Arc<Shared>, name: &str) -> Self {
-        let ages = Ages {
-            ttl_ms: to_ms(TTL),
-            negative_ttl_ms: to_ms(NEGATIVE_TTL),
-            jitter: JITTER,
-            revalidate_ms: 0,
-            on_error_ms: 0,
-            throttle_ms: to_ms(THROTTLE),
-            idle_ms: 0,
-            early: Early::Off,
-        };
-        Builder {
-            hub,
-            name: name.to_string(),
-            version: 1,
-            capacity: None,
-            weight: None,
-            unbounded: false,
-            policy: Policy::default(),
-            ages,
-            limits: Limits { soft: None, hard: None, deadline: LOAD_DEADLINE },
-            tolerates: None,
-            most_loads: None,
-            tell: None,
-            owner: Owner::default(),
-            shape: None,
-        }
+        Builder { said: Settings::new(hub, name), weigh: None, tell: None }
     }
 
     /// Its entries are shared with other processes, where the hub has a store.
@@ -103,77 +85,79 @@ impl<K: Key, V: Value> Builder<K, V> {
         K: Serialize,
         V: Serialize + DeserializeOwned,
     {
-        self.shape = Some(Shape::of_types());
+        self.said.shape = Some(Shape::of_types::<K, V>());
         self
     }
 
     /// Says who alone may build this cache again.
     pub(crate) fn owner(mut self, owner: Owner) -> Self {
-        self.owner = owner;
+        self.said.owner = owner;
         self
     }
 
     /// The version of the values' shape: raise it when they change, so that old ones are not read.
     pub fn version(mut self, version: u32) -> Self {
-        self.version = version;
+        self.said.version = version;
         self
     }
 
     /// At most this many entries in this process; 10,000 unless said.
     pub fn capacity(mut self, entries: usize) -> Self {
-        self.capacity = Some(entries);
+        self.said.capacity = Some(entries);
         self
     }
 
     /// At most this much weight in this process, as the closure weighs each value; a known absence weighs 1. See
     /// [`MemoryBuilder::max_weight`](crate::MemoryBuilder::max_weight).
     pub fn max_weight(mut self, weight: u64, weigh: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
-        self.weight = Some((weight, Box::new(weigh)));
+        let weigh = move |key: &K, stamped: &Stamped<V>| stamped.value().map_or(1, |value| weigh(key, value));
+        self.said.weight = Some(weight);
+        self.weigh = Some(Box::new(weigh));
         self
     }
 
     /// No bound. Only for a set of keys that is known to be small.
     pub fn unbounded(mut self) -> Self {
-        self.unbounded = true;
+        self.said.unbounded = true;
         self
     }
 
     /// How to choose what to evict; [`Policy::S3Fifo`] unless said.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.said.policy = policy;
         self
     }
 
     /// How long a value is fresh; 5 minutes unless said. [`Duration::MAX`] is for good.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ages.ttl_ms = to_ms(ttl);
+        self.said.ages.ttl_ms = to_ms(ttl);
         self
     }
 
     /// How long an absence is believed, at most the ttl; 30 seconds unless said.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
-        self.ages.negative_ttl_ms = to_ms(ttl);
+        self.said.ages.negative_ttl_ms = to_ms(ttl);
         self
     }
 
     /// The largest share (0 to 1) that chance takes off each ttl, so that what was filled together does not end
     /// together; 0.1 unless said.
     pub fn jitter(mut self, share: f64) -> Self {
-        self.ages.jitter = share;
+        self.said.ages.jitter = share;
         self
     }
 
     /// For this long past its freshness a value is served at once, while one caller's load replaces it behind; off
     /// unless said. Never after an invalidation.
     pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
-        self.ages.revalidate_ms = to_ms(time);
+        self.said.ages.revalidate_ms = to_ms(time);
         self
     }
 
     /// For this long past its freshness a value stands in for a load that fails or times out; off unless said. Never
     /// after an invalidation.
     pub fn stale_if_error(mut self, time: Duration) -> Self {
-        self.ages.on_error_ms = to_ms(time);
+        self.said.ages.on_error_ms = to_ms(time);
         self
     }
 
@@ -181,7 +165,7 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// are then passed on.
     pub fn stale_only_for<E: 'static>(mut self, tolerates: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
         let filter = move |error: &(dyn Any + Send + Sync)| error.downcast_ref::<E>().is_some_and(&tolerates);
-        self.tolerates = Some(Box::new(filter));
+        self.said.tolerates = Some(Box::new(filter));
         self
     }
 
@@ -189,32 +173,32 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// one behind a caller, of a stale value or of a fresh one that was refreshed early, none is tried behind others for
     /// as long; who has to wait for a load is not held back.
     pub fn retry_after(mut self, time: Duration) -> Self {
-        self.ages.throttle_ms = to_ms(time);
+        self.said.ages.throttle_ms = to_ms(time);
         self
     }
 
     /// A value that nobody reads for this long goes, though it be fresh. Reads put that off, never past the ttl; one
     /// that comes before half of the time is over writes nothing, so a value may go after half of it.
     pub fn idle(mut self, time: Duration) -> Self {
-        self.ages.idle_ms = to_ms(time);
+        self.said.ages.idle_ms = to_ms(time);
         self
     }
 
     /// Refreshes values that are asked for shortly before their end, behind the caller; off unless said.
     pub fn refresh_early(mut self, early: Early) -> Self {
-        self.ages.early = early;
+        self.said.ages.early = early;
         self
     }
 
     /// With a stale value at hand, a caller waits this long for the load and then takes it; off unless said.
     pub fn soft_timeout(mut self, time: Duration) -> Self {
-        self.limits.soft = Some(time);
+        self.said.limits.soft = Some(time);
         self
     }
 
     /// A caller waits this long for a load and then gives up; the load goes on. Off unless said.
     pub fn hard_timeout(mut self, time: Duration) -> Self {
-        self.limits.hard = Some(time);
+        self.said.limits.hard = Some(time);
         self
     }
 
@@ -222,7 +206,7 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// late result is dropped. A loader that blocks its thread cannot be abandoned; callers give it up 100 ms later. One
     /// minute unless said.
     pub fn load_deadline(mut self, time: Duration) -> Self {
-        self.limits.deadline = time;
+        self.said.limits.deadline = time;
         self
     }
 
@@ -238,7 +222,7 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// given up ([`load_deadline`](Builder::load_deadline)) gives its permit back, though its thread may be blocked
     /// still.
     pub fn max_concurrent_loads(mut self, loads: usize) -> Self {
-        self.most_loads = Some(loads);
+        self.said.most_loads = Some(loads);
         self
     }
 
@@ -250,7 +234,7 @@ impl<K: Key, V: Value> Builder<K, V> {
 
     /// How values are written where the hub has a store; MessagePack unless said. They are read however they were written.
     pub fn codec(mut self, codec: Codec) -> Self {
-        if let Some(shape) = &mut self.shape {
+        if let Some(shape) = &mut self.said.shape {
             shape.codec = codec;
         }
         self
@@ -258,7 +242,7 @@ impl<K: Key, V: Value> Builder<K, V> {
 
     /// How values are made smaller where the hub has a store; not at all unless said.
     pub fn compression(mut self, compression: Compression) -> Self {
-        if let Some(shape) = &mut self.shape {
+        if let Some(shape) = &mut self.said.shape {
             shape.compression = compression;
         }
         self
@@ -280,9 +264,9 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// [`Kind::Conflict`]: the hub has a cache of this name with other types or another version, or a function's.
     /// [`Kind::Invalid`]: an option is out of range or contradicts another.
     pub fn try_build(self) -> Result<Cache<K, V>, Error> {
-        self.check()?;
-        let hub = Arc::clone(&self.hub);
-        let (name, shape) = (self.name.clone(), (self.version, self.owner));
+        self.said.check()?;
+        let hub = Arc::clone(&self.said.hub);
+        let (name, shape) = (self.said.name.clone(), (self.said.version, self.said.owner));
         let inner = hub.register(&name, shape, || Arc::new(self.inner()))?;
         Ok(Cache { inner })
     }
@@ -292,8 +276,62 @@ impl<K: Key, V: Value> Builder<K, V> {
     /// # Panics
     /// On a contradiction in what was said.
     pub(crate) fn build_unlisted(self) -> Cache<K, V> {
-        self.check().unwrap_or_else(|error| panic!("{error}"));
+        self.said.check().unwrap_or_else(|error| panic!("{error}"));
         Cache { inner: Arc::new(self.inner()) }
+    }
+
+    fn inner(self) -> Typed<K, V> {
+        let Builder { said, weigh, tell } = self;
+        let hasher = memory::Hasher::default();
+        let (size, policy) = (said.size(), said.policy);
+        let core = said.core();
+        let noted = (hasher.clone(), Arc::clone(&core.gone));
+        let tell = move |key: &K, stamped: &Stamped<V>, cause| {
+            note(&noted, cause, &|hasher| hasher.hash_one(key));
+            if let Some(tell) = &tell {
+                tell(key, stamped.value(), cause);
+            }
+        };
+        let clock = core.hub.clock.clone();
+        let memory = memory::Builder::of(size, policy, (clock, hasher), weigh, Some(Box::new(tell))).build_with();
+        Inner { core, memory }
+    }
+}
+
+/// Notes why an entry has left.
+fn note((hasher, gone): &(memory::Hasher, Arc<Gone>), cause: Cause, hash: &dyn Fn(&memory::Hasher) -> u64) {
+    if let Some(reason) = Reason::of(cause) {
+        gone.note(hash(hasher), reason);
+    }
+}
+
+impl Settings {
+    fn new(hub: Arc<Shared>, name: &str) -> Self {
+        let ages = Ages {
+            ttl_ms: to_ms(TTL),
+            negative_ttl_ms: to_ms(NEGATIVE_TTL),
+            jitter: JITTER,
+            revalidate_ms: 0,
+            on_error_ms: 0,
+            throttle_ms: to_ms(THROTTLE),
+            idle_ms: 0,
+            early: Early::Off,
+        };
+        Settings {
+            hub,
+            name: name.to_string(),
+            version: 1,
+            capacity: None,
+            weight: None,
+            unbounded: false,
+            policy: Policy::default(),
+            ages,
+            limits: Limits { soft: None, hard: None, deadline: LOAD_DEADLINE },
+            tolerates: None,
+            most_loads: None,
+            owner: Owner::default(),
+            shape: None,
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -320,74 +358,38 @@ impl<K: Key, V: Value> Builder<K, V> {
         Err(Error::new(Kind::Invalid, "build", wrong))
     }
 
-    fn inner(self) -> Inner<K, V> {
-        let gone = Arc::new(Gone::new());
-        let hasher = memory::Hasher::default();
-        let Builder {
-            hub,
-            name,
-            version,
-            capacity,
-            weight,
-            unbounded,
-            policy,
-            ages,
-            limits,
-            tolerates,
-            most_loads,
-            tell,
-            shape,
-            ..
-        } = self;
-        let (shelf, coherence) = shape.and_then(|shape| shelf(&hub, shape, (&name, version), capacity)).unzip();
-        let weighed = weight.is_some();
-        let mut builder = Memory::builder().policy(policy).clock(hub.clock.clone()).hasher(hasher.clone());
-        if let Some((weight, weigh)) = weight {
-            let weigh = move |key: &K, stamped: &Stamped<V>| stamped.value().map_or(1, |value| weigh(key, value));
-            builder = builder.max_weight(weight, weigh);
-        } else if unbounded {
-            builder = builder.unbounded();
-        } else if let Some(entries) = capacity {
-            builder = builder.capacity(entries);
+    /// How large memory is: a bound on entries or on weight.
+    fn size(&self) -> u64 {
+        match (self.weight, self.capacity) {
+            (Some(weight), _) => weight,
+            _ if self.unbounded => u64::MAX,
+            (_, entries) => entries.unwrap_or(ENTRIES) as u64,
         }
-        let noted = Arc::clone(&gone);
-        let memory = builder.listener(move |key, stamped: &Stamped<V>, cause| {
-            if let Some(reason) = Reason::of(cause) {
-                noted.note(hasher.hash_one(key), reason);
-            }
-            if let Some(tell) = &tell {
-                tell(key, stamped.value(), cause);
-            }
-        });
-        let memory = memory.build_with();
-        Inner {
-            shelf,
-            coherence,
+    }
+
+    fn core(self) -> Core {
+        let Settings { hub, name, version, capacity, weight, ages, limits, tolerates, most_loads, shape, .. } = self;
+        let (shelf, coherence) = shape.and_then(|shape| shelf(&hub, shape, (&name, version), capacity)).unzip();
+        let cold = Cold {
             name: name.into(),
-            hub,
-            memory,
             flights: Table::new(),
             purged_at: AtomicU64::new(0),
-            plain: ages.are_plain(),
-            weighed,
+            weighed: weight.is_some(),
             limits,
             tolerates,
             permits: most_loads.map(Permits::new),
             counters: Counters::default(),
-            gone,
+            gone: Arc::new(Gone::new()),
             backoff: (ages.early != Early::Off || ages.revalidate_ms > 0).then(Backoff::new),
+            shelf,
             ages,
-        }
+        };
+        Core { hub, plain: cold.ages.are_plain(), coherence, cold: Box::new(cold) }
     }
 }
 
 /// The cache's place in the hub's store, and how long its memory may be served without asking there.
-fn shelf<K: Key, V: Value>(
-    hub: &Shared,
-    shape: Shape<K, V>,
-    named: (&str, u32),
-    capacity: Option<usize>,
-) -> Option<Shelved<K, V>> {
+fn shelf(hub: &Shared, shape: Shape, named: (&str, u32), capacity: Option<usize>) -> Option<Shelved> {
     let link = hub.link.as_ref()?;
     let shelf = Shelf::new(link, shape, named, hub.clock.clone(), capacity.unwrap_or(ENTRIES));
     Some((Box::new(shelf), Arc::clone(&link.coherence)))

@@ -1,14 +1,20 @@
 //! One key with what a call says about it: tags, ttl, timeout.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::{Freshness, Lookup};
+use super::asking::{Asking, Nothing};
+use super::core::{Accepts, Serves, Sight};
+use super::flight::Flight;
 use super::hold::{self, Hold};
-use super::inner::{Accepts, Inner, Sight};
+use super::inner::{Inner, Typed};
 use super::load::{Load, Loaded};
 use super::lookup::{Call, OnFailure, Path, Served};
+use super::seen::Seen;
+use super::trip::Manner;
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
@@ -32,7 +38,7 @@ use crate::stats::Counters;
 /// ```
 #[must_use = "nothing happens until a method that looks up or stores is called"]
 pub struct Entry<'a, K: Key, V: Value, Q: ?Sized> {
-    pub(super) cache: &'a Arc<Inner<K, V>>,
+    pub(super) cache: &'a Arc<Typed<K, V>>,
     pub(super) key: &'a Q,
     pub(super) call: Call,
 }
@@ -78,8 +84,15 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
             return Some(value);
         }
         self.cache.shelf.as_ref()?;
-        let path = Path { cache: self.cache, key: self.key, call: &self.call };
-        Box::pin(path.fetch()).await?.value
+        let cache: Arc<Inner> = self.cache.clone();
+        let (flight, seen) = self.fetching(&cache)?;
+        let found = Box::pin(cache.fetch(Arc::clone(&flight), seen, self.call.accepts)).await;
+        if found { flight.carried::<K, V>().value().cloned() } else { None }
+    }
+
+    fn fetching(&self, cache: &Arc<Inner>) -> Option<(Arc<Flight>, Seen)> {
+        let mut asking = Asking::<_, _, _, Nothing<V, Infallible>, Infallible>::new(self.cache, self.key, None);
+        Path { cache, asked: &mut asking, call: &self.call }.fetching()
     }
 
     /// The value, loaded if it is not here. See [`Cache::get_or_load`](crate::Cache::get_or_load).
@@ -185,8 +198,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         E: Send + Sync + 'static,
     {
         self.call.on_failure = OnFailure::Error;
-        let path = Path { cache: self.cache, key: self.key, call: &self.call };
-        Box::pin(path.refresh(load)).await
+        Box::pin(Asking::new(self.cache, self.key, Some(load)).travel(&self.call, Manner::Refresh, None)).await
     }
 
     /// Puts a value in that the caller knows to be current. See [`Cache::set`](crate::Cache::set).
@@ -281,13 +293,12 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// A counted look at memory: a fresh answer, or else what there is.
     #[inline]
     pub(crate) fn look(&self) -> Result<Served<V>, Option<Sight<V>>> {
-        let accepted = |sight: &Sight<V>| sight.value.is_some() || self.call.accepts == Accepts::Absence;
         if self.call.strong {
             Counters::bump(&self.cache.counters.strong);
             return Err(None);
         }
-        match self.cache.sight(self.key, accepted) {
-            Some(sight) if sight.age == Age::Fresh && accepted(&sight) => {
+        match self.cache.sight(self.key, Serves::Accepted(self.call.accepts)) {
+            Some(sight) if sight.age == Age::Fresh && self.call.accepts(sight.value.is_some()) => {
                 Ok(Served { value: sight.value, freshness: Freshness::Fresh })
             }
             other => Err(other),
@@ -301,11 +312,8 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let path = Path { cache: self.cache, key: self.key, call: &self.call };
-        if self.call.strong {
-            return Box::pin(path.strong(load)).await;
-        }
-        Box::pin(path.get_or_load(sight, load)).await
+        let manner = if self.call.strong { Manner::Strong } else { Manner::Lookup };
+        Box::pin(Asking::new(self.cache, self.key, Some(load)).travel(&self.call, manner, sight)).await
     }
 
     /// Whether a known absence is an answer.

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::cargo::{Seek, Sought};
+use super::core::Core;
 use super::gone::Reason;
-use super::inner::Inner;
+use super::inner::Typed;
 use super::inventory::InStore;
+use super::stamped::Rest;
 use crate::clock::NEVER;
-use crate::expiry::Age;
+use crate::expiry::{Age, Times};
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::store;
 
@@ -48,31 +51,17 @@ pub struct Remembered {
     pub cost: Duration,
 }
 
-impl<K: Key, V: Value> Inner<K, V> {
+impl<K: Key, V: Value> Typed<K, V> {
     pub(super) fn explain<Q>(&self, key: &Q) -> Explanation
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let now_ms = self.hub.clock.now_ms();
-        let memory = self.look(key, |stamped, rest, times| {
-            let expires = times.expiry_ms < NEVER;
-            let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
-            let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
-            Remembered {
-                negative: stamped.is_absence(),
-                age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
-                fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
-                kept_for: span(now_ms, times.expiry_ms),
-                served: self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random) != Age::OnError,
-                tags: rest.tags().map(|cell| cell.name().to_string()).collect(),
-                cost: Duration::from_micros(u64::from(rest.cost_us())),
-            }
+        let mut memory = None;
+        self.look(key, &mut |rest, times, is_absence| {
+            memory = Some(self.remembered(rest, times, is_absence));
+            false
         });
-        let hash = self.memory.hash(key);
-        let mut slice = self.flights.lock(hash);
-        let (loading, held) = (slice.find(key).is_some(), slice.writers().has(hash, key));
-        drop(slice);
-        Explanation { memory, loading, held, last_gone: self.gone.reason(self.memory.hash(key)), store: None }
+        self.explained(memory, self.memory.hash(key), &Seek::new(key))
     }
 
     /// All that is known of a key, the store's side with it.
@@ -84,6 +73,31 @@ impl<K: Key, V: Value> Inner<K, V> {
         let in_store = shelf.inquire(&key.to_key()).await;
         // What this process knows, as it is after the store has answered.
         Explanation { store: Some((in_store, shelf.link.health())), ..self.explain(key) }
+    }
+}
+
+impl Core {
+    fn explained(&self, memory: Option<Remembered>, hash: u64, key: &dyn Sought) -> Explanation {
+        let mut slice = self.flights.lock(hash);
+        let (loading, held) = (slice.find(key).is_some(), slice.writers().has(hash, key));
+        drop(slice);
+        Explanation { memory, loading, held, last_gone: self.gone.reason(hash), store: None }
+    }
+
+    fn remembered(&self, rest: &Rest, times: Times, is_absence: bool) -> Remembered {
+        let now_ms = self.hub.clock.now_ms();
+        let expires = times.expiry_ms < NEVER;
+        let span = |from: u64, to: u64| expires.then(|| Duration::from_millis(to.saturating_sub(from)));
+        let born_ms = times.fresh_until_ms.saturating_sub(times.ttl_ms);
+        Remembered {
+            negative: is_absence,
+            age: if times.ttl_ms > 0 { span(born_ms, now_ms) } else { None },
+            fresh_for: if times.overdue { Some(Duration::ZERO) } else { span(now_ms, times.fresh_until_ms) },
+            kept_for: span(now_ms, times.expiry_ms),
+            served: self.ages.judge(now_ms, times, rest.cost_us(), &self.hub.random) != Age::OnError,
+            tags: rest.tags().map(|cell| cell.name().to_string()).collect(),
+            cost: Duration::from_micros(u64::from(rest.cost_us())),
+        }
     }
 }
 

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
+use super::asking::kept;
 use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
-use super::inner::{Fallout, Inner};
+use super::inner::{Inner, Typed};
 use super::leased_many::leased_many;
-use super::load::{Brought, Loaded};
+use super::load::{Bare, Brought, Loaded};
 use super::run::{Guard, LoadFuture, run};
 use super::seats::Sleepers;
+use super::vault::Spill;
 use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::BoxFuture;
@@ -26,19 +28,19 @@ use crate::stats::Counters;
 pub(super) type Said<V, E> = Result<Loaded<V>, E>;
 
 /// Flights that stand in the table and whose load has not begun. Dropped, it gives them up: nobody else would.
-pub(super) struct Crew<K: Key, V: Value> {
-    pub(super) cache: Arc<Inner<K, V>>,
+pub(super) struct Crew {
+    pub(super) cache: Arc<Inner>,
     pub(super) departure: Departure,
-    flights: Vec<Arc<Flight<K, V>>>,
+    flights: Vec<Arc<Flight>>,
 }
 
-impl<K: Key, V: Value> Crew<K, V> {
+impl Crew {
     /// `about` so many ids are expected.
-    pub(super) fn new(cache: &Arc<Inner<K, V>>, departure: Departure, about: usize) -> Self {
+    pub(super) fn new(cache: &Arc<Inner>, departure: Departure, about: usize) -> Self {
         Crew { cache: Arc::clone(cache), departure, flights: Vec::with_capacity(about) }
     }
 
-    pub(super) fn push(&mut self, flight: Arc<Flight<K, V>>) {
+    pub(super) fn push(&mut self, flight: Arc<Flight>) {
         self.flights.push(flight);
     }
 
@@ -46,12 +48,12 @@ impl<K: Key, V: Value> Crew<K, V> {
         self.flights.len()
     }
 
-    pub(super) fn flights(&self) -> &[Arc<Flight<K, V>>] {
+    pub(super) fn flights(&self) -> &[Arc<Flight>] {
         &self.flights
     }
 
     /// Lets those go of which something was found, a flight after the other.
-    pub(super) fn leave<T>(&mut self, found: Vec<Option<T>>) -> Vec<(Arc<Flight<K, V>>, T)> {
+    pub(super) fn leave<T>(&mut self, found: Vec<Option<T>>) -> Vec<(Arc<Flight>, T)> {
         let mut left = Vec::new();
         let flights = std::mem::take(&mut self.flights);
         for (flight, found) in flights.into_iter().zip(found) {
@@ -68,7 +70,7 @@ impl<K: Key, V: Value> Crew<K, V> {
     pub(super) fn drop_overtaken(&mut self) {
         let cache = &self.cache;
         let is_overtaken =
-            |flight: &mut Arc<Flight<K, V>>| !cache.flights.stands(flight) || cache.overtaken(flight, &flight.tags);
+            |flight: &mut Arc<Flight>| !cache.flights.stands(flight) || cache.overtaken(flight, &flight.tags);
         if mutant::on(Mutant::OvertakenLoaded) {
             return;
         }
@@ -88,8 +90,15 @@ impl<K: Key, V: Value> Crew<K, V> {
 
     /// Calls the loader; gives the task of its load, unless there is nothing to load or too many loads run. No lock is
     /// held.
-    pub(super) fn take_off<L, F, I, E>(mut self, ttl: Option<Duration>, load: L) -> Option<BoxFuture>
+    pub(super) fn take_off<K, V, L, F, I, E>(
+        mut self,
+        typed: &Arc<Typed<K, V>>,
+        ttl: Option<Duration>,
+        load: L,
+    ) -> Option<BoxFuture>
     where
+        K: Key,
+        V: Value,
         L: FnOnce(Vec<K>) -> F,
         F: Future<Output = Result<I, E>> + Send + 'static,
         I: IntoIterator<Item = (K, Said<V, E>)>,
@@ -109,7 +118,7 @@ impl<K: Key, V: Value> Crew<K, V> {
         // Keys' `Hash`, `Eq` and `Clone` are foreign code like the loader, and their panic is the load's.
         let called = fleet.first().node.polled(|| {
             catch_unwind(AssertUnwindSafe(|| {
-                let roll = Roll::new(&self.cache, &fleet);
+                let roll = Roll::new(typed, &fleet);
                 let ids = roll.ids();
                 (roll, load(ids))
             }))
@@ -128,7 +137,7 @@ impl<K: Key, V: Value> Crew<K, V> {
     }
 }
 
-impl<K: Key, V: Value> Drop for Crew<K, V> {
+impl Drop for Crew {
     fn drop(&mut self) {
         for flight in &self.flights {
             self.cache.give_up(flight, Outcome::Abandoned);
@@ -138,8 +147,8 @@ impl<K: Key, V: Value> Drop for Crew<K, V> {
 
 /// Which flights wait for which id.
 struct Roll<K: Key, V: Value> {
-    cache: Arc<Inner<K, V>>,
-    fleet: Fleet<K, V>,
+    cache: Arc<Typed<K, V>>,
+    fleet: Fleet,
     /// The first flight of each id, by hash.
     index: HashTable<usize>,
     /// The flights of ids that have an earlier one, with that; hardly ever any.
@@ -147,12 +156,12 @@ struct Roll<K: Key, V: Value> {
 }
 
 impl<K: Key, V: Value> Roll<K, V> {
-    fn new(cache: &Arc<Inner<K, V>>, fleet: &Fleet<K, V>) -> Self {
+    fn new(cache: &Arc<Typed<K, V>>, fleet: &Fleet) -> Self {
         let flights = fleet.flights();
         let mut index = HashTable::with_capacity(flights.len());
         let mut again = Vec::new();
         for (place, flight) in flights.iter().enumerate() {
-            match find(&index, flights, flight.hash, &flight.key) {
+            match find::<K, V>(&index, flights, flight.hash, &flight.carried::<K, V>().key) {
                 Some(first) => again.push((place, first)),
                 None => _ = index.insert_unique(flight.hash, place, |place: &usize| flights[*place].hash),
             }
@@ -164,7 +173,10 @@ impl<K: Key, V: Value> Roll<K, V> {
     fn ids(&self) -> Vec<K> {
         let mut again = self.again.iter().map(|(place, _)| *place).peekable();
         let flights = self.fleet.flights().iter().enumerate();
-        flights.filter(|(place, _)| again.next_if_eq(place).is_none()).map(|(_, flight)| flight.key.clone()).collect()
+        flights
+            .filter(|(place, _)| again.next_if_eq(place).is_none())
+            .map(|(_, flight)| flight.carried::<K, V>().key.clone())
+            .collect()
     }
 
     /// What the loader said, for each flight. What it said nothing of has no value; what nobody asked for is counted.
@@ -172,33 +184,44 @@ impl<K: Key, V: Value> Roll<K, V> {
         self,
         said: impl IntoIterator<Item = (K, Said<V, E>)>,
         ttl: Option<Duration>,
-    ) -> Brought<V> {
+    ) -> Brought {
         let flights = self.fleet.flights();
-        let mut brought: Brought<V> = flights.iter().map(|_| None).collect();
+        let mut said_of: Vec<Option<Said<V, E>>> = flights.iter().map(|_| None).collect();
         // Most loaders keep the order in which they were asked, and then nothing has to be searched for.
         let mut next = 0;
         for (id, loaded) in said {
+            let is_next = |flight: &Arc<Flight>| flight.carried::<K, V>().key == id;
             let place = match flights.get(next) {
-                Some(flight) if self.again.is_empty() && flight.key == id && brought[next].is_none() => Some(next),
-                _ => find(&self.index, flights, self.cache.memory.hash(&id), &id),
+                Some(flight) if self.again.is_empty() && said_of[next].is_none() && is_next(flight) => Some(next),
+                _ => find::<K, V>(&self.index, flights, self.cache.memory.hash(&id), &id),
             };
             match place {
                 Some(place) => {
-                    brought[place] = Some(loaded.map(|loaded| loaded.or_for(ttl)).map_err(any));
+                    said_of[place] = Some(loaded);
                     next = place + 1;
                 }
                 None => Counters::bump(&self.cache.counters.unasked),
             }
         }
+        // Only now: of what is said twice the last counts, and into a flight goes one value.
+        let mut brought: Brought = Vec::with_capacity(flights.len());
+        for (flight, said) in flights.iter().zip(said_of) {
+            let bare = said.map(|said| said.map(|loaded| kept::<K, V>(loaded, flight).or_for(ttl)).map_err(any));
+            brought.push(bare);
+        }
         for (place, first) in self.again {
+            if let Some(value) = flights[first].carried::<K, V>().value() {
+                flights[place].carried::<K, V>().put(value.clone());
+            }
             brought[place] = brought[first].clone();
         }
         brought
     }
 }
 
-fn find<K: Key, V>(index: &HashTable<usize>, flights: &[Arc<Flight<K, V>>], hash: u64, id: &K) -> Option<usize> {
-    index.find(hash, |place| flights[*place].hash == hash && flights[*place].key == *id).copied()
+fn find<K: Key, V: Value>(index: &HashTable<usize>, flights: &[Arc<Flight>], hash: u64, id: &K) -> Option<usize> {
+    let is_it = |place: &usize| flights[*place].hash == hash && flights[*place].carried::<K, V>().key == *id;
+    index.find(hash, is_it).copied()
 }
 
 fn any<E: Send + Sync + 'static>(error: E) -> AnyError {
@@ -206,16 +229,10 @@ fn any<E: Send + Sync + 'static>(error: E) -> AnyError {
 }
 
 /// The end of a batch's load: each key is kept or refused for itself.
-fn land_all<K: Key, V: Value>(
-    cache: &Inner<K, V>,
-    fleet: &Fleet<K, V>,
-    brought: Brought<V>,
-    took: Duration,
-    out: &mut Fallout<K, V>,
-) -> Outcomes {
+fn land_all(cache: &Inner, fleet: &Fleet, brought: Brought, took: Duration, out: &mut Spill) -> Outcomes {
     let each = fleet.flights().iter().zip(brought);
     // What nothing was said of has no value.
-    let each = each.map(|(flight, said)| match said.unwrap_or_else(|| Ok(Loaded::absent())) {
+    let each = each.map(|(flight, said)| match said.unwrap_or_else(|| Ok(Bare::new(true))) {
         Ok(loaded) => {
             if mutant::on(Mutant::DetachedFilledByBatch) {
                 reattach(cache, flight);
@@ -228,9 +245,9 @@ fn land_all<K: Key, V: Value>(
 }
 
 /// A planted fault: the flight stands again.
-fn reattach<K: Key, V: Value>(cache: &Inner<K, V>, flight: &Arc<Flight<K, V>>) {
+fn reattach(cache: &Inner, flight: &Arc<Flight>) {
     let mut slice = cache.flights.lock(flight.hash);
-    if slice.find(&flight.key).is_none() {
+    if slice.find(flight.cargo()).is_none() {
         slice.insert(Arc::clone(flight));
     }
 }

@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 
+use super::cargo::{Cargo, Carried, Sought};
 use super::cycle::{Asks, Node};
 use super::seats::{Seat, Seats, Sleepers};
-use super::writers::Writers;
-use crate::key::KeyRef;
+use super::writers::{Held, Writers};
+use crate::key::{Key, Value};
 use crate::reentry::Entered;
 use crate::runtime::Runtime;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -51,10 +52,19 @@ pub(crate) enum Outcome {
     Overtaken,
 }
 
-/// What a load brought.
-pub(crate) struct Landed<V> {
-    pub(crate) value: Option<V>,
+/// What a load brought, beside the value that its flight carries.
+pub(crate) struct Landed {
+    pub(crate) is_absence: bool,
     pub(crate) tags: Box<[Arc<Cell>]>,
+}
+
+/// All of a flight that does not begin to load but what it carries.
+pub(crate) struct Boarding<'a> {
+    pub(crate) hash: u64,
+    pub(crate) began: u64,
+    pub(crate) ground: Ground,
+    pub(crate) tags: &'a [Arc<Cell>],
+    pub(crate) departure: &'a Departure,
 }
 
 /// How the flights of one load ended.
@@ -110,8 +120,8 @@ pub(crate) enum Ground {
 /// What the flights of one load have in common.
 pub(crate) type Departure = Arc<Node>;
 
-pub(crate) struct Flight<K, V> {
-    pub(crate) key: K,
+/// The last field is the one that knows types; see `cargo.rs`.
+pub(crate) struct Flight<C: ?Sized = dyn Cargo> {
     pub(crate) hash: u64,
     /// Its key's place among what others change.
     pub(crate) place: u32,
@@ -122,9 +132,9 @@ pub(crate) struct Flight<K, V> {
     pub(crate) tags: Box<[Arc<Cell>]>,
     /// Its load.
     pub(crate) node: Departure,
-    /// In the flight itself: who waits has that anyway, and a load of many ids allocates nothing for each.
-    landed: OnceLock<Landed<V>>,
+    landed: OnceLock<Landed>,
     state: Mutex<State>,
+    cargo: C,
 }
 
 #[derive(Default)]
@@ -142,15 +152,33 @@ impl State {
     }
 }
 
-impl<K, V> Flight<K, V> {
+impl Flight {
+    /// A flight, not yet in the table.
+    pub(crate) fn new<K: Key, V: Value>(key: K, place: u32, boarding: Boarding<'_>) -> Arc<Flight> {
+        let Boarding { hash, began, ground, tags, departure } = boarding;
+        let (landed, state) = (OnceLock::new(), Mutex::new(State::default()));
+        let (tags, node, cargo) = (tags.into(), Arc::clone(departure), Carried::<K, V>::new(key));
+        Arc::new(Flight { hash, place, began, ground, tags, node, landed, state, cargo })
+    }
+
+    pub(crate) fn cargo(&self) -> &dyn Cargo {
+        &self.cargo
+    }
+
+    /// What it carries, to somebody who knows its cache's types.
+    pub(crate) fn carried<K: Key, V: Value>(&self) -> &Carried<K, V> {
+        let cargo: &dyn Any = &self.cargo;
+        cargo.downcast_ref().expect("a cache's flights carry its keys and values")
+    }
+
     /// Keeps what its load brought, to be told of afterwards.
-    pub(crate) fn land(&self, landed: Landed<V>) {
+    pub(crate) fn land(&self, landed: Landed) {
         // A load brings what it brings once.
         drop(self.landed.set(landed));
     }
 
     /// What its load brought.
-    pub(crate) fn landed(&self) -> &Landed<V> {
+    pub(crate) fn landed(&self) -> &Landed {
         self.landed.get().expect("what landed is kept before it is told of")
     }
 
@@ -250,13 +278,13 @@ impl<K, V> Flight<K, V> {
 }
 
 /// The flights that one load brings: one, or those of a batch. There is at least one.
-pub(crate) enum Fleet<K, V> {
-    One(Arc<Flight<K, V>>),
-    Many(Arc<[Arc<Flight<K, V>>]>),
+pub(crate) enum Fleet {
+    One(Arc<Flight>),
+    Many(Arc<[Arc<Flight>]>),
 }
 
-impl<K, V> Fleet<K, V> {
-    pub(crate) fn flights(&self) -> &[Arc<Flight<K, V>>] {
+impl Fleet {
+    pub(crate) fn flights(&self) -> &[Arc<Flight>] {
         match self {
             Fleet::One(flight) => std::slice::from_ref(flight),
             Fleet::Many(flights) => flights,
@@ -264,12 +292,12 @@ impl<K, V> Fleet<K, V> {
     }
 
     /// The one that stands for all where their load is concerned.
-    pub(crate) fn first(&self) -> &Arc<Flight<K, V>> {
+    pub(crate) fn first(&self) -> &Arc<Flight> {
         &self.flights()[0]
     }
 }
 
-impl<K, V> Clone for Fleet<K, V> {
+impl Clone for Fleet {
     fn clone(&self) -> Self {
         match self {
             Fleet::One(flight) => Fleet::One(Arc::clone(flight)),
@@ -278,34 +306,34 @@ impl<K, V> Clone for Fleet<K, V> {
     }
 }
 
-type Flights<K, V> = HashTable<Arc<Flight<K, V>>>;
+type Flights = HashTable<Arc<Flight>>;
 
 /// What one lock keeps together: the flights that stand and the keys that writers hold.
-struct Sliced<K, V> {
-    flights: Flights<K, V>,
-    writers: Writers<K>,
+struct Sliced {
+    flights: Flights,
+    writers: Writers,
 }
 
 /// The flights of one cache.
-pub(crate) struct Table<K, V> {
+pub(crate) struct Table {
     /// Those that stand.
-    slices: [Mutex<Sliced<K, V>>; SLICES],
+    slices: [Mutex<Sliced>; SLICES],
     /// Those whose load has begun and not ended, standing or not, by ticket: in the order of their beginning. Who takes
     /// one out ends it, and nobody else.
-    loading: Mutex<BTreeMap<u64, Fleet<K, V>>>,
+    loading: Mutex<BTreeMap<u64, Fleet>>,
     /// Loads that are about to begin, by ticket, with the time at which they are to.
     waiting: Mutex<BTreeMap<u64, Duration>>,
     tickets: AtomicU64,
 }
 
 /// One locked slice. The fields leave in this order.
-pub(crate) struct Slice<'a, K, V> {
-    of: MutexGuard<'a, Sliced<K, V>>,
+pub(crate) struct Slice<'a> {
+    of: MutexGuard<'a, Sliced>,
     hash: u64,
     _entered: Entered,
 }
 
-impl<K, V> Table<K, V> {
+impl Table {
     pub(crate) fn new() -> Self {
         Table {
             slices: std::array::from_fn(|_| Mutex::new(Sliced { flights: HashTable::new(), writers: Writers::new() })),
@@ -316,7 +344,7 @@ impl<K, V> Table<K, V> {
     }
 
     /// Locks the slice of this hash.
-    pub(crate) fn lock(&self, hash: u64) -> Slice<'_, K, V> {
+    pub(crate) fn lock(&self, hash: u64) -> Slice<'_> {
         let entered = Entered::new(std::ptr::from_ref(self).addr());
         let of = lock(&self.slices[(hash >> 32) as usize % SLICES]);
         Slice { of, hash, _entered: entered }
@@ -332,28 +360,14 @@ impl<K, V> Table<K, V> {
         Node::new(std::ptr::from_ref(self).addr(), self.ticket(), took_off, runtime, asks)
     }
 
-    /// A flight, not yet in the table.
-    pub(crate) fn flight(
-        &self,
-        (key, hash, place): (K, u64, u32),
-        began: u64,
-        ground: Ground,
-        tags: Box<[Arc<Cell>]>,
-        departure: &Departure,
-    ) -> Arc<Flight<K, V>> {
-        let node = Arc::clone(departure);
-        let (landed, state) = (OnceLock::new(), Mutex::new(State::default()));
-        Arc::new(Flight { key, hash, place, began, ground, tags, node, landed, state })
-    }
-
     /// A load begins.
-    pub(crate) fn load_begins(&self, fleet: &Fleet<K, V>) {
+    pub(crate) fn load_begins(&self, fleet: &Fleet) {
         let old = lock(&self.loading).insert(fleet.first().node.ticket, fleet.clone());
         drop(old);
     }
 
     /// A load ends: all its flights, if it is for the caller to end them, and for nobody else.
-    pub(crate) fn load_ends(&self, ticket: u64) -> Option<Fleet<K, V>> {
+    pub(crate) fn load_ends(&self, ticket: u64) -> Option<Fleet> {
         lock(&self.loading).remove(&ticket)
     }
 
@@ -373,59 +387,54 @@ impl<K, V> Table<K, V> {
     }
 
     /// The loads that have not ended, the oldest first, as long as they are such as the closure says of a flight of each.
-    pub(crate) fn loads_while(&self, such: impl Fn(&Flight<K, V>) -> bool) -> Vec<Arc<Flight<K, V>>> {
+    pub(crate) fn loads_while(&self, such: impl Fn(&Flight) -> bool) -> Vec<Arc<Flight>> {
         let loading = lock(&self.loading);
         loading.values().map(Fleet::first).take_while(|flight| such(flight)).cloned().collect()
     }
 
     /// The flights that stand now, a slice after the other.
-    pub(crate) fn standing(&self) -> impl Iterator<Item = Vec<Arc<Flight<K, V>>>> + '_ {
+    pub(crate) fn standing(&self) -> impl Iterator<Item = Vec<Arc<Flight>>> + '_ {
         self.slices.iter().map(|slice| lock(slice).flights.iter().cloned().collect())
     }
 
     /// The keys that writers hold now, a slice after the other.
-    pub(crate) fn held(&self) -> impl Iterator<Item = Vec<Arc<K>>> + '_ {
+    pub(crate) fn held(&self) -> impl Iterator<Item = Vec<Held>> + '_ {
         self.slices.iter().map(|slice| lock(slice).writers.keys())
     }
 
     /// Whether a flight is the one that stands for its key.
-    pub(crate) fn stands(&self, flight: &Arc<Flight<K, V>>) -> bool {
+    pub(crate) fn stands(&self, flight: &Arc<Flight>) -> bool {
         let slice = self.lock(flight.hash);
         slice.of.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.
-    pub(crate) fn remove(&self, flight: &Arc<Flight<K, V>>) -> bool {
+    pub(crate) fn remove(&self, flight: &Arc<Flight>) -> bool {
         self.lock(flight.hash).remove(flight)
     }
 }
 
-impl<K, V> Slice<'_, K, V> {
+impl Slice<'_> {
     /// The keys that writers hold.
-    pub(crate) fn writers(&mut self) -> &mut Writers<K> {
+    pub(crate) fn writers(&mut self) -> &mut Writers {
         &mut self.of.writers
     }
 
     /// The flight that stands for a key.
-    pub(crate) fn find<Q>(&self, key: &Q) -> Option<&Arc<Flight<K, V>>>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        self.of.flights.find(self.hash, |flight| flight.hash == self.hash && key.is(&flight.key))
+    pub(crate) fn find(&self, key: &dyn Sought) -> Option<&Arc<Flight>> {
+        self.of.flights.find(self.hash, |flight| flight.hash == self.hash && key.is(flight.cargo.key()))
     }
 
     /// Puts a flight in; nobody may stand for its key.
-    pub(crate) fn insert(&mut self, flight: Arc<Flight<K, V>>) {
+    pub(crate) fn insert(&mut self, flight: Arc<Flight>) {
         self.of.flights.insert_unique(self.hash, flight, |flight| flight.hash);
     }
 
     /// Takes out the flight that stands for a key, for the caller to drop when the lock is free.
-    pub(crate) fn detach<Q>(&mut self, key: &Q) -> Option<Arc<Flight<K, V>>>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
+    pub(crate) fn detach(&mut self, key: &dyn Sought) -> Option<Arc<Flight>> {
         let hash = self.hash;
-        let found = self.of.flights.find_entry(hash, |flight| flight.hash == hash && key.is(&flight.key)).ok()?;
+        let found =
+            self.of.flights.find_entry(hash, |flight| flight.hash == hash && key.is(flight.cargo.key())).ok()?;
         let flight = found.remove().0;
         self.give_room_back();
         Some(flight)
@@ -433,7 +442,7 @@ impl<K, V> Slice<'_, K, V> {
 
     /// Takes out this very flight; whether it stood. Its caller holds another reference to it, so nothing is dropped
     /// here.
-    pub(crate) fn remove(&mut self, flight: &Arc<Flight<K, V>>) -> bool {
+    pub(crate) fn remove(&mut self, flight: &Arc<Flight>) -> bool {
         let Ok(found) = self.of.flights.find_entry(self.hash, |other| Arc::ptr_eq(other, flight)) else { return false };
         found.remove();
         self.give_room_back();

@@ -13,15 +13,19 @@
 //! **Cost.** Two locks of a slice of the flight table, and an entry there; a hit pays nothing.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::cargo::Seek;
 use super::gone::Reason;
-use super::inner::{Fallout, Inner};
-use super::load::{Keep, Loaded};
+use super::inner::Typed;
+use super::load::{Bare, Keep, Loaded};
 use super::lookup::Call;
 use super::marks::NOWHERE;
 use super::stamped::Ties;
+use super::vault::{self, Fallout, Fresh, New};
+use super::writers::Held;
 use crate::error::{Error, WriteError};
 use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
@@ -57,8 +61,9 @@ use crate::tag::Cell;
 /// ```
 #[must_use = "a hold that is dropped invalidates its key at once"]
 pub struct Hold<K: Key, V: Value> {
-    cache: Arc<Inner<K, V>>,
-    key: Arc<K>,
+    cache: Arc<Typed<K, V>>,
+    key: Held,
+    types: PhantomData<fn() -> K>,
     hash: u64,
     call: Call,
     tags: Box<[Arc<Cell>]>,
@@ -77,17 +82,22 @@ enum End<V> {
 }
 
 impl<K: Key, V: Value> Hold<K, V> {
-    pub(super) fn new<Q>(cache: &Arc<Inner<K, V>>, key: &Q, call: Call) -> Self
+    pub(super) fn new<Q>(cache: &Arc<Typed<K, V>>, key: &Q, call: Call) -> Self
     where
         Q: ToKey<K> + ?Sized,
     {
         let hash = cache.memory.hash(key);
-        let owned = Arc::new(key.to_key());
+        let owned: Held = Arc::new(key.to_key());
         let tags = cache.hub.tags.cells(&call.tags);
         let began = cache.hub.tags.epoch();
-        let shared = cache.flights.lock(hash).writers().enter(hash, key, &owned);
+        let shared = cache.flights.lock(hash).writers().enter(hash, &Seek::new(key), &owned);
         drop(owned);
-        Hold { cache: Arc::clone(cache), key: shared, hash, call, tags, began, entered: true, ended: false }
+        let cache = Arc::clone(cache);
+        Hold { cache, key: shared, types: PhantomData, hash, call, tags, began, entered: true, ended: false }
+    }
+
+    fn key(&self) -> &K {
+        self.key.downcast_ref().expect("writers of a cache hold its keys")
     }
 
     /// The change is committed, and this is the value now. It is kept if nobody else wrote, changed or loaded the key
@@ -121,7 +131,7 @@ impl<K: Key, V: Value> Hold<K, V> {
         if self.cache.shelf.is_none() || mutant::on(Mutant::HoldNotToldToStore) {
             return Ok(());
         }
-        self.cache.invalidate_everywhere(&*self.key).await
+        self.cache.invalidate_everywhere(self.key()).await
     }
 
     /// Nothing was changed: what is cached stays, unless somebody loaded the key meanwhile; what he got is not kept.
@@ -137,14 +147,15 @@ impl<K: Key, V: Value> Hold<K, V> {
         // Foreign code: a weigher, a clone. If it panics the hold is dropped, and ends as one that was cancelled.
         let takes = !matches!(end, End::Unchanged);
         let mut fresh = match end {
-            End::Set(loaded) if loaded.keep == Keep::Yes => Some(self.fresh(loaded)),
+            End::Set(loaded) if loaded.bare.keep == Keep::Yes => Some(self.fresh(loaded)),
             _ => None,
         };
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(self.hash);
         let undisturbed = std::mem::take(&mut self.entered) && slice.writers().leave(self.hash, &self.key);
         let alone = undisturbed || mutant::on(Mutant::WritersNotCompared);
-        let detached = if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&*self.key) };
+        let detached =
+            if mutant::on(Mutant::HoldNotDetaching) { None } else { slice.detach(&Seek::<K, K>::new(self.key())) };
         let mut kept = false;
         match fresh.take() {
             Some(new) if alone => {
@@ -154,7 +165,7 @@ impl<K: Key, V: Value> Hold<K, V> {
             refused => {
                 fresh = refused;
                 if takes {
-                    self.cache.memory.take(&*self.key, &mut out);
+                    self.cache.memory.take(self.key(), &mut out);
                 }
             }
         }
@@ -168,8 +179,8 @@ impl<K: Key, V: Value> Hold<K, V> {
         kept
     }
 
-    fn fresh(&self, loaded: Loaded<V>) -> super::inner::Fresh<K, V> {
-        let Loaded { value, tags, cells, ttl, weight, .. } = loaded;
+    fn fresh(&self, loaded: Loaded<V>) -> Fresh<K, V> {
+        let Loaded { value, bare: Bare { tags, cells, ttl, weight, .. } } = loaded;
         let ttl = ttl.or(self.call.ttl.filter(|_| value.is_some()));
         let named = self.cache.hub.tags.cells(&tags);
         let all = super::fill::distinct(self.tags.iter().chain(&named).chain(&cells));
@@ -178,13 +189,15 @@ impl<K: Key, V: Value> Hold<K, V> {
         let began = if late { self.cache.hub.tags.epoch() } else { self.began };
         // With a store nothing is set here, so that no store tells of it.
         let ties = Ties { tags: &all, place: NOWHERE };
-        self.cache.fresh(K::clone(&self.key), value, (ttl, weight), ties, began, 0)
+        let times = self.cache.times(ttl, value.is_none(), 0);
+        let new = New { weight, ties, began, times, cost_us: 0 };
+        vault::fresh(&self.cache.memory, &self.cache, self.key().clone(), value, new)
     }
 }
 
 /// Writes to the source under a hold; on success keeps what it gives.
 pub(super) async fn write_through<K, V, Q, W, F, E>(
-    cache: &Arc<Inner<K, V>>,
+    cache: &Arc<Typed<K, V>>,
     key: &Q,
     call: Call,
     write: W,
@@ -211,7 +224,7 @@ impl<K: Key, V: Value> Drop for Hold<K, V> {
         drop(catch_unwind(AssertUnwindSafe(|| {
             let is_left = !self.ended;
             self.end(end);
-            if is_left && let Some((shelf, name)) = self.cache.stored_name(&*self.key) {
+            if is_left && let Some((shelf, name)) = self.cache.stored_name(self.key()) {
                 shelf.link.owe(&[name]);
             }
         })));
@@ -220,6 +233,6 @@ impl<K: Key, V: Value> Drop for Hold<K, V> {
 
 impl<K: Key + fmt::Debug, V: Value> fmt::Debug for Hold<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hold").field("cache", &self.cache.name).field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Hold").field("cache", &self.cache.name).field("key", self.key()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! What the store holds of one key, for who asks why it is wrong or missing.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -40,9 +41,9 @@ pub struct Stocked {
     pub cost: Duration,
 }
 
-impl<K, V> Shelf<K, V> {
+impl Shelf {
     /// Asks the store itself for an entry and its tags; nothing is counted but what the store fails in.
-    pub(super) async fn inquire(&self, key: &K) -> InStore {
+    pub(super) async fn inquire(&self, key: &(dyn Any + Sync)) -> InStore {
         let Ok(name) = self.name(key) else { return InStore::Nothing };
         let (mut budget, asked_ms) = (self.link.budget(), self.asked_ms());
         let stored = match self.link.ask(&mut budget, |store, within| store.get(&name.key, within)).await {

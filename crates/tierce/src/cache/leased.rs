@@ -23,12 +23,11 @@ use std::time::Duration;
 
 use super::flight::{AnyError, Flight};
 use super::inner::Inner;
-use super::load::{Aged, Keep, Loaded};
+use super::load::{Aged, Bare, Keep};
 use super::run::LoadFuture;
 use super::seen::{Seen, Wants};
 use super::shelf::{Name, Opened, Shelf};
 use crate::expiry::Age;
-use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
@@ -38,22 +37,22 @@ use crate::store::{self, Budget, Lease, Tell, Token, Version};
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
 
 /// What came of asking for a lease.
-enum Claim<V> {
+enum Claim {
     Won(Token),
     /// Load, and store nothing.
     Alone,
-    Found(Loaded<V>),
+    Found(Bare),
 }
 
 /// A lease that is given back unless it is ended otherwise.
-struct Leased<'a, K, V> {
-    shelf: &'a Shelf<K, V>,
+struct Leased<'a> {
+    shelf: &'a Shelf,
     key: &'a store::Key,
     runtime: &'a Arc<dyn Runtime>,
     token: Option<Token>,
 }
 
-impl<K, V> Drop for Leased<'_, K, V> {
+impl Drop for Leased<'_> {
     fn drop(&mut self) {
         let is_kept = mutant::on(Mutant::LeaseNotGivenBack) || !self.runtime.alive();
         let Some(token) = self.token.take().filter(|_| !is_kept) else { return };
@@ -67,13 +66,13 @@ impl<K, V> Drop for Leased<'_, K, V> {
 }
 
 /// What a flight's load brings, from the store or from its loader.
-pub(super) async fn leased<K: Key, V: Value>(
-    cache: Arc<Inner<K, V>>,
-    flight: Arc<Flight<K, V>>,
+pub(super) async fn leased(
+    cache: Arc<Inner>,
+    flight: Arc<Flight>,
     mut seen: Seen,
     kept_tags: Vec<Arc<str>>,
-    load: LoadFuture<Loaded<V>>,
-) -> Result<Loaded<V>, AnyError> {
+    load: LoadFuture<Bare>,
+) -> Result<Bare, AnyError> {
     let Some(shelf) = &cache.shelf else { return load.await };
     let claim = claim(&cache, shelf, &flight, &mut seen).await;
     let token = match claim {
@@ -100,26 +99,27 @@ pub(super) async fn leased<K: Key, V: Value>(
     let mut loaded = beside(load, extending).await?;
     let took = cache.hub.clock.precise().saturating_sub(began);
     cache.counters.loaded_in(took);
-    let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.value.is_none(), &cache.hub.random);
+    let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.is_absence, &cache.hub.random);
     let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
     loaded.aged = Some(Aged { times, cost_us, asked_ms: began_ms });
-    let mut load = Leasing { cache: &cache, name: &name, lease, began, budget };
+    let mut load = Leasing { cache: &cache, flight: &flight, name: &name, lease, began, budget };
     load.store(names, versions, &mut loaded).await;
     Ok(loaded)
 }
 
 /// A load that has ended, and its lease.
-struct Leasing<'a, K: Key, V: Value> {
-    cache: &'a Inner<K, V>,
+struct Leasing<'a> {
+    cache: &'a Inner,
+    flight: &'a Flight,
     name: &'a Name,
-    lease: Leased<'a, K, V>,
+    lease: Leased<'a>,
     began: Duration,
     budget: Budget,
 }
 
-impl<K: Key, V: Value> Leasing<'_, K, V> {
+impl Leasing<'_> {
     /// Stores what was loaded, with the versions that its tags had before. What may have been overtaken is not kept here either.
-    async fn store(&mut self, names: Vec<Arc<str>>, mut versions: Option<Vec<Version>>, loaded: &mut Loaded<V>) {
+    async fn store(&mut self, names: Vec<Arc<str>>, mut versions: Option<Vec<Version>>, loaded: &mut Bare) {
         let (shelf, token) = (self.lease.shelf, self.lease.token);
         if token.is_some() && mutant::on(Mutant::TagVersionsReadLate) {
             let tags = shelf.tags(names.iter().map(|tag| &**tag));
@@ -132,7 +132,7 @@ impl<K: Key, V: Value> Leasing<'_, K, V> {
             return;
         };
         let sealed =
-            loaded.aged.and_then(|aged| shelf.seal(self.name, loaded.value.as_ref(), &aged, &names, &versions));
+            loaded.aged.and_then(|aged| shelf.seal(self.name, self.flight.cargo().value(), &aged, &names, &versions));
         let Some((bytes, time)) = sealed else {
             Counters::bump(&self.cache.counters.unshared);
             return;
@@ -157,12 +157,7 @@ impl<K: Key, V: Value> Leasing<'_, K, V> {
     }
 }
 
-async fn claim<K: Key, V: Value>(
-    cache: &Inner<K, V>,
-    shelf: &Shelf<K, V>,
-    flight: &Flight<K, V>,
-    seen: &mut Seen,
-) -> Claim<V> {
+async fn claim(cache: &Inner, shelf: &Shelf, flight: &Flight, seen: &mut Seen) -> Claim {
     let mut pause = ASK_AGAIN.0;
     let lease_time = shelf.link.patience.lease;
     loop {
@@ -182,13 +177,13 @@ async fn claim<K: Key, V: Value>(
                 let opened = shelf.standing(seen, &stored, asked_ms).await;
                 let now_ms = cache.hub.clock.now_ms();
                 let age = |aged: Aged| cache.ages.judge(now_ms, aged.times, aged.cost_us, &cache.hub.random);
-                let is_good = |opened: &Opened<V>| match seen.wants {
+                let is_good = |opened: &Opened| match seen.wants {
                     Wants::Fresh | Wants::Strong => matches!(age(opened.aged), Age::Fresh | Age::Early),
                     Wants::NotEarly => age(opened.aged) == Age::Fresh,
                     Wants::Anew => false,
                 };
                 match opened.filter(is_good) {
-                    Some(opened) => return Claim::Found(opened.loaded()),
+                    Some(opened) => return Claim::Found(opened.into_flight(flight)),
                     None => seen.stored = Some(stored),
                 }
             }
@@ -197,10 +192,10 @@ async fn claim<K: Key, V: Value>(
 }
 
 /// The tags of what was loaded, with the versions they had before; `None` if one may have been invalidated since.
-async fn stamp<K: Key, V: Value>(
-    shelf: &Shelf<K, V>,
+async fn stamp(
+    shelf: &Shelf,
     (mut names, mut versions): (Vec<Arc<str>>, Vec<Version>),
-    loaded: &Loaded<V>,
+    loaded: &Bare,
     began: Duration,
     budget: &mut Budget,
 ) -> Option<(Vec<Arc<str>>, Vec<Version>)> {
@@ -227,7 +222,7 @@ async fn stamp<K: Key, V: Value>(
 }
 
 /// Lets a lease last while its load runs.
-async fn extend<K, V>(shelf: &Shelf<K, V>, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
+async fn extend(shelf: &Shelf, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
     let Some(token) = token else { return };
     let time = shelf.link.patience.lease;
     loop {

@@ -7,20 +7,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::flight::{AnyError, Fleet};
+use super::flight::{AnyError, Fleet, Flight};
 use super::inner::Inner;
 use super::leased::beside;
-use super::load::{Aged, Brought, Keep, Loaded};
+use super::load::{Aged, Bare, Brought, Keep};
 use super::run::LoadFuture;
 use super::shelf::{Name, Shelf};
-use crate::key::{Key, Value};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
 use crate::store::{Budget, Lease, Store, Tag, Tell, Token, Version, together};
 
 /// The leases of one load's ids, which are given back unless they are ended otherwise.
-struct Leases<'a, K: Key, V: Value> {
-    shelf: &'a Shelf<K, V>,
+struct Leases<'a> {
+    shelf: &'a Shelf,
     runtime: Arc<dyn Runtime>,
     /// A flight after the other.
     held: Vec<Option<(Name, Token)>>,
@@ -32,11 +31,11 @@ struct Leases<'a, K: Key, V: Value> {
 }
 
 /// A load of many ids, under leases.
-pub(super) async fn leased_many<K: Key, V: Value>(
-    cache: Arc<Inner<K, V>>,
-    fleet: Fleet<K, V>,
-    load: LoadFuture<Brought<V>>,
-) -> Result<Brought<V>, AnyError> {
+pub(super) async fn leased_many(
+    cache: Arc<Inner>,
+    fleet: Fleet,
+    load: LoadFuture<Brought>,
+) -> Result<Brought, AnyError> {
     let Some(shelf) = &cache.shelf else { return load.await };
     let mut leases = Leases::take(&cache, shelf, &fleet).await;
     let began_ms = cache.hub.clock.now_ms();
@@ -44,21 +43,21 @@ pub(super) async fn leased_many<K: Key, V: Value>(
     let took = cache.hub.clock.precise().saturating_sub(leases.began);
     for said in &mut brought {
         // What nothing was said of has no value.
-        let Ok(loaded) = said.get_or_insert_with(|| Ok(Loaded::absent())) else { continue };
+        let Ok(loaded) = said.get_or_insert_with(|| Ok(Bare::new(true))) else { continue };
         let now_ms = cache.hub.clock.now_ms();
-        let times = cache.ages.times(now_ms, loaded.ttl, loaded.value.is_none(), &cache.hub.random);
+        let times = cache.ages.times(now_ms, loaded.ttl, loaded.is_absence, &cache.hub.random);
         let cost_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
         loaded.aged = Some(Aged { times, cost_us, asked_ms: began_ms });
     }
-    leases.fill(&cache, &mut brought).await;
+    leases.fill(&cache, &fleet, &mut brought).await;
     Ok(brought)
 }
 
-impl<'a, K: Key, V: Value> Leases<'a, K, V> {
-    async fn take(cache: &Inner<K, V>, shelf: &'a Shelf<K, V>, fleet: &Fleet<K, V>) -> Self {
+impl<'a> Leases<'a> {
+    async fn take(cache: &Inner, shelf: &'a Shelf, fleet: &Fleet) -> Self {
         let mut budget = shelf.link.budget();
         let first = fleet.first();
-        let named: Vec<_> = fleet.flights().iter().map(|flight| shelf.name(&flight.key).ok()).collect();
+        let named: Vec<_> = fleet.flights().iter().map(|flight| shelf.name(flight.cargo().key()).ok()).collect();
         let time = shelf.link.patience.lease;
         let asked = named.iter().map(|name| {
             let mut budget = budget;
@@ -84,7 +83,7 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
     }
 
     /// Lets them last while the load runs.
-    fn extend(&self) -> impl Future<Output = ()> + use<'a, K, V> {
+    fn extend(&self) -> impl Future<Output = ()> + use<'a> {
         let (shelf, runtime) = (self.shelf, Arc::clone(&self.runtime));
         let held: Vec<_> = self.held.iter().flatten().map(|(name, token)| (name.key.clone(), *token)).collect();
         async move {
@@ -101,9 +100,9 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
     }
 
     /// Stores what was brought for each id whose lease stands, and whose tags have not been invalidated since it was given.
-    async fn fill(&mut self, cache: &Inner<K, V>, brought: &mut Brought<V>) {
+    async fn fill(&mut self, cache: &Inner, fleet: &Fleet, brought: &mut Brought) {
         let Some(before) = self.before.take() else { return };
-        let named = brought.iter().flatten().flatten().flat_map(|loaded| own_tags(loaded));
+        let named = brought.iter().flatten().flatten().flat_map(own_tags);
         let more: Vec<Tag> = named.map(|name| self.shelf.tag(&name)).filter(|tag| !before.contains_key(tag)).collect();
         let held_before: HashMap<Tag, Option<Version>> =
             more.iter().map(|tag| (tag.clone(), self.shelf.link.version_before(tag, self.began))).collect();
@@ -120,8 +119,8 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
         };
         let shelf = self.shelf;
         let budget = self.budget;
-        let fills = brought.iter_mut().zip(&mut self.held).map(|(brought, held)| {
-            let sealed = sealed(cache, shelf, brought, held.as_ref(), &self.names, version);
+        let fills = brought.iter_mut().zip(&mut self.held).zip(fleet.flights()).map(|((brought, held), flight)| {
+            let sealed = sealed(cache, (shelf, flight), brought, held.as_ref(), &self.names, version);
             async move {
                 let (bytes, time) = sealed?;
                 let (name, token) = held.as_ref()?;
@@ -144,10 +143,10 @@ impl<'a, K: Key, V: Value> Leases<'a, K, V> {
 }
 
 /// The bytes of one id, if it is to be stored. What a tag forbids is not kept here either.
-fn sealed<K: Key, V: Value>(
-    cache: &Inner<K, V>,
-    shelf: &Shelf<K, V>,
-    brought: &mut Option<Result<Loaded<V>, AnyError>>,
+fn sealed(
+    cache: &Inner,
+    (shelf, flight): (&Shelf, &Flight),
+    brought: &mut Option<Result<Bare, AnyError>>,
     held: Option<&(Name, Token)>,
     names: &[Arc<str>],
     version: impl Fn(&Tag) -> Option<Version>,
@@ -165,7 +164,7 @@ fn sealed<K: Key, V: Value>(
         return None;
     };
     let aged = loaded.aged?;
-    let sealed = shelf.seal(name, loaded.value.as_ref(), &aged, &all, &versions);
+    let sealed = shelf.seal(name, flight.cargo().value(), &aged, &all, &versions);
     if sealed.is_none() {
         Counters::bump(&cache.counters.unshared);
     }
@@ -173,7 +172,7 @@ fn sealed<K: Key, V: Value>(
 }
 
 /// The tags that an answer names, each once.
-fn own_tags<V>(loaded: &Loaded<V>) -> Vec<Arc<str>> {
+fn own_tags(loaded: &Bare) -> Vec<Arc<str>> {
     let mut tags: Vec<Arc<str>> = Vec::new();
     for tag in loaded.tags.iter().cloned().chain(loaded.cells.iter().map(|cell| Arc::from(cell.name()))) {
         if !tags.contains(&tag) {
@@ -183,7 +182,7 @@ fn own_tags<V>(loaded: &Loaded<V>) -> Vec<Arc<str>> {
     tags
 }
 
-impl<K: Key, V: Value> Drop for Leases<'_, K, V> {
+impl Drop for Leases<'_> {
     fn drop(&mut self) {
         let held: Vec<_> = self.held.iter_mut().filter_map(Option::take).collect();
         if held.is_empty() || !self.runtime.alive() {

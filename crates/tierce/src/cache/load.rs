@@ -7,8 +7,21 @@ use super::flight::AnyError;
 use crate::expiry::Times;
 use crate::tag::{self, Cell};
 
+/// What a loader answered, beside the value: that is in its flight.
+#[derive(Clone)]
+pub(crate) struct Bare {
+    pub(crate) is_absence: bool,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) cells: Box<[Arc<Cell>]>,
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) weight: Option<u32>,
+    pub(crate) keep: Keep,
+    /// Of what a store has kept for a while.
+    pub(crate) aged: Option<Aged>,
+}
+
 /// What a batch's loader said of each flight, if anything, a flight after the other.
-pub(super) type Brought<V> = Vec<Option<Result<Loaded<V>, AnyError>>>;
+pub(super) type Brought = Vec<Option<Result<Bare, AnyError>>>;
 
 /// What a loader is told about the load.
 ///
@@ -38,7 +51,7 @@ impl<V> Stale<V> {
 
     /// The answer "it has not changed": the value is fresh again, under the tags it had.
     pub fn unchanged(self) -> Loaded<V> {
-        Loaded { cells: self.tags, ..Loaded::of(Some(self.value)) }
+        Loaded { value: Some(self.value), bare: Bare { cells: self.tags, ..Bare::new(false) } }
     }
 }
 
@@ -54,13 +67,7 @@ impl<V> Stale<V> {
 #[must_use = "the loader has to return it"]
 pub struct Loaded<V> {
     pub(crate) value: Option<V>,
-    pub(crate) tags: Vec<Arc<str>>,
-    pub(crate) cells: Box<[Arc<Cell>]>,
-    pub(crate) ttl: Option<Duration>,
-    pub(crate) weight: Option<u32>,
-    pub(crate) keep: Keep,
-    /// Of what a store has kept for a while.
-    pub(crate) aged: Option<Aged>,
+    pub(crate) bare: Bare,
 }
 
 /// The times of an entry that a store has, or is to have.
@@ -79,15 +86,36 @@ pub(crate) enum Keep {
     No,
 }
 
-impl<V> Loaded<V> {
-    fn of(value: Option<V>) -> Self {
-        Loaded { value, tags: Vec::new(), cells: Box::default(), ttl: None, weight: None, keep: Keep::Yes, aged: None }
+impl Bare {
+    pub(crate) fn new(is_absence: bool) -> Self {
+        let (tags, cells) = (Vec::new(), Box::default());
+        Bare { is_absence, tags, cells, ttl: None, weight: None, keep: Keep::Yes, aged: None }
     }
 
     /// The same, with a call's ttl where it has none of its own. That is for values: an absence is believed for the
     /// cache's time.
     pub(crate) fn or_for(mut self, ttl: Option<Duration>) -> Self {
-        self.ttl = self.ttl.or(ttl.filter(|_| self.value.is_some()));
+        self.ttl = self.ttl.or(ttl.filter(|_| !self.is_absence));
+        self
+    }
+
+    fn tag(&mut self, tag: Arc<str>) {
+        tag::check(&tag, "tag").unwrap_or_else(|error| panic!("{error}"));
+        self.tags.push(tag);
+    }
+}
+
+impl<V> Loaded<V> {
+    fn of(value: Option<V>) -> Self {
+        Loaded { bare: Bare::new(value.is_none()), value }
+    }
+
+    /// The same under these tags.
+    ///
+    /// # Panics
+    /// On an empty tag, or one of more than 200 bytes.
+    pub(crate) fn tags(mut self, tags: Vec<Arc<str>>) -> Self {
+        tags.into_iter().for_each(|tag| self.bare.tag(tag));
         self
     }
 
@@ -103,7 +131,7 @@ impl<V> Loaded<V> {
 
     /// Freshness of its own instead of the cache's.
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.bare.ttl = Some(ttl);
         self
     }
 
@@ -113,22 +141,20 @@ impl<V> Loaded<V> {
     /// # Panics
     /// On an empty tag, or one of more than 200 bytes.
     pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
-        let tag = tag.into();
-        tag::check(&tag, "tag").unwrap_or_else(|error| panic!("{error}"));
-        self.tags.push(tag);
+        self.bare.tag(tag.into());
         self
     }
 
     /// A weight of its own instead of the cache's weigher's; it means nothing where entries are not weighed
     /// ([`max_weight`](crate::CacheBuilder::max_weight)).
     pub fn weight(mut self, weight: u32) -> Self {
-        self.weight = Some(weight);
+        self.bare.weight = Some(weight);
         self
     }
 
     /// Gives the value to those who wait and keeps nothing.
     pub fn do_not_keep(mut self) -> Self {
-        self.keep = Keep::No;
+        self.bare.keep = Keep::No;
         self
     }
 }

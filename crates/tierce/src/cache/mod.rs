@@ -1,11 +1,15 @@
 //! Caches: named, typed families of entries with loads, ages and tags.
 
 mod answer;
+mod asked;
+mod asking;
 mod backoff;
 mod batch;
 mod blocking;
 mod builder;
+mod cargo;
 mod consult;
+mod core;
 mod cycle;
 mod entry;
 mod explain;
@@ -31,31 +35,39 @@ mod seen;
 mod shelf;
 mod stamped;
 mod stock;
-mod strong;
 mod tell;
+mod trip;
+mod typed;
+mod vault;
 mod wait;
 mod window;
 mod writers;
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 pub use answer::{Freshness, Lookup};
+pub(crate) use asking::Asking;
 pub use batch::Entries;
 pub use builder::Builder;
 pub(crate) use builder::LONGEST_NAME;
+pub(crate) use core::{Accepts, Sight};
 pub(crate) use cycle::{Node, innermost};
 pub use entry::Entry;
 pub use explain::Explanation;
 pub use gone::Reason;
 pub(crate) use heard::Heard;
 pub use hold::Hold;
-pub(crate) use inner::{Accepts, Sight};
 pub use inventory::InStore;
+pub(crate) use load::Bare;
 pub use load::{Load, Loaded, Stale};
+pub(crate) use lookup::{Call, OnFailure};
 pub use partial::Partial;
+pub(crate) use run::LoadFuture;
 pub(crate) use tell::untold;
+pub(crate) use trip::Manner;
 pub use window::Batched;
 
 use crate::error::{Error, LoadError, WriteError};
@@ -63,8 +75,8 @@ use crate::expiry::Age;
 use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::shared::Family;
 use crate::stats::Stats;
-use inner::Inner;
-use lookup::Call;
+use core::Serves;
+use inner::Typed;
 
 /// One named, typed family of entries: memory, loads that are shared, ages, tags.
 ///
@@ -90,7 +102,7 @@ use lookup::Call;
 /// # Ok(()) }
 /// ```
 pub struct Cache<K: Key, V: Value> {
-    inner: Arc<Inner<K, V>>,
+    inner: Arc<Typed<K, V>>,
 }
 
 impl<K: Key, V: Value> Cache<K, V> {
@@ -157,7 +169,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     where
         Q: KeyRef<K> + ?Sized,
     {
-        let Some(sight) = self.inner.sight(key, |_| true) else {
+        let Some(sight) = self.inner.sight(key, Serves::All) else {
             return Lookup::Miss(self.inner.gone.reason(self.inner.memory.hash(key)));
         };
         let freshness = match sight.age {
@@ -285,7 +297,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// # Errors
     /// None without a store.
     pub async fn purge(&self) -> Result<(), Error> {
-        self.inner.purge_everywhere().await
+        self.inner.untyped().purge_everywhere().await
     }
 
     /// All that is known of a key: where it is, its ages, tags and cost, and why the last lookup missed.
@@ -301,6 +313,23 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// What was counted since the cache was built.
     pub fn stats(&self) -> Stats {
         self.inner.stats()
+    }
+
+    /// One who asks for a key, with a loader.
+    pub(crate) fn asking<'a, Q, L, E>(&'a self, key: &'a Q, load: L) -> Asking<'a, K, V, Q, L, E>
+    where
+        Q: ToKey<K> + ?Sized,
+    {
+        Asking::new(&self.inner, key, Some(load))
+    }
+
+    /// The same, whatever its types; for [`of_any`](Cache::of_any).
+    pub(crate) fn into_any(self) -> Arc<dyn Any + Send + Sync> {
+        self.inner
+    }
+
+    pub(crate) fn of_any(any: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        any.downcast().ok().map(|inner| Cache { inner })
     }
 
     /// The cache's name.

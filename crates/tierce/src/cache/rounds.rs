@@ -1,4 +1,4 @@
-//! The path of a batch's ids that memory did not answer at once: `lookup.rs` for many at a time.
+//! The path of a batch's ids that memory did not answer at once: `trip.rs` for many at a time.
 //!
 //! Each id goes the way of a single lookup, with the same steps, and ends for itself. What is done for all together: the
 //! ids that this call leads are brought by one load; there is one wait with one patience; and of the flights that one
@@ -13,10 +13,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::answer::Freshness;
+use super::asked::Failure;
+use super::asking::{Asking, Nothing};
+use super::core::{Because, Sight};
 use super::fleet::Crew;
 use super::flight::{Departure, Flight, Ground, Outcome};
-use super::inner::{Because, Inner, Sight};
-use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step, served};
+use super::inner::{Inner, Typed};
+use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step};
 use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
@@ -27,12 +31,12 @@ use crate::stats::Counters;
 use crate::tag::Cell;
 
 /// Where the flights of ids go that nobody loads.
-pub(super) trait Start<K: Key, V: Value> {
+pub(super) trait Start {
     /// Lets a key board: with others of this call, or of other calls. A role that leads is for a load of this call.
-    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V>;
+    fn board(&mut self, ground: Ground, board: impl FnOnce(&Departure) -> Boarded) -> Boarded;
 
     /// All that are here have boarded: those for whom the store is to be asked.
-    fn asking(&mut self) -> Vec<&mut Crew<K, V>>;
+    fn asking(&mut self) -> Vec<&mut Crew>;
 
     /// What the store does not have is loaded.
     fn take_off(&mut self);
@@ -56,7 +60,9 @@ impl<V, E> Want<V, E> {
 
 /// A batch on its way.
 pub(super) struct Rounds<'a, K: Key, V: Value, Q, S, E> {
-    pub(super) cache: &'a Arc<Inner<K, V>>,
+    pub(super) cache: &'a Arc<Typed<K, V>>,
+    /// The same.
+    pub(super) whole: &'a Arc<Inner>,
     pub(super) ids: &'a [Q],
     pub(super) call: &'a Call,
     pub(super) runtime: Arc<dyn Runtime>,
@@ -65,34 +71,36 @@ pub(super) struct Rounds<'a, K: Key, V: Value, Q, S, E> {
 }
 
 /// One id's wait for its flight.
-struct Wait<K, V> {
+struct Wait {
     want: usize,
-    flight: Arc<Flight<K, V>>,
+    flight: Arc<Flight>,
     role: Role,
     /// The epoch when it began to wait.
     arrived: u64,
 }
 
 /// The waits for flights of one load; the last is the one being waited for.
-struct Group<K, V> {
-    waiter: Waiter<K, V>,
-    waits: Vec<Wait<K, V>>,
+struct Group {
+    waiter: Waiter,
+    waits: Vec<Wait>,
 }
 
 /// What a batch that waits is woken for.
-enum Event<K, V> {
-    Ended(Vec<(Wait<K, V>, Outcome)>),
+enum Event {
+    Ended(Vec<(Wait, Outcome)>),
     Soft,
     Hard,
     /// The load of this group is to be given up.
     GiveUp(usize, Outcome),
 }
 
-impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static> Rounds<'a, K, V, Q, S, E> {
+impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Rounds<'a, K, V, Q, S, E> {
     /// Gives each id its answer.
     pub(super) async fn run(mut self) -> Vec<Want<V, E>> {
-        let Some(first) = self.wants.first() else { return self.wants };
-        let limits = self.path(first.at).limits();
+        if self.wants.is_empty() {
+            return self.wants;
+        }
+        let limits = self.call.limits(self.whole);
         let mut patience = match Patience::new(&*self.runtime, limits) {
             Ok(patience) => patience,
             Err(message) => {
@@ -119,19 +127,22 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
                 Event::GiveUp(group, outcome) => {
                     // Those that share the load have its end as well, unless it has not even begun.
                     for wait in &groups[group].waits {
-                        self.cache.give_up(&wait.flight, outcome.clone());
+                        self.whole.give_up(&wait.flight, outcome.clone());
                     }
                 }
             }
         }
     }
 
-    fn path(&self, at: usize) -> Path<'_, K, V, Q> {
-        Path { cache: self.cache, key: &self.ids[at], call: self.call }
+    /// A step of one id's lookup, which may find something.
+    fn step<T>(&self, at: usize, step: impl FnOnce(&mut Path<'_>) -> T) -> (T, Option<V>) {
+        let mut asking = Asking::<_, _, _, Nothing<V, E>, E>::new(self.cache, &self.ids[at], None);
+        let stepped = step(&mut Path { cache: self.whole, asked: &mut asking, call: self.call });
+        (stepped, asking.found())
     }
 
     /// Serves from memory what can be, and finds a flight for each of the others.
-    async fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait<K, V>> {
+    async fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait> {
         // What was invalidated before this must not be served.
         let arrived = self.cache.hub.tags.epoch();
         let mut waits = Vec::with_capacity(due.len());
@@ -141,7 +152,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
                 waits.push(Wait { want, flight, role, arrived });
             }
         }
-        if self.cache.shelf.is_some() {
+        if self.whole.shelf.is_some() {
             for crew in self.start.asking() {
                 crew.consult().await;
             }
@@ -157,15 +168,17 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
         want: usize,
         cells: &[Arc<Cell>],
         behind: &mut Option<Behind<'a>>,
-    ) -> Option<(Arc<Flight<K, V>>, Role)> {
-        let Rounds { cache, ids, call, start, wants, .. } = self;
+    ) -> Option<(Arc<Flight>, Role)> {
+        let Rounds { cache, whole, ids, call, start, wants, .. } = self;
         let want = &mut wants[want];
-        let path = Path { cache, key: &ids[want.at], call };
+        let mut asking = Asking::<_, _, _, Nothing<V, E>, E>::new(cache, &ids[want.at], None);
+        let mut sight = asking.seen(want.sight.take());
         loop {
-            let sight = want.sight.take().filter(|sight| path.accepts(sight.value.as_ref()));
-            match Step::of(sight.as_ref().map(|sight| sight.age)) {
+            let mut path = Path { cache: whole, asked: &mut asking, call };
+            let seen = sight.take().filter(|sight| call.accepts(sight.value.is_some()));
+            match Step::of(seen.map(|sight| sight.age)) {
                 Step::Serve(freshness) => {
-                    want.answer = Some(Ok(served(sight, freshness)));
+                    want.answer = Some(Ok(Served { value: asking.found(), freshness }));
                     return None;
                 }
                 Step::ServeAndRefresh(freshness, before) => {
@@ -176,7 +189,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
                             start.board(Ground::Back, |departure| path.board(departure, cells, before, Ground::Back));
                         }
                     }
-                    want.answer = Some(Ok(served(sight, freshness)));
+                    want.answer = Some(Ok(Served { value: asking.found(), freshness }));
                     return None;
                 }
                 Step::Load => {}
@@ -186,7 +199,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
             }
             let board = |departure: &_| path.board(departure, cells, Before::LookAtMemory, Ground::Fore);
             match start.board(Ground::Fore, board) {
-                Boarded::Filled => want.sight = path.look_again(),
+                Boarded::Filled => sight = path.look_again(),
                 Boarded::Flight(flight, role) => {
                     if role == Role::Follows {
                         Counters::bump(&cache.counters.coalesced);
@@ -199,7 +212,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
     }
 
     /// Takes a seat for each load that is waited for.
-    fn sit(&mut self, mut waits: Vec<Wait<K, V>>, groups: &mut Vec<Group<K, V>>) {
+    fn sit(&mut self, mut waits: Vec<Wait>, groups: &mut Vec<Group>) {
         waits.sort_by_key(|wait| wait.flight.node.ticket);
         let mut waits = waits.into_iter().peekable();
         while let Some(first) = waits.next() {
@@ -210,31 +223,30 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
                 of_load.push(next);
             }
             let Some(last) = of_load.last() else { continue };
-            let path = self.path(self.wants[last.want].at);
-            match path.sit(Arc::clone(&last.flight), last.role, &self.runtime) {
+            match self.whole.sit(&last.flight, last.role, &self.runtime) {
                 Ok(waiter) => groups.push(Group { waiter, waits: of_load }),
-                Err(error) => {
+                Err(failure) => {
                     for wait in of_load {
-                        self.wants[wait.want].answer = Some(Err(error.clone()));
+                        self.wants[wait.want].answer = Some(Err(failure.clone().known()));
                     }
                 }
             }
         }
     }
 
-    fn end(&mut self, ended: Vec<(Wait<K, V>, Outcome)>, due: &mut Vec<usize>) {
+    fn end(&mut self, ended: Vec<(Wait, Outcome)>, due: &mut Vec<usize>) {
         for (wait, outcome) in ended {
             // What was changed before its load began was not led, nor what somebody else had put on board before.
             let came_later = wait.arrived > wait.flight.began;
             self.wants[wait.want].led &= !came_later && !matches!(outcome, Outcome::Overtaken);
-            let want = &self.wants[wait.want];
-            let path = self.path(want.at);
-            let answer = match path.next(&wait.flight, outcome, wait.arrived) {
-                Next::Return(result) => result,
-                Next::LookAgain if want.led => Err(LoadError::Abandoned),
+            let Want { at, led, .. } = self.wants[wait.want];
+            let (next, found) = self.step(at, |path| path.next(&wait.flight, outcome, wait.arrived));
+            let answer = match next {
+                Next::Return(ended) => answer(ended, found),
+                Next::LookAgain if led => Err(LoadError::Abandoned),
                 Next::LookAgain => {
-                    let sight = path.look_again();
-                    self.wants[wait.want].sight = sight;
+                    let (sight, value) = self.step(at, |path| path.look_again());
+                    self.wants[wait.want].sight = sight.map(|sight| Sight { value, age: sight.age });
                     due.push(wait.want);
                     continue;
                 }
@@ -244,15 +256,14 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
     }
 
     /// Time for stale values, where there are any.
-    fn end_softly(&mut self, groups: &mut Vec<Group<K, V>>) {
+    fn end_softly(&mut self, groups: &mut Vec<Group>) {
         for group in groups.iter_mut() {
             group.waits.retain(|wait| {
-                let stale = self.path(self.wants[wait.want].at).stale(Because::Slow);
-                let answered = stale.is_some();
-                if answered {
-                    self.wants[wait.want].answer = stale.map(Ok);
+                let (stale, value) = self.step(self.wants[wait.want].at, |path| path.stale(Because::Slow));
+                if let Some(freshness) = stale {
+                    self.wants[wait.want].answer = Some(Ok(Served { value, freshness }));
                 }
-                !answered
+                stale.is_none()
             });
             group.wait_for_last();
         }
@@ -260,26 +271,34 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start<K, V>, E: Send + Sync + 'static
     }
 
     /// The caller's time is over.
-    fn end_hard(&mut self, groups: Vec<Group<K, V>>) {
+    fn end_hard(&mut self, groups: Vec<Group>) {
         for wait in groups.iter().flat_map(|group| &group.waits) {
-            let path = self.path(self.wants[wait.want].at);
-            let answer = path.stale_or(Outcome::Timeout, LoadError::Timeout);
-            self.wants[wait.want].answer = Some(answer);
+            let over = |path: &mut Path<'_>| path.stale_or(Outcome::Timeout, LoadError::Timeout.into());
+            let (ended, found) = self.step(self.wants[wait.want].at, over);
+            self.wants[wait.want].answer = Some(answer(ended, found));
         }
     }
 }
 
+/// How a lookup ended, with what it found.
+fn answer<V, E: Send + Sync + 'static>(
+    ended: Result<Freshness, Failure>,
+    value: Option<V>,
+) -> Result<Served<V>, LoadError<E>> {
+    ended.map(|freshness| Served { value, freshness }).map_err(Failure::known)
+}
+
 /// A planted fault: the flight that stands in the way goes.
-fn push_aside<K: Key, V: Value, Q: ToKey<K>>(path: &Path<'_, K, V, Q>) {
-    let mut slice = path.cache.flights.lock(path.cache.memory.hash(path.key));
-    let pushed = slice.detach(path.key);
+fn push_aside(path: &Path<'_>) {
+    let mut slice = path.cache.flights.lock(path.asked.hash());
+    let pushed = slice.detach(path.asked.key());
     drop(slice);
     drop(pushed);
 }
 
-impl<K: Key, V: Value> Group<K, V> {
+impl Group {
     /// What has ended by now.
-    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
+    fn collect(&mut self, cx: &mut Context<'_>, ended: &mut Vec<(Wait, Outcome)>) {
         while !self.waits.is_empty() {
             let Some(outcome) = self.waiter.outcome(cx) else { return self.collect_overtaken(ended) };
             if ended.is_empty() {
@@ -295,7 +314,7 @@ impl<K: Key, V: Value> Group<K, V> {
     }
 
     /// What ended before the load began, while the one that is waited for has not.
-    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait<K, V>, Outcome)>) {
+    fn collect_overtaken(&mut self, ended: &mut Vec<(Wait, Outcome)>) {
         let Some(others) = self.waits.len().checked_sub(1).filter(|_| self.waiter.flight().node.is_thinned()) else {
             return;
         };
@@ -310,11 +329,7 @@ impl<K: Key, V: Value> Group<K, V> {
     }
 }
 
-fn poll<K: Key, V: Value>(
-    groups: &mut Vec<Group<K, V>>,
-    cx: &mut Context<'_>,
-    patience: &mut Patience,
-) -> Poll<Event<K, V>> {
+fn poll(groups: &mut Vec<Group>, cx: &mut Context<'_>, patience: &mut Patience) -> Poll<Event> {
     let mut ended = Vec::new();
     groups.iter_mut().for_each(|group| group.collect(cx, &mut ended));
     groups.retain(|group| !group.waits.is_empty());

@@ -8,12 +8,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::flight::{AnyError, Departure, Fleet, Flight, Ground, Outcome, Outcomes};
-use super::inner::{Fallout, Inner};
-use super::load::Loaded;
+use super::inner::Inner;
+use super::load::Bare;
 use super::permits::{Full, Place, Turn};
 use super::seats::Sleepers;
+use super::vault::Spill;
 use crate::error::panic_message;
-use crate::key::{Key, Value};
 use crate::mutant::{self, Mutant};
 use crate::runtime;
 use crate::stats::Counters;
@@ -27,14 +27,14 @@ pub(super) const GRACE: Duration = Duration::from_millis(100);
 pub(crate) type LoadFuture<T> = Pin<Box<dyn Future<Output = Result<T, AnyError>> + Send>>;
 
 /// Keeps what a load brought: how its flights end.
-pub(crate) type Land<K, V, T> = fn(&Inner<K, V>, &Fleet<K, V>, T, Duration, &mut Fallout<K, V>) -> Outcomes;
+pub(crate) type Land<T> = fn(&Inner, &Fleet, T, Duration, &mut Spill) -> Outcomes;
 
-impl<K: Key, V: Value> Inner<K, V> {
+impl Inner {
     /// Ends a load: its counting and its place, and the wait of those who wait for one of its flights.
     ///
     /// The load's own task does it, or one who finds that its runtime stands still, whoever comes first; the others do
     /// nothing. Values have landed before.
-    pub(super) fn end(&self, flight: &Flight<K, V>, outcomes: &Outcomes) {
+    pub(super) fn end(&self, flight: &Flight, outcomes: &Outcomes) {
         let Some(fleet) = self.flights.load_ends(flight.node.ticket) else { return };
         let gist = outcomes.gist();
         let took = self.hub.clock.precise().saturating_sub(flight.node.took_off);
@@ -60,7 +60,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
     /// still as well.
-    pub(super) fn give_up(&self, flight: &Arc<Flight<K, V>>, outcome: Outcome) {
+    pub(super) fn give_up(&self, flight: &Arc<Flight>, outcome: Outcome) {
         if flight.is_asking() && flight.ends_asking() {
             // Who leads may be polled by nobody: another asks in his place.
             self.flights.remove(flight);
@@ -74,7 +74,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// Ends the flights of a load that never began: too many run.
-    pub(super) fn turn_away(&self, fleet: &Fleet<K, V>) {
+    pub(super) fn turn_away(&self, fleet: &Fleet) {
         trace::load_ended(&self.name, fleet.first().hash, Outcome::Busy.as_str(), Duration::ZERO);
         self.count_failure(&Outcome::Busy);
         for flight in fleet.flights() {
@@ -85,12 +85,12 @@ impl<K: Key, V: Value> Inner<K, V> {
 
     /// As [`ended_badly`](Inner::ended_badly). A key's `Hash` and `Eq` are foreign code: their panic has been told of by
     /// the hook, and must keep nobody waiting.
-    fn ended_badly_or_panic(&self, flight: &Arc<Flight<K, V>>, outcome: &Outcome) {
+    fn ended_badly_or_panic(&self, flight: &Arc<Flight>, outcome: &Outcome) {
         drop(catch_unwind(AssertUnwindSafe(|| self.ended_badly(flight, outcome))));
     }
 
     /// A place in the line for a permit, where loads are limited.
-    pub(super) fn place(&self, flight: &Flight<K, V>) -> Result<Option<Arc<Place>>, Full> {
+    pub(super) fn place(&self, flight: &Flight) -> Result<Option<Arc<Place>>, Full> {
         // What a load of the same cache waits for runs on that one's permit: it would wait for itself.
         let counted = |_: &_| flight.ground == Ground::Back || !flight.node.is_inside_its_cache();
         let Some(permits) = self.permits.as_ref().filter(counted) else { return Ok(None) };
@@ -101,7 +101,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// How a load is to be ended whose runtime does not: it is dead, or should have ended the load by now.
-    pub(super) fn stands_still(&self, flight: &Flight<K, V>) -> Option<Outcome> {
+    pub(super) fn stands_still(&self, flight: &Flight) -> Option<Outcome> {
         if !flight.node.runtime.alive() {
             return Some(Outcome::Abandoned);
         }
@@ -115,7 +115,7 @@ impl<K: Key, V: Value> Inner<K, V> {
     }
 
     /// How long a load may still take before it is given up.
-    pub(super) fn time_left(&self, flight: &Flight<K, V>) -> Duration {
+    pub(super) fn time_left(&self, flight: &Flight) -> Duration {
         let own = if flight.is_asking() { self.asks_for() } else { self.limits.deadline };
         let end = flight.node.took_off.saturating_add(own).saturating_add(GRACE);
         end.saturating_sub(self.hub.clock.precise())
@@ -146,7 +146,7 @@ impl<K: Key, V: Value> Inner<K, V> {
 }
 
 /// Tells those who wait, and wakes them once all of the load's flights have ended: who waits for several is polled once.
-fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes) {
+fn publish(fleet: &Fleet, outcomes: &Outcomes) {
     if let Fleet::One(flight) = fleet {
         return flight.publish(outcomes.of(0).clone());
     }
@@ -159,13 +159,13 @@ fn publish<K, V>(fleet: &Fleet<K, V>, outcomes: &Outcomes) {
 
 /// A flight that stands in the table and whose load has not begun: a panic on the way there gives it up, since nobody
 /// else would. The panic is its caller's, and whoever joined looks again.
-pub(super) struct Pledge<'a, K: Key, V: Value> {
-    cache: &'a Inner<K, V>,
-    flight: Option<&'a Arc<Flight<K, V>>>,
+pub(super) struct Pledge<'a> {
+    cache: &'a Inner,
+    flight: Option<&'a Arc<Flight>>,
 }
 
-impl<'a, K: Key, V: Value> Pledge<'a, K, V> {
-    pub(super) fn new(cache: &'a Inner<K, V>, flight: &'a Arc<Flight<K, V>>) -> Self {
+impl<'a> Pledge<'a> {
+    pub(super) fn new(cache: &'a Inner, flight: &'a Arc<Flight>) -> Self {
         Pledge { cache, flight: Some(flight) }
     }
 
@@ -175,7 +175,7 @@ impl<'a, K: Key, V: Value> Pledge<'a, K, V> {
     }
 }
 
-impl<K: Key, V: Value> Drop for Pledge<'_, K, V> {
+impl Drop for Pledge<'_> {
     fn drop(&mut self) {
         if let Some(flight) = self.flight {
             self.cache.give_up(flight, Outcome::Abandoned);
@@ -185,25 +185,21 @@ impl<K: Key, V: Value> Drop for Pledge<'_, K, V> {
 
 /// Ends a load's flights whatever becomes of its task: a task that is dropped unfinished, with its runtime or by a panic
 /// outside the loader, drops this too.
-pub(crate) struct Guard<K: Key, V: Value> {
-    cache: Arc<Inner<K, V>>,
-    fleet: Fleet<K, V>,
+pub(crate) struct Guard {
+    cache: Arc<Inner>,
+    fleet: Fleet,
     started: bool,
     /// Whether the load counts itself: under a lease it may end without calling the loader.
     leased: bool,
 }
 
-impl<K: Key, V: Value> Guard<K, V> {
-    pub(crate) fn new(cache: &Arc<Inner<K, V>>, fleet: Fleet<K, V>) -> Self {
+impl Guard {
+    pub(crate) fn new(cache: &Arc<Inner>, fleet: Fleet) -> Self {
         Guard { cache: Arc::clone(cache), fleet, started: false, leased: false }
     }
 
     /// The load's flights take off. Without a place in a queue it starts at once.
-    pub(crate) fn take_off(
-        cache: &Arc<Inner<K, V>>,
-        fleet: Fleet<K, V>,
-        (place, leased): (Option<Arc<Place>>, bool),
-    ) -> Self {
+    pub(crate) fn take_off(cache: &Arc<Inner>, fleet: Fleet, (place, leased): (Option<Arc<Place>>, bool)) -> Self {
         Counters::bump(&cache.counters.loading);
         cache.hub.running.begin();
         let queues = place.is_some();
@@ -241,18 +237,14 @@ impl<K: Key, V: Value> Guard<K, V> {
     }
 }
 
-impl<K: Key, V: Value> Drop for Guard<K, V> {
+impl Drop for Guard {
     fn drop(&mut self) {
         self.cache.end(self.fleet.first(), &Outcomes::Same(Outcome::Abandoned));
     }
 }
 
 /// The task of one load. `load` is the loader's future, or how calling the loader panicked.
-pub(crate) async fn run<K: Key, V: Value, T>(
-    mut guard: Guard<K, V>,
-    load: Result<LoadFuture<T>, Box<dyn Any + Send>>,
-    land: Land<K, V, T>,
-) {
+pub(crate) async fn run<T>(mut guard: Guard, load: Result<LoadFuture<T>, Box<dyn Any + Send>>, land: Land<T>) {
     let cache = Arc::clone(&guard.cache);
     let fleet = guard.fleet.clone();
     let flight = fleet.first();
@@ -290,7 +282,7 @@ pub(crate) async fn run<K: Key, V: Value, T>(
     });
     let ended = pin!(ended).await;
     let took = cache.hub.clock.precise().saturating_sub(started);
-    let mut out = Fallout::new();
+    let mut out = Spill::default();
     let outcomes = match ended {
         Ended::Result(Ok(brought)) => {
             guard.ended_in(took);
@@ -309,13 +301,7 @@ pub(crate) async fn run<K: Key, V: Value, T>(
 }
 
 /// The end of a load of one key.
-pub(super) fn land_one<K: Key, V: Value>(
-    cache: &Inner<K, V>,
-    fleet: &Fleet<K, V>,
-    loaded: Loaded<V>,
-    took: Duration,
-    out: &mut Fallout<K, V>,
-) -> Outcomes {
+pub(super) fn land_one(cache: &Inner, fleet: &Fleet, loaded: Bare, took: Duration, out: &mut Spill) -> Outcomes {
     Outcomes::Same(cache.land_or_panic(fleet.first(), loaded, took, out))
 }
 

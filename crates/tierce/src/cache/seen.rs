@@ -11,8 +11,6 @@ pub(super) enum First {
     Early,
     /// He loads, and this is what the load is told.
     Load(Option<Seen>),
-    /// He loads, and time has come for a stale value.
-    Late(Option<Seen>),
     /// His time is over; so is the flight.
     TooLate,
 }

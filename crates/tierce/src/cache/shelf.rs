@@ -1,5 +1,6 @@
 //! A cache's place in the hub's store: the names of its entries, its values as bytes.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,34 +8,38 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::load::{Aged, Loaded};
+use super::cargo::AnyValue;
+use super::flight::Flight;
+use super::load::{Aged, Bare};
 use super::marks::{Marks, NOWHERE};
 use crate::clock::{Clock, NEVER, to_ms};
 use crate::expiry::Times;
+use crate::key::{self, Value};
 use crate::store::{self, Budget, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
 
 /// How keys and values of a cache become bytes.
-pub(crate) struct Shape<K, V> {
-    key: fn(&K, &mut String) -> Result<(), NotAKey>,
-    encode: fn(Codec, &V, &mut Vec<u8>) -> Result<(), Unfit>,
-    decode: fn(Codec, &[u8]) -> Result<V, Unfit>,
+pub(crate) struct Shape {
+    key: fn(&dyn Any, &mut String) -> Result<(), NotAKey>,
+    encode: fn(Codec, &dyn Any, &mut Vec<u8>) -> Result<(), Unfit>,
+    decode: fn(Codec, &[u8]) -> Result<AnyValue, Unfit>,
     pub(crate) codec: Codec,
     pub(crate) compression: Compression,
 }
 
-impl<K: Serialize, V: Serialize + DeserializeOwned> Shape<K, V> {
-    pub(crate) fn of_types() -> Self {
+impl Shape {
+    /// Of keys and values of these types.
+    pub(crate) fn of_types<K: key::Key + Serialize, V: Value + Serialize + DeserializeOwned>() -> Self {
         Shape {
-            key: store::write_key::<K>,
-            encode: store::encode::<V>,
-            decode: store::decode::<V>,
+            key: |key, text| store::write_key(its::<K>(key), text),
+            encode: |codec, value, bytes| store::encode(codec, its::<V>(value), bytes),
+            decode: |codec, bytes| Ok(Box::new(store::decode::<V>(codec, bytes)?)),
             codec: Codec::default(),
             compression: Compression::default(),
         }
     }
 }
 
-impl<K, V> Shape<K, V> {
+impl Shape {
     /// The feature that this program was built without and would need for what was said.
     pub(crate) fn missing_feature(&self) -> Option<&'static str> {
         self.codec.missing_feature().or(self.compression.missing_feature())
@@ -42,9 +47,9 @@ impl<K, V> Shape<K, V> {
 }
 
 /// The entries of one cache in the hub's store.
-pub(crate) struct Shelf<K, V> {
+pub(crate) struct Shelf {
     pub(crate) link: Arc<Link>,
-    shape: Shape<K, V>,
+    shape: Shape,
     names: Names,
     /// What a purge of the namespace, and of this cache, gives new versions: every entry has both.
     pub(crate) purges: [Tag; 2],
@@ -54,6 +59,7 @@ pub(crate) struct Shelf<K, V> {
 }
 
 /// An entry's name.
+#[derive(Clone)]
 pub(crate) struct Name {
     pub(crate) key: Key,
     /// With the whole key, however long.
@@ -61,8 +67,8 @@ pub(crate) struct Name {
 }
 
 /// An entry of the store, opened.
-pub(crate) struct Opened<V> {
-    pub(crate) value: Option<V>,
+pub(crate) struct Opened {
+    pub(crate) value: Option<AnyValue>,
     pub(crate) aged: Aged,
     pub(crate) tags: Vec<Arc<str>>,
     /// What its tags were at before its load: of the two purges first, then of its own tags.
@@ -71,26 +77,36 @@ pub(crate) struct Opened<V> {
     pub(crate) kept_ms: u64,
 }
 
-impl<V> Opened<V> {
+impl Opened {
     /// It was found to stand by versions that were read so long ago.
     pub(crate) fn as_old_as(&mut self, age: Duration, now_ms: u64) {
         self.aged.asked_ms = self.aged.asked_ms.min(now_ms.saturating_sub(to_ms(age)));
     }
 
-    /// As a load brings it.
-    pub(crate) fn loaded(self) -> Loaded<V> {
-        Loaded { tags: self.tags, aged: Some(self.aged), ..Loaded::from(self.value) }
+    /// As a load brings it, beside its value.
+    pub(crate) fn apart(self) -> (Option<AnyValue>, Bare) {
+        let bare = Bare { tags: self.tags, aged: Some(self.aged), ..Bare::new(self.value.is_none()) };
+        (self.value, bare)
+    }
+
+    /// As a load brings it: its value into the flight.
+    pub(crate) fn into_flight(self, flight: &Flight) -> Bare {
+        let (value, loaded) = self.apart();
+        if let Some(value) = value {
+            flight.cargo().put(value);
+        }
+        loaded
     }
 }
 
 /// The largest entry, in bytes: Memcached's limit, below which Redis is quick as well.
 const MOST_BYTES: usize = 1 << 20;
 
-impl<K, V> Shelf<K, V> {
+impl Shelf {
     /// With room for so many entries in memory.
     pub(crate) fn new(
         link: &Arc<Link>,
-        shape: Shape<K, V>,
+        shape: Shape,
         (cache, version): (&str, u32),
         clock: Clock,
         entries: usize,
@@ -112,7 +128,7 @@ impl<K, V> Shelf<K, V> {
     }
 
     /// The name of an entry.
-    pub(crate) fn name(&self, key: &K) -> Result<Name, NotAKey> {
+    pub(crate) fn name(&self, key: &dyn Any) -> Result<Name, NotAKey> {
         let mut text = String::new();
         (self.shape.key)(key, &mut text)?;
         Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
@@ -124,7 +140,7 @@ impl<K, V> Shelf<K, V> {
     }
 
     /// The place of a key among the marks; [`NOWHERE`] where it has no name.
-    pub(crate) fn place(&self, key: &K) -> u32 {
+    pub(crate) fn place(&self, key: &dyn Any) -> u32 {
         self.name(key).map_or(NOWHERE, |name| self.marks.place(name.key.as_str()))
     }
 
@@ -162,7 +178,7 @@ impl<K, V> Shelf<K, V> {
     pub(crate) fn seal(
         &self,
         name: &Name,
-        value: Option<&V>,
+        value: Option<&dyn Any>,
         aged: &Aged,
         tags: &[Arc<str>],
         versions: &[Version],
@@ -196,7 +212,7 @@ impl<K, V> Shelf<K, V> {
 
     /// What the bytes of an entry say; `None`, and counted, if they are none that this cache can read. `asked_ms` is
     /// when they were asked for, by the clock of ages.
-    pub(crate) fn open(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+    pub(crate) fn open(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened> {
         let opened = self.read(name, stored, asked_ms);
         if opened.is_none() {
             self.link.note_damage();
@@ -205,7 +221,7 @@ impl<K, V> Shelf<K, V> {
     }
 
     /// The same, not counted.
-    pub(super) fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened<V>> {
+    pub(super) fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened> {
         let opened = store::open(&stored.bytes, &name.whole, MOST_BYTES).ok()?;
         let head = opened.head;
         let value = if head.is_negative { None } else { Some((self.shape.decode)(head.codec, &opened.payload).ok()?) };
@@ -232,6 +248,11 @@ impl<K, V> Shelf<K, V> {
             kept_ms: head.kept_ms,
         })
     }
+}
+
+/// A key or a value of a cache, as what it is.
+fn its<T: 'static>(it: &dyn Any) -> &T {
+    it.downcast_ref().expect("a cache has keys and values of one type each")
 }
 
 fn each_once(mut tags: Vec<Tag>) -> Vec<Tag> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::marks::{Marks, NOWHERE};
 use crate::clock::NEVER;
 use crate::expiry::Times;
-use crate::memory::{Amend, Beside};
+use crate::memory::Beside;
 use crate::mutant::{self, Mutant};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, Ordering::Relaxed};
 use crate::tag::{Cell, Tags};
@@ -107,8 +107,34 @@ impl<V> Stamped<V> {
         }
     }
 
+    /// The stamp, and what the rest of the entry says by it.
+    pub(crate) fn stamp(&self) -> Stamp<'_> {
+        let (era, low) = match self {
+            Stamped::Value { era, low, .. } | Stamped::Absent { era, low } => (*era, low),
+        };
+        Stamp { era, low }
+    }
+
+    /// Notes an entry's times; gives the expiry for its slot.
+    pub(crate) fn set_times(&mut self, rest: &mut Rest, times: Times) -> u64 {
+        let overdue = if times.overdue { OVERDUE } else { 0 };
+        match self {
+            Stamped::Value { era, .. } | Stamped::Absent { era, .. } => *era = *era & !OVERDUE | overdue,
+        }
+        rest.note(times)
+    }
+}
+
+/// An entry's stamp, whatever its value: all that is decided about an entry is decided by it and by [`Rest`].
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp<'a> {
+    era: u16,
+    low: &'a AtomicU32,
+}
+
+impl Stamp<'_> {
     /// Whether no tag was invalidated, nothing purged and the key not changed elsewhere since the entry was good.
-    pub(crate) fn stands(&self, rest: &Rest, epoch: u64, changes: Changes<'_>) -> bool {
+    pub(crate) fn stands(self, rest: &Rest, epoch: u64, changes: Changes<'_>) -> bool {
         // Later than this reader's epoch, when an entry came in between: good as well, and not to be stamped back.
         if self.good_at() >= epoch {
             return true;
@@ -116,16 +142,15 @@ impl<V> Stamped<V> {
         if !mutant::on(Mutant::RestampedUncompared) && self.fallen(rest, changes) {
             return false;
         }
-        let (era, low) = self.stamp();
-        if era & !OVERDUE == era_of(epoch) {
+        if self.era & !OVERDUE == era_of(epoch) {
             // Of two readers at once the older epoch may remain: that costs a comparison more.
-            low.store(low_of(epoch), Relaxed);
+            self.low.store(low_of(epoch), Relaxed);
         }
         true
     }
 
     /// The comparison itself.
-    pub(crate) fn fallen(&self, rest: &Rest, changes: Changes<'_>) -> bool {
+    pub(crate) fn fallen(self, rest: &Rest, changes: Changes<'_>) -> bool {
         let good_at = self.good_at();
         let is_marked = |marks: &Marks| marks.changed_since(rest.place(), good_at);
         self.purged(changes)
@@ -134,18 +159,18 @@ impl<V> Stamped<V> {
     }
 
     /// The part of the comparison that is about purges.
-    pub(crate) fn purged(&self, changes: Changes<'_>) -> bool {
+    pub(crate) fn purged(self, changes: Changes<'_>) -> bool {
         changes.tags.purged_since(self.good_at()) || changes.purged_at.load(Ordering::Acquire) > self.good_at()
     }
 
-    pub(crate) fn times(&self, rest: &Rest, expiry_ms: u64) -> Times {
+    pub(crate) fn times(self, rest: &Rest, expiry_ms: u64) -> Times {
         let (fresh_until_ms, expiry_ms) = match rest.kept_ms {
             _ if expiry_ms == NEVER => (NEVER, NEVER),
             kept_ms @ 0.. => (expiry_ms, expiry_ms.saturating_add(kept_ms.unsigned_abs())),
             kept_ms => (expiry_ms.saturating_add(kept_ms.unsigned_abs()), expiry_ms),
         };
         let noted_ms = u64::from(rest.ttl_ms);
-        if self.stamp().0 & OVERDUE != 0 {
+        if self.era & OVERDUE != 0 {
             let ended_ms = fresh_until_ms.saturating_sub(noted_ms);
             return Times { fresh_until_ms, expiry_ms, ttl_ms: 0, ended_ms, overdue: true };
         }
@@ -153,28 +178,8 @@ impl<V> Stamped<V> {
         Times { fresh_until_ms, expiry_ms, ttl_ms, ended_ms: fresh_until_ms, overdue: false }
     }
 
-    /// Notes an entry's times; gives the expiry for its slot.
-    pub(crate) fn set_times(&mut self, rest: &mut Rest, times: Times) -> u64 {
-        let Times { fresh_until_ms, expiry_ms, .. } = times;
-        rest.kept_ms = expiry_ms.cast_signed().saturating_sub(fresh_until_ms.cast_signed());
-        let noted_ms = if times.overdue { fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
-        rest.ttl_ms = u32::try_from(noted_ms).unwrap_or(FORGOTTEN);
-        let overdue = if times.overdue { OVERDUE } else { 0 };
-        match self {
-            Stamped::Value { era, .. } | Stamped::Absent { era, .. } => *era = *era & !OVERDUE | overdue,
-        }
-        fresh_until_ms.min(expiry_ms)
-    }
-
-    fn good_at(&self) -> u64 {
-        let (era, low) = self.stamp();
-        u64::from(era & !OVERDUE) << 32 | u64::from(low.load(Relaxed))
-    }
-
-    fn stamp(&self) -> (u16, &AtomicU32) {
-        match self {
-            Stamped::Value { era, low, .. } | Stamped::Absent { era, low } => (*era, low),
-        }
+    fn good_at(self) -> u64 {
+        u64::from(self.era & !OVERDUE) << 32 | u64::from(self.low.load(Relaxed))
     }
 }
 
@@ -187,17 +192,16 @@ fn low_of(epoch: u64) -> u32 {
     epoch as u32
 }
 
-impl<V> Amend<'_, Stamped<V>, Rest> {
-    pub(crate) fn times(&self) -> Times {
-        self.value.times(self.beside, self.expiry_ms)
-    }
-
-    pub(crate) fn set_times(&mut self, times: Times) {
-        self.expiry_ms = self.value.set_times(self.beside, times);
-    }
-}
-
 impl Rest {
+    /// Notes the times; gives the expiry for the entry's slot. That it is overdue is for its stamp to say.
+    fn note(&mut self, times: Times) -> u64 {
+        let Times { fresh_until_ms, expiry_ms, .. } = times;
+        self.kept_ms = expiry_ms.cast_signed().saturating_sub(fresh_until_ms.cast_signed());
+        let noted_ms = if times.overdue { fresh_until_ms.saturating_sub(times.ended_ms) } else { times.ttl_ms };
+        self.ttl_ms = u32::try_from(noted_ms).unwrap_or(FORGOTTEN);
+        fresh_until_ms.min(expiry_ms)
+    }
+
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Arc<Cell>> {
         let (few, many): (&[_], &[_]) = match &self.tags {
             TagList::Few(_, few) => (few, &[]),
@@ -257,11 +261,11 @@ mod tests {
         for (fresh, expiry) in [(5, 9), (9, 5), (5, 5), (NEVER, NEVER), (NEVER, 7), (NEVER - 1, NEVER - 1)] {
             let slot = stamped.set_times(&mut rest, times(fresh, expiry));
             assert_eq!(slot, fresh.min(expiry));
-            assert_eq!(stamped.times(&rest, slot), times(fresh, expiry));
+            assert_eq!(stamped.stamp().times(&rest, slot), times(fresh, expiry));
         }
         let overdue = Times { ttl_ms: 0, ended_ms: 40, overdue: true, ..times(50, 90) };
         let slot = stamped.set_times(&mut rest, overdue);
-        assert_eq!(stamped.times(&rest, slot), overdue);
+        assert_eq!(stamped.stamp().times(&rest, slot), overdue);
         assert_eq!(stamped.plainly_fresh(7), None);
     }
 
@@ -273,11 +277,11 @@ mod tests {
         assert_eq!(stamped.plainly_fresh(7), Some(&1));
         for epoch in [(1 << 32) + 7, (1 << 32) + 8] {
             assert_eq!(stamped.plainly_fresh(epoch), None);
-            assert!(stamped.stands(&rest, epoch, changes));
-            assert_eq!((stamped.good_at(), stamped.plainly_fresh(epoch)), (7, None));
+            assert!(stamped.stamp().stands(&rest, epoch, changes));
+            assert_eq!((stamped.stamp().good_at(), stamped.plainly_fresh(epoch)), (7, None));
         }
         purged_at.store((1 << 32) + 9, Ordering::Release);
-        assert!(!stamped.stands(&rest, (1 << 32) + 9, changes));
+        assert!(!stamped.stamp().stands(&rest, (1 << 32) + 9, changes));
     }
 
     const NONE: Ties<'_> = Ties { tags: &[], place: NOWHERE };
@@ -288,9 +292,9 @@ mod tests {
         let changes = Changes { tags: &tags, purged_at: &purged_at, marks: Some(&marks) };
         let (stamped, rest, _) = Stamped::new(Some(1), Ties { tags: &[], place: 3 }, 1, times(1, 1), 0);
         tags.purge_one(marks.changed_at(4).unwrap());
-        assert!(stamped.stands(&rest, tags.epoch(), changes));
+        assert!(stamped.stamp().stands(&rest, tags.epoch(), changes));
         tags.purge_one(marks.changed_at(3).unwrap());
-        assert!(!stamped.stands(&rest, tags.epoch(), changes));
+        assert!(!stamped.stamp().stands(&rest, tags.epoch(), changes));
     }
 
     fn times(fresh_until_ms: u64, expiry_ms: u64) -> Times {

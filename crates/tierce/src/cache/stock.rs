@@ -8,11 +8,10 @@ use super::fleet::Crew;
 use super::flight::Flight;
 use super::seats::Sleepers;
 use super::shelf::{Name, Opened, Shelf};
-use crate::key::{Key, Value};
 use crate::stats::Counters;
 use crate::store::{Budget, Tag};
 
-impl<K: Key, V: Value> Crew<K, V> {
+impl Crew {
     /// Asks the store for all that are here. What it has lands, and leaves.
     pub(super) fn consult(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.ask_store())
@@ -35,7 +34,7 @@ impl<K: Key, V: Value> Crew<K, V> {
         self.departure.thin();
         for (flight, opened) in self.leave(found) {
             Counters::bump(&cache.counters.store_hits);
-            cache.land_found(&flight, opened.loaded());
+            cache.land_found(&flight, opened);
         }
         // Who waits for several ids sits at one of those that stay.
         let stirred: Vec<Sleepers> = self.flights().iter().map(|flight| flight.stir()).collect();
@@ -43,11 +42,13 @@ impl<K: Key, V: Value> Crew<K, V> {
     }
 }
 
-impl<K: Key, V: Value> Shelf<K, V> {
+impl Shelf {
     /// What there is of the keys of these flights, each with its place among them.
-    async fn open_many(&self, flights: &[Arc<Flight<K, V>>], budget: &mut Budget) -> Vec<(usize, Opened<V>)> {
-        let named =
-            flights.iter().enumerate().filter_map(|(place, flight)| Some((place, self.name(&flight.key).ok()?)));
+    async fn open_many(&self, flights: &[Arc<Flight>], budget: &mut Budget) -> Vec<(usize, Opened)> {
+        let named = flights
+            .iter()
+            .enumerate()
+            .filter_map(|(place, flight)| Some((place, self.name(flight.cargo().key()).ok()?)));
         let named: Vec<(usize, Name)> = named.filter(|(_, name)| !self.link.is_untold(&name.key)).collect();
         let keys: Vec<_> = named.iter().map(|(_, name)| name.key.clone()).collect();
         let asked_ms = self.asked_ms();
@@ -57,7 +58,7 @@ impl<K: Key, V: Value> Shelf<K, V> {
     }
 
     /// Those whose tags are at the versions that they have.
-    async fn standing_many(&self, mut opened: Vec<(usize, Opened<V>)>, budget: &mut Budget) -> Vec<(usize, Opened<V>)> {
+    async fn standing_many(&self, mut opened: Vec<(usize, Opened)>, budget: &mut Budget) -> Vec<(usize, Opened)> {
         let all: Vec<Tag> = opened.iter().flat_map(|(_, opened)| self.tags_of(opened)).collect();
         let Some((versions, age)) = self.known_versions_of(all, budget).await else { return Vec::new() };
         let now_ms = self.asked_ms();
@@ -69,7 +70,7 @@ impl<K: Key, V: Value> Shelf<K, V> {
         opened
     }
 
-    fn tags_of(&self, opened: &Opened<V>) -> Vec<Tag> {
+    fn tags_of(&self, opened: &Opened) -> Vec<Tag> {
         self.tags(opened.tags.iter().map(|tag| &**tag))
     }
 }

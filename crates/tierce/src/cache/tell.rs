@@ -5,10 +5,11 @@
 //! neither in this process nor in the store what was before. If the store does not take it, the caller is told, and it is kept
 //! and told again until it holds.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::inner::Inner;
+use super::inner::{Inner, Typed};
 use super::seen::{Seen, Wants};
 use super::shelf::Shelf;
 use crate::error::{Error, Kind};
@@ -16,9 +17,9 @@ use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
 use crate::store::{self, Fault};
 
-impl<K: Key, V: Value> Inner<K, V> {
+impl<K: Key, V: Value> Typed<K, V> {
     /// The name of a key in the store, where it has one.
-    pub(super) fn stored_name<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<(&Shelf<K, V>, store::Key)> {
+    pub(super) fn stored_name<Q: ToKey<K> + ?Sized>(&self, key: &Q) -> Option<(&Shelf, store::Key)> {
         let shelf = self.shelf.as_ref()?;
         // What has no name in the store has no entry there.
         Some((shelf, shelf.name(&key.to_key()).ok()?.key))
@@ -72,7 +73,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         let mut budget = shelf.link.budget();
         let store_tags = shelf.tags(tags.iter().map(|tag| &**tag));
         let versions = shelf.link.versions(&store_tags, &mut budget).await;
-        let sealed = versions.and_then(|versions| shelf.seal(&name, value.as_ref(), &aged, tags, &versions));
+        let sealed = versions.and_then(|versions| {
+            shelf.seal(&name, value.as_ref().map(|value| value as &dyn Any), &aged, tags, &versions)
+        });
         let told = match sealed {
             Some((bytes, time)) => {
                 shelf.link.change(&name.key, |store, within| store.set(&name.key, &bytes, time, within)).await
@@ -112,7 +115,9 @@ impl<K: Key, V: Value> Inner<K, V> {
         }
         Ok(touched)
     }
+}
 
+impl Inner {
     /// Ends every entry of the cache, for all.
     pub(super) async fn purge_everywhere(&self) -> Result<(), Error> {
         self.purge();

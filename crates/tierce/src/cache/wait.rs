@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::core::Limits;
 use super::cycle::{Circle, Edge};
 use super::flight::{Flight, Outcome};
-use super::inner::Limits;
 use super::seats::Seat;
 use crate::error::LoadError;
 use crate::mutant::{self, Mutant};
@@ -64,8 +64,8 @@ pub(crate) enum Refused {
 }
 
 /// One caller's wait for one flight.
-pub(crate) struct Waiter<K, V> {
-    flight: Arc<Flight<K, V>>,
+pub(crate) struct Waiter {
+    flight: Arc<Flight>,
     /// `None` before the flight has been found not to have ended.
     seat: Option<Seat>,
     runtime: Arc<dyn Runtime>,
@@ -75,13 +75,9 @@ pub(crate) struct Waiter<K, V> {
     _edge: Option<Edge>,
 }
 
-impl<K, V> Waiter<K, V> {
+impl Waiter {
     /// Takes a seat. `at_most` is how long the load may still take.
-    pub(crate) fn new(
-        flight: Arc<Flight<K, V>>,
-        runtime: Arc<dyn Runtime>,
-        at_most: Duration,
-    ) -> Result<Self, Refused> {
+    pub(crate) fn new(flight: Arc<Flight>, runtime: Arc<dyn Runtime>, at_most: Duration) -> Result<Self, Refused> {
         let edge = flight.node.wait_for().map_err(|Circle| Refused::Circle)?;
         let deadline = runtime::sleep(&*runtime, at_most).map_err(Refused::NoTimer)?;
         let watch = flight.node.runtime.watch().map(|every| runtime.sleep(every));
@@ -89,7 +85,7 @@ impl<K, V> Waiter<K, V> {
         Ok(Waiter { flight, seat, runtime, watch, deadline: Some(deadline), _edge: edge })
     }
 
-    pub(crate) fn flight(&self) -> &Arc<Flight<K, V>> {
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
         &self.flight
     }
 
@@ -121,7 +117,7 @@ impl<K, V> Waiter<K, V> {
     }
 
     /// Goes on to wait for another flight of the same load, whose runtime and deadline it has.
-    pub(crate) fn change(&mut self, flight: Arc<Flight<K, V>>) {
+    pub(crate) fn change(&mut self, flight: Arc<Flight>) {
         self.leave();
         self.flight = flight;
     }
@@ -166,7 +162,7 @@ impl Refused {
     }
 }
 
-impl<K, V> Drop for Waiter<K, V> {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.leave();
     }

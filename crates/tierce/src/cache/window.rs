@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use super::Cache;
 use super::batch::{Loading, look, of_pairs, value_of, whole};
+use super::core::Accepts;
 use super::cycle::Asks;
 use super::fleet::{Crew, Said};
 use super::flight::{Departure, Flight, Ground, Outcome};
-use super::inner::{Accepts, Inner};
+use super::inner::{Inner, Typed};
 use super::lookup::{Boarded, Call, Role};
 use super::partial::Partial;
 use super::rounds::{Rounds, Start, Want};
@@ -87,8 +88,8 @@ impl<K: Key, V: Value> Cache<K, V> {
     }
 
     fn joint<E>(&self, window: Duration, at_most: usize, load: Loader<K, V, E>) -> Batched<K, V, E> {
-        let (cache, at_most) = (Arc::clone(&self.inner), at_most.max(1));
-        Batched { joint: Arc::new(Joint { cache, window, at_most, load, open: Mutex::new(None) }) }
+        let (cache, whole, at_most) = (Arc::clone(&self.inner), self.inner.clone(), at_most.max(1));
+        Batched { joint: Arc::new(Joint { cache, whole, window, at_most, load, open: Mutex::new(None) }) }
     }
 }
 
@@ -102,12 +103,14 @@ pub struct Batched<K: Key, V: Value, E> {
 type Loader<K, V, E> = Box<dyn Fn(Vec<K>) -> Loading<K, V, E> + Send + Sync>;
 
 struct Joint<K: Key, V: Value, E> {
-    cache: Arc<Inner<K, V>>,
+    cache: Arc<Typed<K, V>>,
+    /// The same.
+    whole: Arc<Inner>,
     window: Duration,
     at_most: usize,
     load: Loader<K, V, E>,
     /// The gate that ids board now.
-    open: Mutex<Option<Arc<Gate<K, V>>>>,
+    open: Mutex<Option<Arc<Gate>>>,
 }
 
 impl<K: Key, V: Value, E: Send + Sync + 'static> Batched<K, V, E> {
@@ -145,7 +148,8 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Batched<K, V, E> {
         let runtime = runtime::current();
         let call = Call { accepts: Accepts::Absence, ..Call::default() };
         let start = Shared { joint: &self.joint, runtime: Arc::clone(&runtime), opened: Vec::new() };
-        Rounds { cache: &self.joint.cache, ids, call: &call, runtime, start, wants }.run().await
+        let Joint { cache, whole, .. } = &*self.joint;
+        Rounds { cache, whole, ids, call: &call, runtime, start, wants }.run().await
     }
 }
 
@@ -163,14 +167,14 @@ impl<K: Key, V: Value, E> std::fmt::Debug for Batched<K, V, E> {
 }
 
 /// A load that is about to begin.
-struct Gate<K: Key, V: Value> {
+struct Gate {
     departure: Departure,
-    state: Mutex<State<K, V>>,
+    state: Mutex<State>,
 }
 
-struct State<K: Key, V: Value> {
+struct State {
     /// `None` when it has departed, or its runtime died.
-    crew: Option<Crew<K, V>>,
+    crew: Option<Crew>,
     /// Those who may yet push a flight.
     boarding: usize,
     closed: bool,
@@ -178,8 +182,8 @@ struct State<K: Key, V: Value> {
     waker: Option<Waker>,
 }
 
-impl<K: Key, V: Value> Gate<K, V> {
-    fn new(cache: &Arc<Inner<K, V>>, runtime: &Arc<dyn Runtime>, window: Duration) -> Self {
+impl Gate {
+    fn new(cache: &Arc<Inner>, runtime: &Arc<dyn Runtime>, window: Duration) -> Self {
         let departs = cache.hub.clock.precise().saturating_add(window);
         let departure = cache.flights.departure(departs, Arc::clone(runtime), Asks::Nothing);
         let crew = Some(Crew::new(cache, departure.clone(), 0));
@@ -199,7 +203,7 @@ impl<K: Key, V: Value> Gate<K, V> {
     }
 
     /// One who was admitted is through, with a flight if he leads it. Gives the flight back when nobody will load it.
-    fn boarded(&self, flight: Option<Arc<Flight<K, V>>>) -> Option<Arc<Flight<K, V>>> {
+    fn boarded(&self, flight: Option<Arc<Flight>>) -> Option<Arc<Flight>> {
         let mut state = lock(&self.state);
         state.boarding -= 1;
         let lost = match (&mut state.crew, flight) {
@@ -218,7 +222,7 @@ impl<K: Key, V: Value> Gate<K, V> {
     }
 
     /// Everybody's flights, once it is closed and all are through.
-    fn depart(&self, over: bool, waker: &Waker) -> Poll<Option<Crew<K, V>>> {
+    fn depart(&self, over: bool, waker: &Waker) -> Poll<Option<Crew>> {
         // Foreign code: cloned before the lock, and the old one dropped after.
         let mut waker = Some(waker.clone());
         let mut state = lock(&self.state);
@@ -244,13 +248,13 @@ impl<K: Key, V: Value> Gate<K, V> {
 }
 
 /// One who boards, until he is through, whether he panics at it or not.
-struct Boarding<'a, K: Key, V: Value> {
-    cache: &'a Arc<Inner<K, V>>,
-    gate: Arc<Gate<K, V>>,
-    flight: Option<Arc<Flight<K, V>>>,
+struct Boarding<'a> {
+    cache: &'a Arc<Inner>,
+    gate: Arc<Gate>,
+    flight: Option<Arc<Flight>>,
 }
 
-impl<K: Key, V: Value> Drop for Boarding<'_, K, V> {
+impl Drop for Boarding<'_> {
     fn drop(&mut self) {
         if let Some(lost) = self.gate.boarded(self.flight.take()) {
             self.cache.give_up(&lost, Outcome::Abandoned);
@@ -267,8 +271,8 @@ struct Shared<'a, K: Key, V: Value, E> {
 }
 
 impl<K: Key, V: Value, E: Send + Sync + 'static> Shared<'_, K, V, E> {
-    fn admit(&mut self) -> Arc<Gate<K, V>> {
-        let Joint { cache, window, at_most, open, .. } = &**self.joint;
+    fn admit(&mut self) -> Arc<Gate> {
+        let Joint { whole: cache, window, at_most, open, .. } = &**self.joint;
         // What takes the last reference to a gate is dropped when the lock is free.
         let old;
         let mut current = lock(open);
@@ -288,15 +292,15 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Shared<'_, K, V, E> {
 }
 
 /// Whether its runtime can be expected to end the window.
-fn is_driven<K: Key, V: Value>(cache: &Inner<K, V>, gate: &Gate<K, V>) -> bool {
+fn is_driven(cache: &Inner, gate: &Gate) -> bool {
     let late = cache.hub.clock.precise() > gate.departure.took_off.saturating_add(GRACE);
     gate.departure.runtime.alive() && !late
 }
 
-impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V, E> {
-    fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded<K, V>) -> Boarded<K, V> {
+impl<K: Key, V: Value, E: Send + Sync + 'static> Start for Shared<'_, K, V, E> {
+    fn board(&mut self, _: Ground, board: impl FnOnce(&Departure) -> Boarded) -> Boarded {
         let gate = self.admit();
-        let mut boarding = Boarding { cache: &self.joint.cache, gate, flight: None };
+        let mut boarding = Boarding { cache: &self.joint.whole, gate, flight: None };
         let boarded = board(&boarding.gate.departure);
         let Boarded::Flight(flight, role) = boarded else { return boarded };
         if Arc::ptr_eq(&flight.node, &boarding.gate.departure) {
@@ -312,7 +316,7 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
     }
 
     /// The window asks the store when it departs.
-    fn asking(&mut self) -> Vec<&mut Crew<K, V>> {
+    fn asking(&mut self) -> Vec<&mut Crew> {
         Vec::new()
     }
 
@@ -322,12 +326,12 @@ impl<K: Key, V: Value, E: Send + Sync + 'static> Start<K, V> for Shared<'_, K, V
 /// The task that ends a window, and its load; dropped, it gives up those who are on board.
 struct Window<K: Key, V: Value, E> {
     joint: Arc<Joint<K, V, E>>,
-    gate: Arc<Gate<K, V>>,
+    gate: Arc<Gate>,
 }
 
 impl<K: Key, V: Value, E> Window<K, V, E> {
-    fn new(joint: &Arc<Joint<K, V, E>>, gate: &Arc<Gate<K, V>>) -> Self {
-        joint.cache.load_waits(&gate.departure);
+    fn new(joint: &Arc<Joint<K, V, E>>, gate: &Arc<Gate>) -> Self {
+        joint.whole.load_waits(&gate.departure);
         Window { joint: Arc::clone(joint), gate: Arc::clone(gate) }
     }
 }
@@ -335,7 +339,7 @@ impl<K: Key, V: Value, E> Window<K, V, E> {
 impl<K: Key, V: Value, E> Drop for Window<K, V, E> {
     fn drop(&mut self) {
         self.gate.lose();
-        self.joint.cache.load_waited(self.gate.departure.ticket);
+        self.joint.whole.load_waited(self.gate.departure.ticket);
     }
 }
 
@@ -353,9 +357,9 @@ async fn depart<K: Key, V: Value, E: Send + Sync + 'static>(window: Window<K, V,
     let Some(mut crew) = crew.await else { return };
     crew.drop_overtaken();
     crew.consult().await;
-    let load = crew.take_off(None, |ids| (joint.load)(ids));
+    let load = crew.take_off(&joint.cache, None, |ids| (joint.load)(ids));
     // The load is counted by itself from here on.
-    joint.cache.load_waited(gate.departure.ticket);
+    joint.whole.load_waited(gate.departure.ticket);
     if let Some(load) = load {
         load.await;
     }

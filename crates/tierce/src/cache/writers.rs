@@ -3,34 +3,35 @@
 //! Kept in the slice of the flight table that the key's hash belongs to, and changed under its lock. Their holders
 //! share the keys, so that none is dropped here.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::key::KeyRef;
+use super::cargo::Sought;
 
-pub(crate) struct Writers<K> {
-    keys: HashTable<Written<K>>,
+/// A key that writers hold, whatever its type.
+pub(crate) type Held = Arc<dyn Any + Send + Sync>;
+
+pub(crate) struct Writers {
+    keys: HashTable<Written>,
 }
 
-struct Written<K> {
-    key: Arc<K>,
+struct Written {
+    key: Held,
     hash: u64,
     holds: u32,
     disturbed: bool,
 }
 
-impl<K> Writers<K> {
+impl Writers {
     pub(crate) fn new() -> Self {
         Writers { keys: HashTable::new() }
     }
 
     /// A writer begins. Two at once disturb each other: whose change came last only the source knows. Gives the key to
     /// [`leave`](Writers::leave) with, which is the first writer's.
-    pub(crate) fn enter<Q>(&mut self, hash: u64, key: &Q, owned: &Arc<K>) -> Arc<K>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
+    pub(crate) fn enter(&mut self, hash: u64, key: &dyn Sought, owned: &Held) -> Held {
         if let Some(written) = self.find_mut(hash, key) {
             written.holds += 1;
             written.disturbed = true;
@@ -42,23 +43,17 @@ impl<K> Writers<K> {
     }
 
     /// The keys that writers hold.
-    pub(crate) fn keys(&self) -> Vec<Arc<K>> {
+    pub(crate) fn keys(&self) -> Vec<Held> {
         self.keys.iter().map(|written| Arc::clone(&written.key)).collect()
     }
 
     /// Whether a writer holds this key.
-    pub(crate) fn has<Q>(&self, hash: u64, key: &Q) -> bool
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        self.keys.find(hash, |written| written.hash == hash && key.is(&written.key)).is_some()
+    pub(crate) fn has(&self, hash: u64, key: &dyn Sought) -> bool {
+        self.keys.find(hash, |written| written.hash == hash && key.is(&*written.key)).is_some()
     }
 
     /// Something else happens to a key; whether a writer holds it.
-    pub(crate) fn disturb<Q>(&mut self, hash: u64, key: &Q) -> bool
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
+    pub(crate) fn disturb(&mut self, hash: u64, key: &dyn Sought) -> bool {
         let Some(written) = self.find_mut(hash, key) else { return false };
         written.disturbed = true;
         true
@@ -66,8 +61,8 @@ impl<K> Writers<K> {
 
     /// A writer ends; whether nobody else wrote, changed or loaded the key while he held it. Asks no key's `Eq`, which may
     /// panic, and drops no key: the caller has it.
-    pub(crate) fn leave(&mut self, hash: u64, key: &Arc<K>) -> bool {
-        let same = |written: &Written<K>| Arc::ptr_eq(&written.key, key);
+    pub(crate) fn leave(&mut self, hash: u64, key: &Held) -> bool {
+        let same = |written: &Written| Arc::ptr_eq(&written.key, key);
         let Ok(mut found) = self.keys.find_entry(hash, same) else { return false };
         let undisturbed = !found.get().disturbed;
         found.get_mut().holds -= 1;
@@ -77,10 +72,7 @@ impl<K> Writers<K> {
         undisturbed
     }
 
-    fn find_mut<Q>(&mut self, hash: u64, key: &Q) -> Option<&mut Written<K>>
-    where
-        Q: KeyRef<K> + ?Sized,
-    {
-        self.keys.find_mut(hash, |written| written.hash == hash && key.is(&written.key))
+    fn find_mut(&mut self, hash: u64, key: &dyn Sought) -> Option<&mut Written> {
+        self.keys.find_mut(hash, |written| written.hash == hash && key.is(&*written.key))
     }
 }

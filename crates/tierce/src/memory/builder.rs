@@ -76,6 +76,17 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         }
     }
 
+    /// A memory of this bound for an owner who has all its parts, of which each setter would be compiled for his types.
+    pub(crate) fn of(
+        limit: u64,
+        policy: Policy,
+        (clock, hasher): (Clock, Hasher),
+        weigher: Option<Weigher<K, V>>,
+        listener: Option<Listener<K, V>>,
+    ) -> Self {
+        Builder { limit, policy, shards: None, clock, hasher, ttl: None, weigher, listener }
+    }
+
     /// At most this many entries. With 0 nothing is kept.
     #[must_use]
     pub fn capacity(mut self, entries: usize) -> Self {
@@ -139,12 +150,6 @@ impl<K: Hash + Eq, V> Builder<K, V> {
         self
     }
 
-    /// Hashes with this, so that its owner can name keys by their hashes too.
-    pub(crate) fn hasher(mut self, hasher: Hasher) -> Self {
-        self.hasher = hasher;
-        self
-    }
-
     /// The memory.
     pub fn build(self) -> Memory<K, V> {
         Memory { inner: self.build_with() }
@@ -152,11 +157,15 @@ impl<K: Hash + Eq, V> Builder<K, V> {
 
     /// The memory for an owner that keeps something beside each entry.
     pub(crate) fn build_with<B: Beside>(self) -> Sharded<K, V, B> {
-        let shards = self.shard_count();
+        let shards = shard_count(self.policy, self.shards, self.limit);
         let limits = share(self.limit, shards);
         let kind = if self.policy.moves_on_hit() { Kind::Plain } else { Kind::Biasable };
+        let mut parts = Vec::with_capacity(shards);
+        for limit in limits {
+            parts.push(Padded(Lock::new(kind, Shard::new(self.policy, limit))));
+        }
         Sharded {
-            shards: limits.map(|limit| Padded(Lock::new(kind, Shard::new(self.policy, limit)))).collect(),
+            shards: parts.into(),
             mask: shards - 1,
             policy: self.policy,
             stripes: Stripes::new(shards),
@@ -167,21 +176,21 @@ impl<K: Hash + Eq, V> Builder<K, V> {
             listener: self.listener,
         }
     }
+}
 
-    fn shard_count(&self) -> usize {
-        /// Where the hash has bits for shards: 16 of them.
-        const MOST_SHARDS: usize = 1 << 16;
-        if self.policy == Policy::Lru {
-            return 1;
-        }
-        if let Some(shards) = self.shards {
-            return shards.clamp(1, MOST_SHARDS).next_power_of_two();
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut shards = (cores * SHARDS_A_CORE).next_power_of_two().min(MOST_SHARDS);
-        while shards > 1 && self.limit / (shards as u64) < SHARE_OF_A_SHARD {
-            shards /= 2;
-        }
-        shards
+fn shard_count(policy: Policy, shards: Option<usize>, limit: u64) -> usize {
+    /// Where the hash has bits for shards: 16 of them.
+    const MOST_SHARDS: usize = 1 << 16;
+    if policy == Policy::Lru {
+        return 1;
     }
+    if let Some(shards) = shards {
+        return shards.clamp(1, MOST_SHARDS).next_power_of_two();
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut shards = (cores * SHARDS_A_CORE).next_power_of_two().min(MOST_SHARDS);
+    while shards > 1 && limit / (shards as u64) < SHARE_OF_A_SHARD {
+        shards /= 2;
+    }
+    shards
 }

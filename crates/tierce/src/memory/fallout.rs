@@ -37,7 +37,7 @@ impl<K, V, B> Fallout<K, V, B> {
         Fallout { first: None, rest: Vec::new() }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn push(&mut self, removed: Removed<K, V, B>) {
         if self.first.is_none() {
             self.first = Some(removed);
@@ -50,7 +50,13 @@ impl<K, V, B> Fallout<K, V, B> {
         usize::from(self.first.is_some()) + self.rest.len()
     }
 
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = Removed<K, V, B>> {
-        self.first.into_iter().chain(self.rest)
+    /// Shows each in the order in which they left, then drops it.
+    pub(crate) fn each(self, show: &mut dyn FnMut(&Removed<K, V, B>)) {
+        if let Some(removed) = self.first {
+            show(&removed);
+        }
+        for removed in self.rest {
+            show(&removed);
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Index {
     }
 
     /// The slot for which the closure gives something, among those whose hash may be this one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn find<T>(&self, hash: u32, mut is: impl FnMut(u32) -> Option<T>) -> Option<(u32, T)> {
         let mut at = self.home(hash);
         let mut left = self.chunks.len();

@@ -109,7 +109,7 @@ impl<T> Lock<T> {
     }
 
     /// Goes in alone.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn write<'a>(&'a self, stripes: &'a Stripes) -> Writer<'a, T> {
         let stay = stripes.enter();
         let gate = write(&self.gate);

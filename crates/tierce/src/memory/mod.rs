@@ -20,7 +20,7 @@ mod stats;
 mod stripes;
 
 pub use builder::Builder;
-pub(crate) use entry::{Amend, Found, Fresh, Verdict};
+pub(crate) use entry::{Found, Fresh, Verdict};
 pub use face::Memory;
 pub use fallout::Cause;
 pub(crate) use fallout::Fallout;

@@ -97,27 +97,33 @@ impl<K, V, B: Beside> Shard<K, V, B> {
         self.expiring != 0
     }
 
-    /// Takes everything out and gives the room back.
-    pub(super) fn purge(&mut self) -> impl Iterator<Item = Removed<K, V, B>> + use<K, V, B> {
+    /// Takes everything out and gives the room back; what was here, for [`each`](Shard::each).
+    pub(super) fn purge(&mut self) -> Self {
         let mut removals = self.removals;
         removals.purged += self.len() as u64;
         let emptied = Shard { removals, ..Shard::new(self.policy, self.limit) };
-        let old = std::mem::replace(self, emptied);
-        let both = old.slots.into_iter().zip(old.beside);
-        both.filter_map(|(slot, beside)| {
-            let Slot { key, value, .. } = slot?;
-            Some(Removed { key, value, _beside: beside, cause: Cause::Purged })
-        })
+        std::mem::replace(self, emptied)
     }
 
-    #[inline(always)]
+    /// Shows each entry of what was purged, then drops it.
+    pub(super) fn each(self, show: &mut dyn FnMut(&Removed<K, V, B>)) {
+        let mut beside = self.beside.into_iter();
+        for slot in self.slots {
+            let beside = beside.next();
+            if let (Some(Slot { key, value, .. }), Some(beside)) = (slot, beside) {
+                show(&Removed { key, value, _beside: beside, cause: Cause::Purged });
+            }
+        }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn find<Q: KeyRef<K> + ?Sized>(&self, hash: u32, key: &Q) -> Option<(u32, &Slot<K, V>)> {
         self.index.find(hash, |slot| self.slots.get(slot as usize)?.as_ref().filter(|entry| key.is(&entry.key)))
     }
 
     /// A hit on an entry whose life has not ended, and before `until_ms` whatever its life is, if the closure gives something
     /// for it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn hit<Q, R>(
         &self,
         hash: u32,
@@ -140,7 +146,7 @@ impl<K, V, B: Beside> Shard<K, V, B> {
 
     /// Shows an entry and tells the order about a hit. What is not to be served is only named, for the caller to take
     /// out when it is alone.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn look<Q, R>(
         &self,
         hash: u32,
@@ -385,7 +391,7 @@ impl<K, V, B: Beside> Shard<K, V, B> {
 
     /// Empties a slot that stands in no queue any more. Inlined, because an entry returned through memory is read back
     /// before its writes have settled, and waits for them.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn vacate(&mut self, item: Item, cause: Cause) -> Removed<K, V, B> {
         let Item { slot, hash } = item;
         self.index.remove(hash, slot);

@@ -51,7 +51,7 @@ pub(super) type Part<K, V, B> = Padded<Lock<Shard<K, V, B>>>;
 impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     /// A counted hit on an entry whose life has not ended, if the closure gives something for it; else nothing is
     /// counted.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hit<Q, R>(&self, key: &Q, until_ms: u64, take: impl FnOnce(&V) -> Option<R>) -> Option<R>
     where
         Q: KeyRef<K> + ?Sized,
@@ -305,7 +305,7 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     pub(crate) fn clear(&self) {
         for part in &self.shards {
             let gone = self.alone(part).purge();
-            gone.for_each(|removed| self.tell(&removed));
+            gone.each(&mut |removed| self.tell(removed));
         }
     }
 
@@ -326,7 +326,11 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.shards.iter().map(|part| self.reader(part).len()).sum()
+        let mut len = 0;
+        for part in &self.shards {
+            len += self.reader(part).len();
+        }
+        len
     }
 
     /// The bound on entries, or on their weights together; `None` when unbounded.
@@ -339,7 +343,11 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
     }
 
     pub(crate) fn weight(&self) -> u64 {
-        self.shards.iter().map(|part| self.reader(part).weight()).sum()
+        let mut weight = 0;
+        for part in &self.shards {
+            weight += self.reader(part).weight();
+        }
+        weight
     }
 
     /// Hits and misses.
@@ -357,9 +365,8 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
 
     /// Tells the listener of what left, then drops it. Never under a lock.
     pub(crate) fn settle(&self, out: Fallout<K, V, B>) {
-        if self.listener.is_some() {
-            out.into_iter().for_each(|removed| self.tell(&removed));
-        }
+        let Some(tell) = &self.listener else { return };
+        out.each(&mut |removed| tell(&removed.key, &removed.value, removed.cause));
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use super::Site;
 use super::memo::{Memo, Method};
 use super::named::Tags;
 use super::shape::{Content, Failing, accepts};
-use crate::cache::{Builder, Cache, Load, Loaded, Sight};
+use crate::cache::{Accepts, Bare, Builder, Cache, Call, Load, LoadFuture, Loaded, Manner, OnFailure, Sight};
 use crate::current;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime;
@@ -109,13 +109,26 @@ where
     C: Content<S::Content, Value = V>,
 {
     let Miss { cache, what, sight, .. } = miss;
-    let entry = cache.entry(key).accepts(accepts::<C, S::Content>()).tags(tags);
+    let (call, manner) = call(what, accepts::<C, S::Content>(), tags);
     let load = move |_: Load<V>| loading::<V, R, C, S>(load());
-    let served = match what {
-        Ask::Lookup => entry.load_past(sight, load).await,
-        Ask::Refresh => entry.reload(load).await,
+    let found = cache.asking(key, load).travel_sent(&call, manner, sight).await;
+    S::close(found.map(C::close))
+}
+
+/// What a function's call says of its lookup.
+fn call(what: Ask, accepts: Accepts, tags: Tags) -> (Call, Manner) {
+    let (manner, on_failure) = match what {
+        Ask::Lookup => (Manner::Lookup, OnFailure::Stale),
+        Ask::Refresh => (Manner::Refresh, OnFailure::Error),
     };
-    S::close(served.map(|served| C::close(served.value)))
+    let mut call = Call { accepts, on_failure, around: Some(inside_scope), ..Call::default() };
+    call.tag(tags);
+    (call, manner)
+}
+
+/// A load runs inside the scope of the call.
+fn inside_scope(load: LoadFuture<Bare>) -> LoadFuture<Bare> {
+    Box::pin(current::carry(load))
 }
 
 /// The rest of a call of a plain function; its load's future is one that runs the function when it is polled.
@@ -156,17 +169,14 @@ where
     }
 }
 
-type Loading<V, E> = Pin<Box<dyn Future<Output = Result<Loaded<V>, E>> + Send>>;
-
-/// The function's future as a loader's, which answers with its tags, inside the scope of the call.
-fn loading<V, R, C, S>((calling, tagger): Begun<R, V>) -> Loading<V, S::Error>
+/// The function's future as a loader's, which answers with its tags.
+async fn loading<V, R, C, S>((calling, tagger): Begun<R, V>) -> Result<Loaded<V>, S::Error>
 where
     V: Value,
-    R: 'static,
     S: Failing<R>,
     C: Content<S::Content, Value = V>,
 {
-    Box::pin(current::carry(async move { loaded::<V, R, C, S>(calling.await, tagger) }))
+    loaded::<V, R, C, S>(calling.await, tagger)
 }
 
 /// What a function returned, as a loader's answer.
@@ -176,6 +186,9 @@ where
     C: Content<S::Content, Value = V>,
 {
     let value = C::open(S::open(returned)?);
-    let tags = tagger.zip(value.as_ref()).map(|(tagger, value)| tagger(value));
-    Ok(tags.into_iter().flatten().fold(Loaded::from(value), Loaded::tag))
+    let tags = match (tagger, &value) {
+        (Some(tagger), Some(value)) => tagger(value),
+        _ => Tags::new(),
+    };
+    Ok(Loaded::from(value).tags(tags))
 }

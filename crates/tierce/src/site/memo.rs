@@ -115,7 +115,7 @@ impl<K: Key, V: Value> Memo<K, V> {
     }
 
     /// The cache, if this method made it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn of(&self, method: &'static Method) -> Option<&Cache<K, V>> {
         let made = self.made.get()?;
         std::ptr::eq(made.method, method).then_some(&made.cache)

@@ -54,17 +54,18 @@ impl<K: Key, V: Value> Site<K, V> {
         if let Some(cache) = self.settled() {
             return cache.clone();
         }
-        match self.hub {
-            Some(hub) => self.cache.get_or_init(|| self.build(&hub())).clone(),
+        let hub = match self.hub {
+            Some(hub) => hub(),
             None => match current::scoped() {
-                Some(hub) => self.within(&hub),
-                None => self.cache.get_or_init(|| self.build(&current::hub())).clone(),
+                Some(hub) => return self.within(&hub),
+                None => current::hub(),
             },
-        }
+        };
+        self.cache.get_or_init(|| self.build(&hub)).clone()
     }
 
     /// The same, where no scope can say another hub and it was built before.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn settled(&'static self) -> Option<&'static Cache<K, V>> {
         if current::has_scopes() && self.hub.is_none() {
             return None;
@@ -73,11 +74,11 @@ impl<K: Key, V: Value> Site<K, V> {
     }
 
     fn within(&'static self, hub: &Hub) -> Cache<K, V> {
-        if let Some(cache) = hub.sites().get::<Cache<K, V>>(self.address()) {
+        if let Some(cache) = hub.sites().get(self.address()).and_then(Cache::of_any) {
             return cache;
         }
         let cache = self.build(hub);
-        hub.sites().keep(self.address(), cache.clone());
+        hub.sites().keep(self.address(), cache.clone().into_any());
         cache
     }
 

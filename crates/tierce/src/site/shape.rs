@@ -12,7 +12,7 @@ use crate::cache::Accepts;
 use crate::error::LoadError;
 
 /// What of a success is a value, and what an absence.
-pub trait Content<C> {
+pub trait Content<C>: 'static {
     /// What is kept.
     type Value;
     #[doc(hidden)]
@@ -64,7 +64,7 @@ pub(super) fn accepts<X: Content<C>, C>() -> Accepts {
 }
 
 /// How what a function returns says that there is nothing.
-pub trait Failing<R> {
+pub trait Failing<R>: 'static {
     /// What it returns of a success.
     type Content;
     /// The loader's error.
