@@ -133,8 +133,22 @@ pub enum Mutant {
     ServedWithoutBeats,
     /// The bound counts from the answer to a beat, and not from its sending.
     BoundFromTheAnswer,
-    /// A load that others' changes overtook is kept, and joined.
+    /// The bound counts from when no answer came, as by a ticker, and not from an answered beat.
+    BoundFromATicker,
+    /// A load is joined however long ago it began, where nobody tells what others have changed since.
+    AgedFlightJoined,
+    /// A load that others' changes overtook is joined.
     ChangedElsewhereKept,
+    /// What is filled is stamped as of its fill: what others changed since it was asked for is not known.
+    FillUnregistered,
+    /// For each change of a key by this process one push of its name is taken for the echo.
+    PushSwallowed,
+    /// Who has lost a lease loads all the same.
+    LeaseIgnored,
+    /// A refresh takes what the store has.
+    RefreshTakesStored,
+    /// A strong read looks at memory first.
+    StrongBelievesMemory,
     /// A strong read takes this process's word for what tags are at.
     StrongBelievesVersions,
     /// A strong read joins any load that runs.
@@ -153,12 +167,21 @@ mod switch {
     pub(crate) const fn on(_: Mutant) -> bool {
         false
     }
+
+    #[inline(always)]
+    pub(crate) const fn changed(_: &str) {}
+
+    #[inline(always)]
+    pub(crate) const fn swallows(_: &str) -> bool {
+        false
+    }
 }
 
 #[cfg(tierce_mutants)]
 mod switch {
     use std::cell::Cell;
-    use std::sync::OnceLock;
+    use std::collections::BTreeMap;
+    use std::sync::{Mutex, OnceLock, PoisonError};
 
     use super::Mutant;
 
@@ -182,8 +205,26 @@ mod switch {
     pub(crate) fn on(mutant: Mutant) -> bool {
         ON.get() == mutant || ON_FOR_ALL.get() == Some(&mutant)
     }
+
+    /// How many pushes of a name are to be swallowed.
+    static OWED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+
+    /// This process has changed a key of this name.
+    pub(crate) fn changed(name: &str) {
+        if on(Mutant::PushSwallowed) {
+            *OWED.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default() += 1;
+        }
+    }
+
+    /// Whether a push of this name is not heard.
+    pub(crate) fn swallows(name: &str) -> bool {
+        let mut owed = OWED.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(count) = owed.get_mut(name).filter(|count| **count > 0) else { return false };
+        *count -= 1;
+        true
+    }
 }
 
-pub(crate) use switch::on;
+pub(crate) use switch::{changed, on, swallows};
 #[cfg(tierce_mutants)]
 pub use switch::{plant, plant_for_all};

@@ -18,6 +18,7 @@ use super::trip::Manner;
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
+use crate::mutant::{self, Mutant};
 use crate::stats::Counters;
 
 /// One key of a [`Cache`](crate::Cache), with options for one call.
@@ -69,7 +70,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
     /// never from before an invalidation that has returned, in whatever process; it costs what a miss of memory does. No
     /// stale value is served, and it counts as neither hit nor miss. Without a store every read is such a one.
     pub fn strong(mut self) -> Self {
-        self.call.strong = self.cache.shelf.is_some();
+        self.call.strong = self.cache.shelf.is_some() && !mutant::on(Mutant::StrongBelievesMemory);
         if self.call.strong {
             self.call.on_failure = OnFailure::Error;
         }

@@ -63,12 +63,14 @@ impl Inner {
         let named: &[_] = if mutant::on(Mutant::ResultTagsStampedLate) { &[] } else { named };
         let all = argument_tags.iter().chain(named).chain(kept);
         let by_tags = all.into_iter().any(|cell| cell.changed_since(flight.began));
-        !self.purged_since(flight.began) && !by_tags && !self.changed_elsewhere(flight)
+        let elsewhere = self.changed_elsewhere(flight) && !mutant::on(Mutant::FillUnregistered);
+        !self.purged_since(flight.began) && !by_tags && !elsewhere
     }
 
     /// The epoch an entry is stamped with: the one its load began at.
     fn stamp(&self, began: u64, named: &[Arc<Cell>]) -> u64 {
         let late = mutant::on(Mutant::ArgumentTagsStampedLate)
+            || mutant::on(Mutant::FillUnregistered)
             || mutant::on(Mutant::ResultTagsStampedLate) && !named.is_empty();
         if late { self.hub.tags.epoch() } else { began }
     }

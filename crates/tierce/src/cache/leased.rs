@@ -166,6 +166,7 @@ async fn claim(cache: &Inner, shelf: &Shelf, flight: &Flight, seen: &mut Seen) -
         let ask = shelf.link.ask(&mut seen.budget, |store, within| store.lease(key, stored, lease_time, within));
         match ask.await {
             None | Some(Lease::Held) => return Claim::Alone,
+            Some(Lease::Lost) if mutant::on(Mutant::LeaseIgnored) => return Claim::Alone,
             Some(Lease::Won(token)) => return Claim::Won(token),
             Some(Lease::Lost) => {
                 flight.node.runtime.sleep(pause).await;
@@ -180,7 +181,7 @@ async fn claim(cache: &Inner, shelf: &Shelf, flight: &Flight, seen: &mut Seen) -
                 let is_good = |opened: &Opened| match seen.wants {
                     Wants::Fresh | Wants::Strong => matches!(age(opened.aged), Age::Fresh | Age::Early),
                     Wants::NotEarly => age(opened.aged) == Age::Fresh,
-                    Wants::Anew => false,
+                    Wants::Anew => mutant::on(Mutant::RefreshTakesStored),
                 };
                 match opened.filter(is_good) {
                     Some(opened) => return Claim::Found(opened.into_flight(flight)),

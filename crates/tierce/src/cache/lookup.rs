@@ -295,8 +295,9 @@ impl Inner {
         let across_purge = self.purged_since(flight.began) && !mutant::on(Mutant::JoinedAcrossPurge);
         let by_tags = cells.iter().chain(&flight.tags).any(|cell| cell.changed_since(flight.began));
         let elsewhere = self.changed_elsewhere(flight);
+        let too_old = self.too_old_to_join(flight);
         let alive = self.stands_still(flight).is_none() || mutant::on(Mutant::DeadRuntimeJoined);
-        !across_purge && !elsewhere && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
+        !across_purge && !elsewhere && !too_old && (!by_tags || mutant::on(Mutant::NotLookedAgain)) && alive
     }
 
     /// A seat among those who wait for a flight.

@@ -109,6 +109,13 @@ impl Inner {
         self.time_left(flight).is_zero().then_some(outcome)
     }
 
+    /// Whether others may have changed what a load brings, longer ago than they may be missed.
+    pub(super) fn too_old_to_join(&self, flight: &Flight) -> bool {
+        let Some(shelf) = self.shelf.as_ref().filter(|_| !mutant::on(Mutant::AgedFlightJoined)) else { return false };
+        let Some(within) = shelf.link.joins_within() else { return false };
+        self.hub.clock.precise().saturating_sub(flight.node.took_off) > within
+    }
+
     /// How long a leader may ask the store.
     fn asks_for(&self) -> Duration {
         self.shelf.as_ref().map_or(Duration::ZERO, |shelf| shelf.link.patience.lookup)

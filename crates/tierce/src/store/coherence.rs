@@ -118,6 +118,9 @@ impl Pulse {
 
     /// A beat that was sent at that time has not been answered.
     pub(crate) fn missed(&mut self, coherence: &Coherence, sent_ms: u64, now_ms: u64, forget: impl FnOnce()) {
+        if mutant::on(Mutant::BoundFromATicker) && self.phase == Phase::Coherent {
+            return coherence.serve_until(now_ms + self.bound_ms);
+        }
         match self.phase {
             // It is this process that stood still: the next beat shows what of the store.
             Phase::Coherent if now_ms.saturating_sub(sent_ms) > 2 * self.bound_ms + TICK_MS => {}

@@ -140,12 +140,30 @@ impl Link {
 
     /// How old a version of a tag may be that is believed. A store that should tell and does not is asked each time.
     fn versions_age(&self) -> Duration {
-        let is_told = self.coherence.is_coherent() && self.clock.now_ms() < self.coherence.serve_until_ms();
-        match (self.tells, is_told) {
+        match (self.tells, self.is_told()) {
             (true, true) => self.patience.memory.unwrap_or(Duration::MAX),
             (true, false) => Duration::ZERO,
             (false, _) => self.patience.memory.unwrap_or(MEMORY),
         }
+    }
+
+    /// How long ago a load may have begun that a caller joins: what it brings is as old as its beginning, and nobody tells what
+    /// others have changed since. `None` while all of that is told.
+    pub(crate) fn joins_within(&self) -> Option<Duration> {
+        if !self.tells {
+            return Some(self.patience.memory.unwrap_or(MEMORY));
+        }
+        if self.is_told() {
+            return None;
+        }
+        let apart = self.patience.on_disconnect.grace();
+        // What began within the bound is no older than what is told may be.
+        Some(self.patience.memory.map_or(apart, |said| said.min(apart)).max(self.patience.coherence))
+    }
+
+    /// Whether the store tells of changes, and has up to the bound.
+    fn is_told(&self) -> bool {
+        self.coherence.is_coherent() && self.clock.now_ms() < self.coherence.serve_until_ms()
     }
 
     pub(super) fn last_fault(&self) -> Fault {
@@ -230,6 +248,7 @@ impl Link {
             false => self.tell(|store, within| store.invalidate(keys, within)).await,
         };
         untold.is_told = told.is_ok();
+        keys.iter().for_each(|key| mutant::changed(key.as_str()));
         told
     }
 
@@ -401,7 +420,7 @@ struct Ear(Weak<Link>);
 
 impl Listener for Ear {
     fn key_changed(&self, name: &str) {
-        if mutant::on(Mutant::KeyPushIgnored) {
+        if mutant::on(Mutant::KeyPushIgnored) || mutant::swallows(name) {
             return;
         }
         if let Some(listener) = self.0.upgrade().as_ref().and_then(|link| link.listener()) {

@@ -5,7 +5,7 @@
 //! failure, nothing stale past its limits or after an invalidation, nothing left at rest.
 //!
 //! `processes.rs` does the same with several processes and a store between them, a fifth as many seeds; `ledger.rs` says what
-//! must never be seen there.
+//! must never be seen there, and `steered.rs` has schedules of theirs that are written by hand.
 //!
 //! `TIERCE_SEEDS` says how many seeds (10,000 unless said, 300 without optimisation), `TIERCE_SEED` runs one and prints what it found. With
 //! `--cfg tierce_mutants` each planted fault has to be caught, and the control has to survive.
@@ -19,6 +19,7 @@ mod line;
 mod mutants;
 mod processes;
 mod race;
+mod steered;
 mod world;
 
 use std::pin::Pin;

@@ -44,8 +44,7 @@ const FAULTS: &[Mutant] = &[
     Mutant::StaleCalledFresh,
 ];
 
-/// Those of a store among processes. Some more are in `mutant.rs` that no seed has shown yet: they need real servers, or
-/// times that the simulation does not have.
+/// Those of a store among processes. Others need real servers: `tierce check-consistency --mutants` plants them.
 const SHARED_FAULTS: &[Mutant] = &[
     Mutant::FilledWithoutToken,
     Mutant::TagVersionsReadLate,
@@ -64,6 +63,17 @@ const SHARED_FAULTS: &[Mutant] = &[
     Mutant::ServedWithoutBeats,
     Mutant::StrongBelievesVersions,
     Mutant::StrongJoinsAny,
+];
+
+/// Those that show in a few messages' time, which schedules that are written by hand bring about.
+const STEERED_FAULTS: &[Mutant] = &[
+    Mutant::EndedBeforeToldOnly,
+    Mutant::TagEndedBeforeToldOnly,
+    Mutant::RefusedFillKept,
+    Mutant::VersionHeldWhileForgotten,
+    Mutant::BoundFromTheAnswer,
+    Mutant::ChangedElsewhereKept,
+    Mutant::AgedFlightJoined,
 ];
 
 /// Seeds after which a fault counts as not caught.
@@ -95,6 +105,11 @@ fn every_fault_among_processes_is_caught() {
     all_are_caught(SHARED_FAULTS, SHARED_SEEDS, super::processes::violations);
 }
 
+#[test]
+fn every_fault_of_a_few_messages_is_caught() {
+    all_are_caught(STEERED_FAULTS, 1, |_| super::steered::violations());
+}
+
 fn all_are_caught(faults: &[Mutant], seeds: u64, run: fn(u64) -> Vec<String>) {
     super::quiet_loaders();
     let next = Mutex::new(faults.iter());
@@ -122,4 +137,5 @@ fn the_control_survives() {
     super::quiet_loaders();
     assert_eq!(caught(Mutant::Noop, 2000, one_process), None);
     assert_eq!(caught(Mutant::Noop, 300, super::processes::violations), None);
+    assert_eq!(caught(Mutant::Noop, 1, |_| super::steered::violations()), None);
 }
