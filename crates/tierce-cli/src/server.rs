@@ -14,6 +14,8 @@ use crate::process::Process;
 
 /// How long a server may take to begin, or to answer: much, for a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Where Valkey's server is, if it is not on the path of programs.
+const VALKEY: &str = "TIERCE_VALKEY";
 
 /// What it speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +49,11 @@ fn usage(line: String) -> Error {
 impl Server {
     /// Starts one, for `redis`, `valkey` or `memcached`, which has so many MiB; or takes the one at a URL.
     pub(crate) async fn of(store: &str, room_mb: u32) -> Result<Self, Error> {
+        let valkey = std::env::var(VALKEY).ok().filter(|path| !path.is_empty());
+        let valkey = valkey.unwrap_or_else(|| "valkey-server".to_owned());
         let (program, speaks, scheme) = match store {
             "redis" => ("redis-server", Speaks::Redis, "redis://"),
-            "valkey" => ("valkey-server", Speaks::Redis, "valkey://"),
+            "valkey" => (&*valkey, Speaks::Redis, "valkey://"),
             "memcached" => ("memcached", Speaks::Memcached, "memcached://"),
             url => return Self::named(url),
         };

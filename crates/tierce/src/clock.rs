@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Where a cache gets its time from: the system, or a test.
@@ -52,8 +52,22 @@ impl Clock {
             Source::System => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
             Source::Manual(us) => YEAR_2020 + Duration::from_micros(us.load(Relaxed)),
         };
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        let ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        match &self.0 {
+            Source::System => ms.saturating_add_signed(OFF_MS.load(Relaxed)),
+            Source::Manual(_) => ms,
+        }
     }
+}
+
+/// How far this process takes the wall clock to be off, so that a test need not set that of the whole machine.
+static OFF_MS: AtomicI64 = AtomicI64::new(0);
+
+/// From now on the wall clock is so many milliseconds off for the whole process, as if somebody had set it: what is shared
+/// through a store says when it was made by it. The monotonic clock, by which ages and bounds are counted, goes on.
+#[allow(dead_code, reason = "for tests")]
+pub fn step_wall_clock(off_ms: i64) {
+    OFF_MS.store(off_ms, Relaxed);
 }
 
 #[allow(dead_code, reason = "a memory alone shares nothing")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::proxy::Proxy;
+use super::weather::{HELD_OF, Way};
 use crate::error::Error;
 use crate::server::{Server, Speaks};
 
@@ -13,6 +14,8 @@ use crate::server::{Server, Speaks};
 pub(crate) enum Fault {
     /// The server is stopped for a while.
     StopServer,
+    /// The server is stopped for longer than anybody waits for it.
+    FreezeServer,
     /// The server is killed, and another is started in its place, empty.
     KillServer,
     /// The server forgets everything.
@@ -37,6 +40,16 @@ pub(crate) enum Fault {
     BlackHole,
     /// Everything comes late for a while.
     Delay,
+    /// … and what was sent within some milliseconds all at once.
+    Clump,
+    /// One process in three hears nothing for a while, and is heard.
+    Deaf,
+    /// One process in three is not heard for a while, and hears.
+    Mute,
+    /// Answers to beats of one process in three come late, and what the server tells after them later still.
+    LateBeats,
+    /// The wall clock of a process is set forward or back, by up to two hours.
+    ClockStep,
     /// Every fault that this server can have.
     All,
     /// None.
@@ -44,12 +57,13 @@ pub(crate) enum Fault {
 }
 
 use Fault::{
-    All, BlackHole, Cut, CutClients, CutFrame, Damage, Delay, Evict, Flush, Full, KillProcess, KillServer, None as No,
-    StopProcess, StopServer,
+    All, BlackHole, ClockStep, Clump, Cut, CutClients, CutFrame, Damage, Deaf, Delay, Evict, Flush, FreezeServer, Full,
+    KillProcess, KillServer, LateBeats, Mute, None as No, StopProcess, StopServer,
 };
 
-const EVERY: [Fault; 13] = [
+const EVERY: [Fault; 19] = [
     StopServer,
+    FreezeServer,
     KillServer,
     Flush,
     CutClients,
@@ -62,7 +76,14 @@ const EVERY: [Fault; 13] = [
     CutFrame,
     BlackHole,
     Delay,
+    Clump,
+    Deaf,
+    Mute,
+    LateBeats,
+    ClockStep,
 ];
+/// Longer than a lookup may wait by any means, a second for each of what it asks of the store.
+const FREEZE: Duration = Duration::from_secs(4);
 /// What Redis evicts by, one after the other.
 const POLICIES: [&str; 7] =
     ["allkeys-lru", "volatile-lru", "allkeys-random", "volatile-ttl", "allkeys-lfu", "volatile-random", "volatile-lfu"];
@@ -76,10 +97,15 @@ impl Fault {
     /// Why a server cannot have it.
     fn refused(self, server: &Server) -> Option<&'static str> {
         match (self, server.speaks) {
-            (StopServer | KillServer | Flush | CutClients | Evict | Full | Damage, _) if !server.is_own() => Some(
-                "strikes a server that is not this command's own: name none but redis, valkey or memcached by --store",
-            ),
+            (StopServer | FreezeServer | KillServer | Flush | CutClients | Evict | Full | Damage, _)
+                if !server.is_own() =>
+            {
+                Some(
+                    "strikes a server that is not this command's own: name none but redis, valkey or memcached by --store",
+                )
+            }
             (Full, Speaks::Memcached) => Some("is nothing that Memcached does: it evicts"),
+            (LateBeats, Speaks::Memcached) => Some("is nothing to Memcached: it tells of no changes, and has no beats"),
             (CutClients, Speaks::Memcached) => Some("is nothing that Memcached does; cut does it in the network"),
             _ => None,
         }
@@ -100,18 +126,23 @@ impl Fault {
     }
 }
 
-/// A fault of the server or the network, from beginning to end; those of processes are the run's.
+/// A fault of the server or the network, from beginning to end, for the so-manieth time; those of processes are the run's.
 pub(super) async fn strike(
     fault: Fault,
     server: &mut Server,
     proxy: &Proxy,
-    length: Duration,
+    (length, turn): (Duration, usize),
     chance: &mut fastrand::Rng,
 ) -> Result<(), Error> {
     match fault {
         StopServer => {
             server.signal("STOP");
             tokio::time::sleep(length).await;
+            server.signal("CONT");
+        }
+        FreezeServer => {
+            server.signal("STOP");
+            tokio::time::sleep(FREEZE).await;
             server.signal("CONT");
         }
         KillServer => {
@@ -123,13 +154,21 @@ pub(super) async fn strike(
             drop(server.ask(if server.speaks == Speaks::Redis { b"FLUSHALL\r\n" } else { b"flush_all\r\n" }).await)
         }
         CutClients => drop(server.ask(b"CLIENT KILL TYPE normal\r\n").await),
-        Evict => evict(server, length, chance).await,
+        Evict => evict(server, (length, turn), chance).await,
         Full => {
             server.ask(b"CONFIG SET maxmemory-policy noeviction maxmemory 1\r\n").await;
             tokio::time::sleep(length).await;
             server.ask(b"CONFIG SET maxmemory 0\r\n").await;
         }
         Damage => damage(server, chance).await,
+        fault => blow(fault, proxy, length, chance).await,
+    }
+    Ok(())
+}
+
+/// A fault of the network.
+async fn blow(fault: Fault, proxy: &Proxy, length: Duration, chance: &mut fastrand::Rng) {
+    match fault {
         Cut => proxy.change(|weather| weather.cuts += 1),
         CutFrame => proxy.change(|weather| weather.half_cuts += 1),
         BlackHole => {
@@ -147,13 +186,35 @@ pub(super) async fn strike(
             tokio::time::sleep(length).await;
             proxy.change(|weather| weather.delay = Duration::ZERO);
         }
-        StopProcess | KillProcess | All | No => {}
+        Clump => {
+            // Who has just connected has everything to ask.
+            let (clump, is_cut) = (Duration::from_millis(chance.u64(2..40)), chance.bool());
+            proxy.change(|weather| {
+                weather.clump = clump;
+                weather.cuts += u64::from(is_cut);
+            });
+            tokio::time::sleep(length).await;
+            proxy.change(|weather| weather.clump = Duration::ZERO);
+        }
+        Deaf | Mute => {
+            let way = if fault == Deaf { Way::Down } else { Way::Up };
+            let one = chance.u64(0..HELD_OF);
+            proxy.change(|weather| weather.held = Some((way, one)));
+            tokio::time::sleep(length).await;
+            proxy.change(|weather| weather.held = None);
+        }
+        LateBeats => {
+            let one = chance.u64(0..HELD_OF);
+            proxy.change(|weather| weather.late_beats = Some(one));
+            tokio::time::sleep(length).await;
+            proxy.change(|weather| weather.late_beats = None);
+        }
+        _ => {}
     }
-    Ok(())
 }
 
 /// Fills the server with what nobody wants until it has evicted what somebody does.
-async fn evict(server: &Server, length: Duration, chance: &mut fastrand::Rng) {
+async fn evict(server: &Server, (length, turn): (Duration, usize), chance: &mut fastrand::Rng) {
     if server.speaks == Speaks::Memcached {
         let mut bytes = Vec::new();
         for i in 0..20_000 {
@@ -165,7 +226,7 @@ async fn evict(server: &Server, length: Duration, chance: &mut fastrand::Rng) {
         server.ask(&bytes).await;
         return;
     }
-    let policy = POLICIES[chance.usize(0..POLICIES.len())];
+    let policy = POLICIES[turn % POLICIES.len()];
     server.ask(format!("CONFIG SET maxmemory-policy {policy}\r\n").as_bytes()).await;
     let ballast = vec![b'x'; 4000];
     // Room for half of it, beside what an empty server needs.
@@ -190,10 +251,9 @@ async fn damage(server: &Server, chance: &mut fastrand::Rng) {
             1 => {
                 let mut bytes = bytes.clone();
                 let at = chance.usize(0..bytes.len().max(1));
-                // The third byte is the store's own mark.
-                if let Some(byte) = bytes.get_mut(at).filter(|_| at != 2) {
-                    *byte ^= 1 << chance.u8(0..8);
-                }
+                // The third byte is the store's own mark. Nothing is put back as it was: it may have been invalidated since.
+                let at = if at == 2 { 3 } else { at };
+                bytes.get_mut(at).into_iter().for_each(|byte| *byte ^= 1 << chance.u8(0..8));
                 bytes
             }
             2 => vec![0xFF; chance.usize(3..200)],

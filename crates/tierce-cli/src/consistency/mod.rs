@@ -4,20 +4,27 @@
 //! This process is the database, whose rows' versions only grow, and the judge; it starts the processes under check, and
 //! the server, and the network between them is a proxy of its own. So it knows when what was committed, whoever is killed.
 
+mod belief;
+mod changes;
 mod faults;
 mod history;
+mod lane;
 mod link;
+mod loader;
 mod mutants;
 mod operations;
 mod proxy;
+mod reads;
 mod record;
 mod report;
 mod rows;
 mod run;
 mod team;
+mod weather;
 mod worker;
 mod world;
 
+pub(crate) use belief::{Belief, Bounds};
 pub(crate) use faults::Fault;
 pub(crate) use worker::run as work;
 
@@ -59,16 +66,20 @@ async fn every_mutant(check: &Check, progress: &mut Progress) -> Result<(), Erro
         return Err(Error::Usage(how.to_owned()));
     }
     let mut wrong = 0;
-    for (name, of_memcached) in mutants.iter().filter(|(name, _)| check.mutant.as_ref().is_none_or(|one| one == name)) {
-        if *of_memcached && !check.store.starts_with("memcache") {
-            continue;
+    let tells = !check.store.starts_with("memcached");
+    let is_meant = |name: &str| check.mutant.as_ref().is_none_or(|one| one == name);
+    for mutant in mutants.iter().filter(|mutant| mutant.is_with(tells) && is_meant(&mutant.name)) {
+        let mut check = check.clone();
+        if check.faults == [Fault::All] {
+            check.faults = mutant.faults.to_vec();
         }
-        let report: Report = run::run(check, Some(name.clone()), progress).await?;
+        let report: Report = run::run(&check, Some(mutant.name.clone()), progress).await?;
         progress.clear();
-        let is_right = report.holds() == (*name == "Noop");
+        let is_right = report.holds() == (mutant.name == "Noop");
         wrong += u64::from(!is_right);
         let how = report.first().map_or_else(|| "survived".to_owned(), |line| format!("caught: {line:.110}"));
-        print(&format!("{} {name:<28} {:>5.1} s  {how}\n", if is_right { " " } else { "!" }, report.seconds()))?;
+        let mark = if is_right { " " } else { "!" };
+        print(&format!("{mark} {:<28} {:>5.1} s  {how}\n", mutant.name, report.seconds()))?;
     }
     if wrong == 0 { Ok(()) } else { Err(Error::Inconsistent(wrong)) }
 }

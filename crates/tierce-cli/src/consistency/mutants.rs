@@ -1,11 +1,13 @@
-//! A planted fault in a process under check, in a build that has them.
+//! Planted faults in the processes under check, in a build that has them: which there are, and what brings each to light.
+
+use super::faults::Fault;
 
 #[cfg(tierce_mutants)]
 pub(super) use planted::{all, plant};
 
 /// Nothing is planted in this build.
 #[cfg(not(tierce_mutants))]
-pub(super) fn all() -> Vec<(String, bool)> {
+pub(super) fn all() -> Vec<Planted> {
     Vec::new()
 }
 
@@ -16,47 +18,104 @@ pub(super) fn plant() {}
 /// The variable by which a process is told which one.
 pub(super) const VARIABLE: &str = "TIERCE_MUTANT";
 
+/// With which stores a fault does harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(tierce_mutants), allow(dead_code, reason = "of builds that have them"))]
+pub(super) enum With {
+    Any,
+    /// Those that tell of changes.
+    Telling,
+    /// Those that do not: what others tell mends the fault with the others.
+    Silent,
+}
+
+/// A planted fault.
+pub(super) struct Planted {
+    pub(super) name: String,
+    pub(super) with: With,
+    /// What strikes while it is looked for: what brings it to light soonest.
+    pub(super) faults: &'static [Fault],
+}
+
+impl Planted {
+    /// Whether it has to be caught with a store that tells of changes, or that does not.
+    pub(super) fn is_with(&self, tells: bool) -> bool {
+        match self.with {
+            With::Any => true,
+            With::Telling => tells,
+            With::Silent => !tells,
+        }
+    }
+}
+
 #[cfg(tierce_mutants)]
 mod planted {
     use tierce::mutant::{Mutant, plant_for_all};
 
-    /// Those of the path of a lookup past its store.
-    const ALL: &[Mutant] = &[
-        Mutant::Noop,
-        Mutant::NoFence,
-        Mutant::FlightNotDetached,
-        Mutant::FilledWithoutToken,
-        Mutant::LeaseNotGivenBack,
-        Mutant::TagVersionsReadLate,
-        Mutant::ResultVersionsReadLate,
-        Mutant::NotToldToStore,
-        Mutant::TagNotToldToStore,
-        Mutant::EndedBeforeToldOnly,
-        Mutant::TagEndedBeforeToldOnly,
-        Mutant::StoredTagsNotCompared,
-        Mutant::MemoryBelievedForEver,
-        Mutant::UntoldForgotten,
-        Mutant::UntoldAskedFor,
-        Mutant::TagRenewedByCounter,
-        Mutant::TokenOfAnotherConnection,
-        Mutant::WholeKeyNotCompared,
-        Mutant::VersionHeldWhileForgotten,
-        Mutant::VersionsBelievedForEver,
-        Mutant::VersionsAgeNotCounted,
-        Mutant::RefusedFillKept,
-        Mutant::HoldNotToldToStore,
-        Mutant::StoreWaitedFor,
+    use super::With::{Any, Silent, Telling};
+    use super::{Fault, Planted, With};
+
+    const CALM: &[Fault] = &[Fault::None];
+    /// What is told of is told late.
+    const LATE: &[Fault] = &[Fault::Clump, Fault::Deaf];
+
+    /// Those of the path of a lookup past its store, and of the ends of what is in memory.
+    const ALL: &[(Mutant, With, &[Fault])] = &[
+        (Mutant::Noop, Any, &[Fault::All]),
+        (Mutant::NoFence, Any, CALM),
+        (Mutant::FlightNotDetached, Any, CALM),
+        (Mutant::JoinedAcrossPurge, Any, CALM),
+        (Mutant::NotLookedAgain, Any, CALM),
+        (Mutant::RestampedUncompared, Any, CALM),
+        (Mutant::RefreshJoinsOlder, Any, CALM),
+        (Mutant::ErrorRetriedByWaiters, Any, CALM),
+        (Mutant::FilledWithoutToken, Any, CALM),
+        (Mutant::LeaseIgnored, Any, CALM),
+        (Mutant::LeaseNotGivenBack, Any, CALM),
+        (Mutant::TagVersionsReadLate, Any, CALM),
+        (Mutant::ResultVersionsReadLate, Any, CALM),
+        (Mutant::TagRenewedByCounter, Any, CALM),
+        (Mutant::StoredTagsNotCompared, Any, CALM),
+        (Mutant::NotToldToStore, Any, CALM),
+        (Mutant::TagNotToldToStore, Any, CALM),
+        (Mutant::HoldNotToldToStore, Any, CALM),
+        (Mutant::StrongBelievesMemory, Any, LATE),
+        (Mutant::StrongJoinsAny, Any, LATE),
+        (Mutant::RefreshTakesStored, Any, CALM),
+        (Mutant::WholeKeyNotCompared, Any, &[Fault::Damage]),
+        (Mutant::UntoldForgotten, Any, &[Fault::BlackHole, Fault::StopServer]),
+        (Mutant::UntoldAskedFor, Any, &[Fault::BlackHole, Fault::StopServer]),
+        (Mutant::StoreWaitedFor, Any, &[Fault::FreezeServer]),
+        (Mutant::KeyPushIgnored, Telling, CALM),
+        (Mutant::TagPushIgnored, Telling, CALM),
+        (Mutant::PushSwallowed, Telling, CALM),
+        (Mutant::ChangedElsewhereKept, Telling, CALM),
+        (Mutant::FillUnregistered, Telling, &[Fault::Clump]),
+        (Mutant::VersionHeldWhileForgotten, Telling, &[Fault::Clump]),
+        (Mutant::NotForgottenOnReturn, Telling, &[Fault::Cut, Fault::CutClients]),
+        (Mutant::ServedWithoutBeats, Telling, &[Fault::StopProcess]),
+        (Mutant::BoundFromATicker, Telling, &[Fault::Deaf]),
+        (Mutant::BoundFromTheAnswer, Telling, &[Fault::LateBeats]),
+        (Mutant::MemoryBelievedForEver, Silent, CALM),
+        (Mutant::VersionsBelievedForEver, Silent, CALM),
+        (Mutant::VersionsAgeNotCounted, Silent, CALM),
+        (Mutant::StrongBelievesVersions, Silent, CALM),
+        (Mutant::AgedFlightJoined, Silent, CALM),
+        (Mutant::EndedBeforeToldOnly, Silent, &[Fault::Clump]),
+        (Mutant::TagEndedBeforeToldOnly, Silent, &[Fault::Clump]),
+        (Mutant::TokenOfAnotherConnection, Silent, &[Fault::KillServer]),
     ];
 
-    /// Their names, and whether they concern Memcached alone.
-    pub(crate) fn all() -> Vec<(String, bool)> {
-        ALL.iter().map(|mutant| (format!("{mutant:?}"), *mutant == Mutant::TokenOfAnotherConnection)).collect()
+    /// All of them.
+    pub(crate) fn all() -> Vec<Planted> {
+        let planted = |&(mutant, with, faults)| Planted { name: format!("{mutant:?}"), with, faults };
+        ALL.iter().map(planted).collect()
     }
 
     /// Plants what this process was told to.
     pub(crate) fn plant() {
         let Some(name) = std::env::var_os(super::VARIABLE) else { return };
-        let mutant = ALL.iter().find(|mutant| *format!("{mutant:?}") == *name);
+        let mutant = ALL.iter().map(|(mutant, _, _)| mutant).find(|mutant| *format!("{mutant:?}") == *name);
         plant_for_all(*mutant.unwrap_or_else(|| panic!("there is no mutant {}", name.display())));
     }
 }

@@ -2,27 +2,15 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::lane::Lane;
+use super::weather::{Way, Weather};
 use crate::error::Error;
-
-/// What becomes of what is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Weather {
-    /// Nothing comes through until this is over.
-    pub(super) black_hole: bool,
-    /// Each piece comes so much later.
-    pub(super) delay: Duration,
-    /// At each change every connection is cut.
-    pub(super) cuts: u64,
-    /// At each change the next piece of every connection is cut in half, and the connection with it.
-    pub(super) half_cuts: u64,
-}
 
 /// The network.
 pub(super) struct Proxy {
@@ -39,8 +27,10 @@ impl Proxy {
         let (weather, seen) = watch::channel(Weather::default());
         let place: Arc<(String, u16)> = Arc::new((host, port));
         tokio::spawn(async move {
+            let mut number = 0;
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(carry(stream, Arc::clone(&place), seen.clone()));
+                tokio::spawn(carry(stream, number, Arc::clone(&place), seen.clone()));
+                number += 1;
             }
         });
         Ok(Proxy { port: own, weather })
@@ -51,15 +41,17 @@ impl Proxy {
     }
 }
 
-async fn carry(client: TcpStream, place: Arc<(String, u16)>, mut weather: watch::Receiver<Weather>) {
-    if calm(&mut weather).await.is_err() {
+async fn carry(client: TcpStream, number: u64, place: Arc<(String, u16)>, mut weather: watch::Receiver<Weather>) {
+    let begun = weather.wait_for(|weather| !weather.black_hole).await.map(|_calm| ());
+    if begun.is_err() {
         return;
     }
     let Ok(server) = TcpStream::connect((place.0.as_str(), place.1)).await else { return };
     // That small pieces wait is no weather.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-    let (up, down) = (pass(from_client, to_server, weather.clone()), pass(from_server, to_client, weather));
+    let up = pass(from_client, to_server, Lane::new(Way::Up, number, weather.clone()));
+    let down = pass(from_server, to_client, Lane::new(Way::Down, number, weather));
     // Either end's end is that of both.
     tokio::select! {
         () = up => {}
@@ -67,36 +59,17 @@ async fn carry(client: TcpStream, place: Arc<(String, u16)>, mut weather: watch:
     }
 }
 
-/// Waits until a black hole is over.
-async fn calm(weather: &mut watch::Receiver<Weather>) -> Result<(), watch::error::RecvError> {
-    weather.wait_for(|weather| !weather.black_hole).await.map(drop)
-}
-
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>) {
-    let begun = *weather.borrow_and_update();
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut lane: Lane) {
     let mut bytes = vec![0; 1 << 16];
     loop {
         let length = tokio::select! {
             length = from.read(&mut bytes) => length.unwrap_or(0),
-            cut = weather.wait_for(|now| now.cuts != begun.cuts) => {
-                drop(cut);
-                return;
-            }
+            () = lane.cut() => return,
         };
-        if length == 0 || calm(&mut weather).await.is_err() {
+        if length == 0 || lane.send(&bytes[..length], &mut to).await.is_err() {
             return;
         }
-        let now = *weather.borrow();
-        if now.delay > Duration::ZERO {
-            tokio::time::sleep(now.delay).await;
-        }
-        if now.half_cuts != begun.half_cuts {
-            // The connection ends whether this was sent or not.
-            let _ = to.write_all(&bytes[..length / 2]).await;
-            return;
-        }
-        if now.cuts != begun.cuts || to.write_all(&bytes[..length]).await.is_err() {
-            return;
-        }
+        // What is written comes at once.
+        let _ = to.flush().await;
     }
 }

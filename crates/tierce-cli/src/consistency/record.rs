@@ -15,6 +15,8 @@ pub(super) enum Kind {
     /// It has ended.
     Changed,
     Read,
+    /// A read that loads nothing: it waits for the store alone.
+    Get,
     Load,
     /// All that ended before `end` has been told.
     Watermark,
@@ -63,14 +65,42 @@ pub(super) enum Scope {
     Refresh,
 }
 
-/// How a value was asked for.
+/// How a value was asked for, and what is promised of it: how old it may be of what other processes invalidated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Class {
-    /// From memory where it is there.
-    Plain = 1,
-    /// As new as the call, whatever other processes did.
+    /// From memory where it is there, in a process that does not serve it while it is cut off.
+    Bypassing = 1,
+    /// … in one that does, and says that it is told of changes.
+    Coherent,
+    /// … and says that it is not.
+    CutOff,
+    /// … in one that believes each entry for a time.
+    Aged,
+    /// What the store has at the time of the call, or else a load.
+    Strong,
+    /// A load that begins after the call.
     Anew,
+    /// A plain read when nothing is changed any more, everything was told and every bound is over.
+    AtRest,
+}
+
+impl Class {
+    pub(super) const ALL: [Class; 7] =
+        [Class::Bypassing, Class::Coherent, Class::CutOff, Class::Aged, Class::Strong, Class::Anew, Class::AtRest];
+
+    /// In words, and by which invariant it is judged.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Class::Bypassing => ("plain, memory bypassed when cut off", "I3"),
+            Class::Coherent => ("plain, served when cut off; told", "I3"),
+            Class::CutOff => ("plain, served when cut off; cut off", "I3"),
+            Class::Aged => ("plain, memory by age", "I3"),
+            Class::Strong => ("strong", "I2"),
+            Class::Anew => ("refresh", "I2"),
+            Class::AtRest => ("plain, once all is at rest", "I4"),
+        }
+    }
 }
 
 /// One thing that happened.
@@ -90,7 +120,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn of(kind: Kind) -> Self {
-        let (outcome, scope, class) = (Outcome::Ok, Scope::Key, Class::Plain);
+        let (outcome, scope, class) = (Outcome::Ok, Scope::Key, Class::Aged);
         Record { kind, outcome, scope, class, subject: 0, begin: 0, end: 0, version: 0, id: 0 }
     }
 
@@ -113,7 +143,7 @@ impl Record {
             kind: *KINDS.get(usize::from(bytes[0]).checked_sub(1)?)?,
             outcome: *OUTCOMES.get(usize::from(bytes[1]).checked_sub(1)?)?,
             scope: *SCOPES.get(usize::from(bytes[2]).checked_sub(1)?)?,
-            class: *[Class::Plain, Class::Anew].get(usize::from(bytes[3]).checked_sub(1)?)?,
+            class: *Class::ALL.get(usize::from(bytes[3]).checked_sub(1)?)?,
             subject: u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
             begin: number(8),
             end: number(16),
@@ -123,11 +153,12 @@ impl Record {
     }
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Hello,
     Kind::Begun,
     Kind::Changed,
     Kind::Read,
+    Kind::Get,
     Kind::Load,
     Kind::Watermark,
     Kind::Told,
@@ -150,6 +181,8 @@ pub(super) enum Order {
     Stop,
     /// Read every key once, and say when that is done.
     ReadAll,
+    /// Set the wall clock off by so many seconds.
+    StepClock(i64),
 }
 
 /// The length of an order in bytes.
@@ -161,6 +194,7 @@ impl Order {
             Order::Answer(id, version) => (0, id, version),
             Order::Stop => (1, 0, 0),
             Order::ReadAll => (2, 0, 0),
+            Order::StepClock(off_s) => (3, off_s.cast_unsigned(), 0),
         };
         let mut bytes = [kind; ORDER_BYTES];
         bytes[1..9].copy_from_slice(&u64::to_le_bytes(one));
@@ -175,6 +209,7 @@ impl Order {
         match bytes[0] {
             0 => Order::Answer(u64::from_le_bytes(one), u64::from_le_bytes(two)),
             1 => Order::Stop,
+            3 => Order::StepClock(u64::from_le_bytes(one).cast_signed()),
             _ => Order::ReadAll,
         }
     }
@@ -187,11 +222,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         for kind in KINDS {
-            for (outcome, scope) in OUTCOMES.into_iter().zip(SCOPES.into_iter().cycle()) {
+            let every = OUTCOMES.into_iter().cycle().zip(SCOPES.into_iter().cycle()).zip(Class::ALL);
+            for ((outcome, scope), class) in every {
                 let record = Record {
                     outcome,
                     scope,
-                    class: Class::Anew,
+                    class,
                     subject: 7,
                     begin: 1,
                     end: 2,
@@ -205,7 +241,7 @@ mod tests {
             }
         }
         assert_eq!(Record::read(&[0; BYTES]), None);
-        for order in [Order::Answer(7, 8), Order::Stop, Order::ReadAll] {
+        for order in [Order::Answer(7, 8), Order::Stop, Order::ReadAll, Order::StepClock(-7)] {
             assert_eq!(Order::read(&order.bytes()), order);
         }
     }

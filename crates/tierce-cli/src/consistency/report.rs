@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::faults::Fault;
 use super::history::{Findings, Promise, Seen};
+use super::record::Class;
 use crate::args::Check;
 use crate::figures::{count, duration};
 
@@ -18,8 +19,6 @@ pub(super) struct Report {
     seed: u64,
     processes: u32,
     seconds: f64,
-    /// The bound of plain reads of what other processes invalidated, in milliseconds.
-    elsewhere_bound_ms: f64,
     classes: Vec<Row>,
     reads: u64,
     misses: u64,
@@ -41,6 +40,8 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct Row {
     class: &'static str,
+    /// What is broken where one of them is too old.
+    invariant: &'static str,
     reads: u64,
     /// Reads of what had been invalidated before they began.
     old: u64,
@@ -54,13 +55,17 @@ fn ms(ns: u64) -> f64 {
 
 impl Report {
     pub(super) fn new(check: &Check, promise: Promise, findings: Findings, struck: &[Fault], took: Duration) -> Self {
-        let row = |class, seen: Seen, bound: Duration| Row {
+        let row = |(class, invariant), seen: Seen, bound: Duration| Row {
             class,
+            invariant,
             reads: seen.reads,
             old: seen.old,
             worst_ms: ms(seen.worst),
             bound_ms: bound.as_secs_f64() * 1e3,
         };
+        let mut classes = vec![row(("any, of what its process invalidated", "I1"), findings.here, Duration::ZERO)];
+        let seen = Class::ALL.into_iter().zip(findings.classes).filter(|(_, seen)| seen.reads > 0);
+        classes.extend(seen.map(|(class, seen)| row(class.words(), seen, promise.bound(class))));
         let mut faults = BTreeMap::new();
         for fault in struck {
             *faults.entry(fault.name()).or_default() += 1;
@@ -83,13 +88,8 @@ impl Report {
             seed: check.seed,
             processes: check.processes,
             seconds: took.as_secs_f64(),
-            elsewhere_bound_ms: promise.elsewhere.as_secs_f64() * 1e3,
-            classes: vec![
-                row("plain, invalidated here", findings.here, Duration::ZERO),
-                row("plain, invalidated elsewhere", findings.elsewhere, promise.elsewhere),
-                row("refresh, invalidated anywhere", findings.anew, Duration::ZERO),
-            ],
-            reads: findings.elsewhere.reads + findings.anew.reads,
+            reads: findings.here.reads,
+            classes,
             misses: findings.misses,
             failed_reads: findings.failed_reads,
             changes: findings.changes,
@@ -139,11 +139,12 @@ impl Report {
             // Writing to text cannot fail.
             let _ = writeln!(text, "{line}");
         };
-        line(format!("{:<32}{:>13}{:>10}{:>12}{:>11}", "reads", "checked", "older", "worst", "bound"));
+        line(format!("{:<42}{:>13}{:>10}{:>12}{:>11}", "reads", "checked", "older", "worst", "bound"));
         for row in &self.classes {
             let time = |ms: f64| duration(Duration::from_secs_f64(ms / 1e3));
             let (reads, old) = (count(row.reads), count(row.old));
-            line(format!("{:<32}{reads:>13}{old:>10}{:>12}{:>11}", row.class, time(row.worst_ms), time(row.bound_ms)));
+            let (worst, bound) = (time(row.worst_ms), time(row.bound_ms));
+            line(format!("{} {:<39}{reads:>13}{old:>10}{worst:>12}{bound:>11}", row.invariant, row.class));
         }
         line(String::new());
         for (name, number) in [

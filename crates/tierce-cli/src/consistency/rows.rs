@@ -23,6 +23,16 @@ pub(super) fn result_tag_of(key: u32) -> u32 {
     key / (KEYS / TAGS)
 }
 
+/// A tag that callers name.
+pub(super) fn named(tag: u32) -> String {
+    format!("tag-{tag}")
+}
+
+/// A tag that only results name.
+pub(super) fn named_by_result(tag: u32) -> String {
+    format!("result-{tag}")
+}
+
 /// The rows.
 pub(super) struct Rows(Mutex<Vec<VecDeque<(u64, u64)>>>);
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::belief::Bounds;
 use super::faults::{self, Fault};
 use super::history::{History, Promise};
-use super::operations::LONGEST_LOAD;
 use super::proxy::Proxy;
 use super::record::Order;
 use super::report::Report;
@@ -15,26 +15,25 @@ use crate::clock;
 use crate::error::Error;
 use crate::figures;
 use crate::progress::Progress;
-use crate::server::Server;
+use crate::server::{Server, Speaks};
 
 /// What a Memcached of ours may hold, in MiB: so little that it evicts.
 const ROOM_MB: u32 = 8;
-/// How long a fault lasts, and the pause before it, in milliseconds.
+/// How long a fault lasts, in milliseconds.
 const FAULT_MS: std::ops::Range<u64> = 50..900;
-const PAUSE_MS: std::ops::Range<u64> = 100..700;
 /// How long a lookup may take beside its load where nothing is wrong: what a busy machine takes to get to it.
 const BUSY: Duration = Duration::from_millis(1500);
 /// The longest that another process's lease stands, with Memcached's whole seconds, and as much again: a lease may be
 /// lost to two that are killed, one after the other; the longest fault; a machine that is busy.
 const LEASES: Duration = Duration::from_secs(8);
-/// A tick of the coarse clock that ages are read from, and the rounding of milliseconds.
-const TICK: Duration = Duration::from_millis(11);
+/// How long the processes may take until they have loaded everything once.
+const BEGINS: Duration = Duration::from_millis(300);
 /// How long the processes may take to end what they have begun, and to read everything.
 const ENDS: Duration = Duration::from_secs(40);
 
-/// How old a plain read may be of what another process invalidated. What the caches promise stands here alone.
-fn promise(memory_age: Duration) -> Promise {
-    Promise { elsewhere: memory_age + TICK, calm: LONGEST_LOAD * 2 + BUSY, longest: LEASES }
+/// What the caches promise.
+fn promise(bounds: Bounds) -> Promise {
+    Promise { bounds, calm: BUSY, longest: LEASES }
 }
 
 /// Runs once; with a planted fault, until it is caught.
@@ -46,24 +45,30 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
     let setting = Setting {
         store: server.url_by(proxy.port),
         namespace: format!("check-{}-{}", check.seed, std::process::id()),
-        memory_age: check.memory_age,
+        bounds: check.bounds,
+        tells: server.speaks == Speaks::Redis,
         seed: check.seed,
+        tasks: check.tasks,
         mutant,
     };
-    let promise = promise(check.memory_age);
+    let promise = promise(check.bounds);
     let mut team = Team::new(History::new(promise), setting).await?;
-    for _ in 0..check.processes {
-        team.start().await?;
+    // While there are no tags yet, each that comes to be is told as a change.
+    let beginning = team.desk.history().fault_begins(clock::common_ns(), false);
+    for place in 0..check.processes {
+        team.start(place).await?;
     }
     let began = clock::now();
     let mut chance = fastrand::Rng::with_seed(check.seed);
     let mut struck = Vec::new();
+    tokio::time::sleep(BEGINS).await;
+    team.desk.history().fault_ends(beginning, clock::common_ns());
     let (mut round, mut shown) = (Vec::new(), Duration::ZERO);
     while clock::since(began) < check.seconds {
         if is_planted && team.desk.history().findings().violated > 0 {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(chance.u64(PAUSE_MS))).await;
+        tokio::time::sleep(check.pause.mul_f64(chance.f64())).await;
         if round.is_empty() {
             round.clone_from(&chosen);
             chance.shuffle(&mut round);
@@ -75,11 +80,15 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
         }
         let Some(fault) = round.pop() else { continue };
         let length = Duration::from_millis(chance.u64(FAULT_MS));
-        let number = team.desk.history().fault_begins(clock::common_ns());
+        let number = team.desk.history().fault_begins(clock::common_ns(), fault == Fault::StopProcess);
         match fault {
             Fault::StopProcess => team.stop_one(length, &mut chance).await,
             Fault::KillProcess => team.kill_one(&mut chance).await?,
-            fault => faults::strike(fault, &mut server, &proxy, length, &mut chance).await?,
+            Fault::ClockStep => team.step_clock_of_one(&mut chance),
+            fault => {
+                let turn = struck.iter().filter(|one| **one == fault).count();
+                faults::strike(fault, &mut server, &proxy, (length, turn), &mut chance).await?;
+            }
         }
         team.desk.history().fault_ends(number, clock::common_ns());
         struck.push(fault);
@@ -97,7 +106,7 @@ fn show(team: &Team, progress: &mut Progress, gone: Duration, length: Duration) 
         "{:>5.0} s of {:.0} s  {} reads judged, {} violations",
         gone.as_secs_f64(),
         length.as_secs_f64(),
-        figures::count(findings.elsewhere.reads + findings.anew.reads),
+        figures::count(findings.here.reads),
         findings.violated
     );
     drop(history);
@@ -112,8 +121,7 @@ async fn rest(team: &mut Team, promise: Promise) {
         team.desk.history().findings_mut().violates_at_rest("I7", line);
         return;
     }
-    tokio::time::sleep(promise.elsewhere).await;
-    // As the judge sees it these reads are like others, and the bound is over: whatever was told must show.
+    tokio::time::sleep(promise.widest()).await;
     let busy = team.order(Order::ReadAll, ENDS).await;
     if busy > 0 {
         let line = format!("{busy} processes could not read all rows");

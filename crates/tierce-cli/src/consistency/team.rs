@@ -11,13 +11,17 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
+use super::belief::{Belief, Bounds};
+use super::changes::ends;
 use super::history::{Event, History};
 use super::mutants;
-use super::operations::ends;
-use super::record::{BYTES, Kind, Order, Record, Scope};
+use super::record::{BYTES, Class, Kind, Order, Record, Scope};
 use super::rows::{KEYS, Rows};
 use crate::error::Error;
 use crate::process::Process;
+
+/// How far a wall clock is set off at most: past the hour that rows are fresh for.
+const FURTHEST_S: i64 = 7200;
 
 /// What all connections of the parent share.
 pub(super) struct Desk {
@@ -37,8 +41,11 @@ struct Heard {
 pub(super) struct Setting {
     pub(super) store: String,
     pub(super) namespace: String,
-    pub(super) memory_age: Duration,
+    pub(super) bounds: Bounds,
+    /// Whether the store tells of changes.
+    pub(super) tells: bool,
     pub(super) seed: u64,
+    pub(super) tasks: u32,
     pub(super) mutant: Option<String>,
 }
 
@@ -47,8 +54,14 @@ pub(super) struct Team {
     pub(super) desk: Arc<Desk>,
     setting: Setting,
     port: u16,
-    processes: BTreeMap<u32, Process>,
+    processes: BTreeMap<u32, Member>,
     started: u32,
+}
+
+/// A process, in the place of one that was killed or of nobody.
+struct Member {
+    place: u32,
+    process: Process,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -128,7 +141,12 @@ impl Desk {
                 let asked = record.version.max(record.begin);
                 (0..KEYS).filter(ended).map(|key| (key, self.rows.version_at(key, asked))).collect()
             }
-            Kind::Read => vec![(record.subject, self.rows.version(record.subject))],
+            // A refresh is as new as its call.
+            Kind::Read | Kind::Get => [self.rows.version(record.subject)]
+                .into_iter()
+                .chain((record.class == Class::Anew).then(|| self.rows.version_at(record.subject, record.begin)))
+                .map(|version| (record.subject, version))
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -163,8 +181,8 @@ impl Team {
         Ok(Team { desk, setting, port, processes: BTreeMap::new(), started: 0 })
     }
 
-    /// Starts a process, and waits until it is heard.
-    pub(super) async fn start(&mut self) -> Result<(), Error> {
+    /// Starts a process in this place, and waits until it is heard.
+    pub(super) async fn start(&mut self, place: u32) -> Result<(), Error> {
         let system = |source| Error::System { doing: "start another process", source };
         let number = self.started;
         self.started += 1;
@@ -173,12 +191,13 @@ impl Team {
         let seed = setting.seed.wrapping_add(u64::from(number) << 40);
         command.args(["consistency-worker", "--store", &setting.store, "--namespace", &setting.namespace]);
         command.args(["--parent", &self.port.to_string(), "--number", &number.to_string()]);
-        command.args(["--seed", &seed.to_string()]);
-        command.args(["--memory-age-ms", &setting.memory_age.as_millis().to_string()]);
+        command.args(["--seed", &seed.to_string(), "--tasks", &setting.tasks.to_string()]);
+        command.args(["--belief", &Belief::of(place, setting.tells).name()]).args(setting.bounds.arguments());
         if let Some(mutant) = &setting.mutant {
             command.env(mutants::VARIABLE, mutant);
         }
-        self.processes.insert(number, Process::start(&command, false)?);
+        let process = Process::start(&command, false)?;
+        self.processes.insert(number, Member { place, process });
         let is_heard = |heard: &Heard| heard.orders.contains_key(&number);
         if !self.wait(Duration::from_secs(20), is_heard).await {
             return Err(Error::Cache(format!("process {number} did not begin")));
@@ -211,8 +230,8 @@ impl Team {
     pub(super) async fn stop_one(&mut self, length: Duration, chance: &mut fastrand::Rng) {
         let Some(number) = self.any(chance) else { return };
         for (signal, then) in [("STOP", length), ("CONT", Duration::ZERO)] {
-            if let Some(process) = self.processes.get_mut(&number) {
-                process.signal(signal);
+            if let Some(member) = self.processes.get_mut(&number) {
+                member.process.signal(signal);
             }
             tokio::time::sleep(then).await;
         }
@@ -220,10 +239,21 @@ impl Team {
 
     /// Kills one, and starts another.
     pub(super) async fn kill_one(&mut self, chance: &mut fastrand::Rng) -> Result<(), Error> {
-        if let Some(number) = self.any(chance) {
-            drop(self.processes.remove(&number));
+        let Some(number) = self.any(chance) else { return Ok(()) };
+        let Some(killed) = self.processes.remove(&number) else { return Ok(()) };
+        let place = killed.place;
+        drop(killed);
+        self.start(place).await
+    }
+
+    /// Sets the wall clock of one.
+    pub(super) fn step_clock_of_one(&mut self, chance: &mut fastrand::Rng) {
+        let Some(number) = self.any(chance) else { return };
+        let off_s = chance.i64(-FURTHEST_S..=FURTHEST_S);
+        if let Some(orders) = lock(&self.desk.heard).orders.get(&number) {
+            // One that has just ended has no clock.
+            let _ = orders.send(Order::StepClock(off_s));
         }
-        self.start().await
     }
 
     /// Orders all of them something, and waits until they have done it; how many have not.

@@ -17,8 +17,6 @@ use super::world::{Row, World};
 use crate::args::Worker;
 use crate::error::Error;
 
-/// Tasks that do something at once.
-const TASKS: u64 = 8;
 /// How long they may take to end what they have begun: longer than any lease.
 const ENDS: Duration = Duration::from_secs(15);
 
@@ -31,9 +29,9 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
     let hub = hub(&worker)?;
     // Rows outlive any fault: nothing becomes right by expiring.
     let cache = hub.cache::<u32, Row>("row").ttl(Duration::from_secs(3600)).build();
-    let world = Arc::new(World { hub, cache, link });
+    let world = Arc::new(World { hub, cache, link, belief: worker.belief });
     let (stop, stopped) = watch::channel(false);
-    let mut tasks: Vec<_> = (0..TASKS)
+    let mut tasks: Vec<_> = (0..u64::from(worker.tasks))
         .map(|task| {
             let mut operations = Operations::new(Arc::clone(&world), worker.seed.wrapping_add(task << 32));
             let stopped = stopped.clone();
@@ -62,7 +60,8 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
                 }
                 world.link.ended(Record::of(Kind::Rest));
             }
-            _ => {}
+            Some(Order::StepClock(off_s)) => tierce::testing::step_wall_clock(off_s * 1000),
+            Some(Order::Answer(..)) | None => {}
         }
     }
     Ok(())
@@ -72,7 +71,7 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
 fn hub(worker: &Worker) -> Result<Hub, Error> {
     let cache_error = |error: tierce::Error| Error::Cache(error.to_string());
     let address = Address::parse(&worker.store).map_err(cache_error)?;
-    let hub = Hub::builder().namespace(&worker.namespace).memory_age(Duration::from_millis(worker.memory_age_ms));
+    let hub = worker.belief.apply(Hub::builder().namespace(&worker.namespace), &worker.bounds);
     let hub = match address.kind() {
         StoreKind::Memcached => hub.store(Memcached::open(&address).map_err(cache_error)?),
         _ => hub.store(Redis::open(&address).map_err(cache_error)?),

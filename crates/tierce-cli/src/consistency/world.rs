@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tierce::{Cache, Hub};
 
+use super::belief::Belief;
 use super::link::Link;
 
 /// A row as it is cached.
@@ -36,4 +37,5 @@ pub(super) struct World {
     pub(super) hub: Hub,
     pub(super) cache: Cache<u32, Row>,
     pub(super) link: Arc<Link>,
+    pub(super) belief: Belief,
 }

@@ -5,6 +5,7 @@
 //! - [`Watch`]: what a cache counted since the test began to watch.
 //! - [`Shelf`]: a store in the process, which two hubs of a test may share, and which fails when told.
 //! - [`Sim`]: a simulated runtime under virtual time, whose schedule is drawn from a seed: for races.
+//! - [`step_wall_clock`]: the wall clock of this process is set.
 //!
 //! A test makes a hub of its own, so that nothing is shared with other tests. `docs/testing.md` has a page on it.
 //!
@@ -35,7 +36,7 @@ mod sim;
 mod source;
 mod watch;
 
-pub use crate::clock::ManualClock;
+pub use crate::clock::{ManualClock, step_wall_clock};
 pub use shelf::Shelf;
 pub use sim::{Death, Sim, SimRuntime};
 pub use source::{Failure, Source};

@@ -8,6 +8,6 @@ pub(in crate::consistency) struct Event {
     pub(in crate::consistency) process: u32,
     pub(in crate::consistency) record: Record,
     /// Of a change: which keys it ends, and the version that each had when it was asked for. Of a read: the newest version
-    /// that there was of its key when this was told.
+    /// that there was of its key when this was told, and of a refresh the one when it was called.
     pub(in crate::consistency) rows: Vec<(u32, u64)>,
 }

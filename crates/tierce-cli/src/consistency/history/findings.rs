@@ -1,6 +1,7 @@
 //! What was found.
 
 use super::event::Event;
+use crate::consistency::record::Class;
 
 /// How many violations are kept in words; the rest are counted.
 const KEPT: usize = 20;
@@ -56,12 +57,10 @@ pub(crate) struct Violation {
 /// What was found in a history.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
-    /// Plain reads, against what their own process invalidated.
+    /// All reads, against what their own process invalidated.
     pub(crate) here: Seen,
-    /// The same, against what anybody invalidated.
-    pub(crate) elsewhere: Seen,
-    /// Reads that are to be as new as their call.
-    pub(crate) anew: Seen,
+    /// Those of each class, against what anybody invalidated.
+    pub(crate) classes: [Seen; Class::ALL.len()],
     pub(crate) misses: u64,
     pub(crate) failed_reads: u64,
     pub(crate) changes: u64,
@@ -78,6 +77,11 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
+    pub(crate) fn of(&mut self, class: Class) -> &mut Seen {
+        // Their numbers begin at one.
+        &mut self.classes[class as usize - 1]
+    }
+
     pub(super) fn violates(&mut self, name: &'static str, event: &Event, why: String) {
         self.violated += 1;
         if self.violations.len() < KEPT {

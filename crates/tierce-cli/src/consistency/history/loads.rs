@@ -12,6 +12,8 @@ const KEPT: usize = 256;
 /// How long after a failed load a caller may get its error who began later: between the loader's end and the flight's a
 /// process may be stopped.
 const GRACE: u64 = 2_000_000_000;
+/// How long after a request to the store has failed its process tells of it, at most: many times its usual pause.
+const TOLD: u64 = 500_000_000;
 
 /// A load or a change of a key.
 #[derive(Clone, Copy)]
@@ -34,12 +36,14 @@ pub(super) struct Loads {
     loads: Vec<VecDeque<Span>>,
     changes: Vec<VecDeque<Span>>,
     failed: VecDeque<(u32, u32, u64, u64)>,
+    /// Loads beside another process's: wrong, if no request to the store has failed meanwhile.
+    suspected: VecDeque<(Event, String)>,
 }
 
 impl Default for Loads {
     fn default() -> Self {
         let empty = || (0..KEYS).map(|_| VecDeque::new()).collect();
-        Loads { loads: empty(), changes: empty(), failed: VecDeque::new() }
+        Loads { loads: empty(), changes: empty(), failed: VecDeque::new(), suspected: VecDeque::new() }
     }
 }
 
@@ -89,13 +93,20 @@ impl Loads {
             Span { process: event.process, id: record.id, begin: record.begin, end: record.end, scope: Scope::Key };
         self.count_races(key, &load, findings);
         // Who takes what is as old as the bound for too old may load beside it.
-        let bound = u64::try_from(promise.elsewhere.as_nanos()).unwrap_or(u64::MAX);
+        let bound = u64::try_from(promise.widest().as_nanos()).unwrap_or(u64::MAX);
         for other in self.loads[key].iter().filter(|other| other.meets(load.begin, load.end)) {
+            let (first, second) = (other.begin.min(load.begin), other.begin.max(load.begin));
             if other.process != load.process {
                 findings.races.loads_beside += 1;
+                // Who finds a key held by a writer loads without a lease, and begins soon after.
+                let since = first.saturating_sub(bound);
+                let is_explained = self.changes[key].iter().any(|change| change.meets(since, second));
+                if !is_explained && was_calm(first, second) {
+                    let why = format!("process {} was loading the key already", other.process);
+                    self.suspected.push_back((event.clone(), why));
+                }
                 continue;
             }
-            let (first, second) = (other.begin.min(load.begin), other.begin.max(load.begin));
             let mut changes = self.changes[key].iter();
             let is_overtaken = changes.any(|change| {
                 let since = if change.process == load.process { first } else { first.saturating_sub(bound) };
@@ -106,6 +117,18 @@ impl Loads {
             }
         }
         keep(&mut self.loads[key], load);
+    }
+
+    /// Judges what was suspected so long ago that faults of the store would have been told of by now.
+    pub(super) fn judge_suspected(&mut self, now: u64, findings: &mut Findings) {
+        while let Some((event, _)) = self.suspected.front()
+            && event.record.end.saturating_add(TOLD) < now
+        {
+            let Some((event, why)) = self.suspected.pop_front() else { return };
+            if findings.store_faults == 0 {
+                findings.violates("I6", &event, why);
+            }
+        }
     }
 
     fn count_races(&self, key: usize, load: &Span, findings: &mut Findings) {

@@ -19,7 +19,6 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::time::Duration;
 
 pub(super) use event::Event;
 pub(super) use findings::{Findings, Seen};
@@ -27,7 +26,7 @@ use loads::Loads;
 pub(super) use promise::Promise;
 use stairs::Stairs;
 
-use super::record::{Class, Kind, Outcome, Scope};
+use super::record::{Kind, Outcome, Scope};
 use super::rows::KEYS;
 
 /// What is kept of one process.
@@ -50,8 +49,8 @@ pub(super) struct History {
     waiting: BinaryHeap<Reverse<Waiting>>,
     arrived: u64,
     loads: Loads,
-    /// When something was wrong: ends are the highest number while it lasts.
-    faults: Vec<(u64, u64)>,
+    /// When something was wrong.
+    faults: Vec<Trouble>,
     findings: Findings,
 }
 
@@ -91,9 +90,19 @@ const FELT: u64 = 4_000_000_000;
 /// How long after a fault a process may learn that it missed what others changed: a connection's pause and its bound.
 const HEARD: u64 = 1_000_000_000;
 
-/// Whether a fault may still be felt, for so long after its end, in this time.
-fn is_felt((begins, ends): &(u64, u64), felt: u64, begin: u64, end: u64) -> bool {
-    *begins <= end && ends.saturating_add(felt) >= begin
+/// A fault.
+struct Trouble {
+    begins: u64,
+    ends: u64,
+    /// Whether processes under check stood still.
+    stops: bool,
+}
+
+impl Trouble {
+    /// Whether it may still be felt, for so long after its end, in this time.
+    fn is_felt(&self, felt: u64, begin: u64, end: u64) -> bool {
+        self.begins <= end && self.ends.saturating_add(felt) >= begin
+    }
 }
 
 impl History {
@@ -124,14 +133,14 @@ impl History {
     }
 
     /// Something is wrong from now on; gives what to say when it is no more.
-    pub(super) fn fault_begins(&mut self, now: u64) -> usize {
-        self.faults.push((now, u64::MAX));
+    pub(super) fn fault_begins(&mut self, now: u64, stops: bool) -> usize {
+        self.faults.push(Trouble { begins: now, ends: u64::MAX, stops });
         self.faults.len() - 1
     }
 
     pub(super) fn fault_ends(&mut self, fault: usize, now: u64) {
         if let Some(fault) = self.faults.get_mut(fault) {
-            fault.1 = now;
+            fault.ends = now;
         }
     }
 
@@ -156,6 +165,7 @@ impl History {
     pub(super) fn finish(mut self) -> Findings {
         self.processes.values_mut().for_each(|process| process.is_gone = true);
         self.judge();
+        self.loads.judge_suspected(u64::MAX, &mut self.findings);
         self.findings
     }
 
@@ -179,12 +189,13 @@ impl History {
 
     fn one(&mut self, event: &Event) {
         let record = event.record;
+        self.loads.judge_suspected(record.end, &mut self.findings);
         match record.kind {
             Kind::Begun => self.loads.change_begins(event),
             Kind::Changed => self.changed(event),
-            Kind::Read => self.read(event),
+            Kind::Read | Kind::Get => self.read(event),
             Kind::Load => {
-                let was_calm = |begin, end| self.faults.iter().rev().all(|fault| !is_felt(fault, HEARD, begin, end));
+                let was_calm = |begin, end| self.faults.iter().rev().all(|fault| !fault.is_felt(HEARD, begin, end));
                 self.loads.load(event, &self.promise, was_calm, &mut self.findings);
             }
             Kind::Told => {
@@ -247,9 +258,9 @@ impl History {
 
     fn took(&mut self, event: &Event, took: u64) {
         let record = event.record;
-        let is_calm = !self.faults.iter().rev().any(|fault| is_felt(fault, FELT, record.begin, record.end));
+        let is_calm = !self.faults.iter().rev().any(|fault| fault.is_felt(FELT, record.begin, record.end));
         let (worst, bound) = if is_calm {
-            (&mut self.findings.slowest_calm, self.promise.calm)
+            (&mut self.findings.slowest_calm, self.promise.calm(record.subject))
         } else {
             (&mut self.findings.slowest, self.promise.longest)
         };
@@ -262,13 +273,20 @@ impl History {
             );
             self.findings.violates("I7", event, why);
         }
+        // What loads nothing waits for the store alone, whatever that does.
+        let stopped =
+            self.faults.iter().rev().any(|fault| fault.stops && fault.is_felt(FELT, record.begin, record.end));
+        if record.kind == Kind::Get && !stopped && u128::from(took) > self.promise.get().as_nanos() {
+            let why = format!("it took {} ms, and the store's part is 50 ms at most", took / 1_000_000);
+            self.findings.violates("I15", event, why);
+        }
     }
 
     fn value(&mut self, event: &Event) {
         let record = event.record;
         let key = record.subject as usize;
         let Some(process) = self.processes.get_mut(&event.process) else { return };
-        if event.rows.iter().any(|(_, newest)| record.version > *newest) || record.version == 0 {
+        if event.rows.first().is_some_and(|(_, newest)| record.version > *newest) || record.version == 0 {
             self.findings.violates("I14", event, "a version that never was".to_owned());
         }
         if let Some(since) = process.own[key].forbids(record.version, record.begin) {
@@ -277,21 +295,21 @@ impl History {
                 format!("its own process had invalidated that {} µs before it began", (record.begin - since) / 1000);
             self.findings.violates("I1", event, why);
         }
+        if event.rows.get(1).is_some_and(|(_, called)| record.version < *called) {
+            self.findings.violates("I2", event, "it was loaded before it was asked for".to_owned());
+        }
+        self.findings.here.reads += 1;
         let since = self.all[key].forbids(record.version, record.begin);
-        let (seen, bound, name) = match record.class {
-            Class::Plain => (&mut self.findings.elsewhere, self.promise.elsewhere, "I3"),
-            Class::Anew => (&mut self.findings.anew, Duration::ZERO, "I2"),
-        };
+        let seen = self.findings.of(record.class);
         seen.reads += 1;
         if let Some(since) = since {
             let age = record.begin - since;
             seen.older(age);
-            if u128::from(age) > bound.as_nanos() {
+            if u128::from(age) > self.promise.bound(record.class).as_nanos() {
                 let why = format!("that had been invalidated {:.1} ms before it began", age as f64 / 1e6);
-                self.findings.violates(name, event, why);
+                self.findings.violates(record.class.words().1, event, why);
             }
         }
-        self.findings.here.reads += u64::from(record.class == Class::Plain);
         if process.newest[key].forbids(record.version, record.begin).is_some() {
             self.findings.races.backwards += 1;
         }
