@@ -31,6 +31,8 @@ pub(crate) enum Asks {
     Store,
     /// And whether that stands now, whatever this process knows.
     Anew,
+    /// Nothing, and its load takes nothing that the store has: it was called after this one began.
+    Never,
 }
 
 /// One load, whatever its cache's types.

@@ -234,7 +234,7 @@ impl Flight {
 
     /// Whether its leader still asks the store, in a task that others cannot see.
     pub(crate) fn is_asking(&self) -> bool {
-        self.node.asks != Asks::Nothing && !lock(&self.state).takes_off
+        !matches!(self.node.asks, Asks::Nothing | Asks::Never) && !lock(&self.state).takes_off
     }
 
     /// Its load begins, unless the flight is over. Nobody takes the leader for lost from here on.

@@ -150,7 +150,7 @@ impl<'a> Trip<'a> {
             self.arrived = cache.hub.tags.epoch();
             let (asks, before) = match self.manner {
                 Manner::Lookup => (cache.asks(), Before::LookAtMemory),
-                Manner::Refresh => (Asks::Nothing, Before::Nothing),
+                Manner::Refresh => (Asks::Never, Before::Nothing),
                 Manner::Strong => (Asks::Anew, Before::Nothing),
             };
             let departure = path.departure(&self.runtime, asks);
@@ -165,7 +165,11 @@ impl<'a> Trip<'a> {
         let begins_now = flight.node.ticket > self.called;
         self.ours = match self.manner {
             Manner::Lookup => true,
-            Manner::Refresh => begins_now || mutant::on(Mutant::RefreshJoinsOlder),
+            // Where there is a store others may find there what was loaded before.
+            Manner::Refresh => {
+                let loads = flight.node.asks == Asks::Never || self.cache.shelf.is_none();
+                begins_now && loads || mutant::on(Mutant::RefreshJoinsOlder)
+            }
             Manner::Strong => begins_now && flight.node.asks == Asks::Anew || mutant::on(Mutant::StrongJoinsAny),
         };
         if role == Role::Follows {

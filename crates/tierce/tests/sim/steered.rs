@@ -21,6 +21,10 @@ const START: Duration = Duration::from_secs(1);
 enum Act {
     /// A plain lookup, whose load takes so many milliseconds after it has read the database.
     Read(u64),
+    /// A refresh, likewise.
+    Refresh(u64),
+    /// A refresh whose load fails after so long.
+    FailingRefresh(u64),
     Invalidate,
     InvalidateTag,
     /// The connection is cut, and stays so.
@@ -31,7 +35,7 @@ enum Act {
     NextBeside(&'static str, u64, u64),
 }
 
-use Act::{Cut, Invalidate, InvalidateTag, Next, NextBeside, Read};
+use Act::{Cut, FailingRefresh, Invalidate, InvalidateTag, Next, NextBeside, Read, Refresh};
 
 /// How long what others changed is served.
 #[derive(Clone, Copy)]
@@ -128,7 +132,15 @@ const SCHEDULES: &[Schedule] = &[
             (570, 0, Read(1)),
         ],
     },
+    Schedule {
+        name: "a refresh waits for a load from before its call, and then comes to a lookup that finds an older value in the store",
+        bound: Bound::Age,
+        steps: &[(0, 1, Read(1)), (10, 0, FailingRefresh(30)), (20, 0, Read(1)), (21, 0, Refresh(1))],
+    },
 ];
+
+/// In so many orders of what happens at the same time each schedule is run.
+const ORDERS: u64 = 16;
 
 #[derive(Clone)]
 struct Stage {
@@ -169,6 +181,31 @@ impl Stage {
         }
     }
 
+    async fn refresh(&self, process: &Process, load_ms: u64) {
+        let called = self.ledger().next();
+        let (stage, entry) = (self.clone(), process.rows.entry(&KEY).tags([TAG]));
+        let load = |_| async move {
+            let read_at = stage.ledger().next();
+            stage.sim.sleep(Duration::from_millis(load_ms)).await;
+            Ok::<_, ()>(Loaded::new(Entry { key: KEY, tags: vec![TAG.to_string()], read_at, set_by: None }))
+        };
+        if let Ok(Lookup::Hit(row, _)) = entry.refresh_with(load).await
+            && row.read_at < called
+        {
+            self.ledger().violations.push(format!("{row:?} by a refresh that was called at {called}"));
+        }
+    }
+
+    async fn fail_to_refresh(&self, process: &Process, load_ms: u64) {
+        let sim = self.sim.clone();
+        let load = |_| async move {
+            sim.sleep(Duration::from_millis(load_ms)).await;
+            Err::<Loaded<Entry>, _>("the database is away")
+        };
+        let failed = process.rows.entry(&KEY).tags([TAG]).refresh_with(load).await;
+        assert!(failed.is_err(), "{failed:?}");
+    }
+
     async fn end(&self, process: &Process, named: Named) {
         let number = self.ledger().invalidating(process.number, named.clone());
         let told = match named {
@@ -185,6 +222,8 @@ impl Stage {
         };
         match act {
             Read(load_ms) => self.read(process, load_ms).await,
+            Refresh(load_ms) => self.refresh(process, load_ms).await,
+            FailingRefresh(load_ms) => self.fail_to_refresh(process, load_ms).await,
             Invalidate => self.end(process, Named::Key(KEY)).await,
             InvalidateTag => self.end(process, Named::Tag(TAG.to_string())).await,
             Cut => process.line.cut(),
@@ -207,8 +246,8 @@ fn process(sim: &Sim, number: usize, bound: Bound, (place, shelf): (&Place, &She
 }
 
 /// What a schedule violates, and how much it reads.
-fn run(schedule: &Schedule) -> (Vec<String>, u64) {
-    let sim = Sim::new(1);
+fn run(schedule: &Schedule, seed: u64) -> (Vec<String>, u64) {
+    let sim = Sim::new(seed);
     let (place, shelf) = (Place::steady(&sim), Shelf::new(sim.clock()));
     let shelf = if matches!(schedule.bound, Bound::Coherence) { shelf.telling() } else { shelf };
     let ms = match schedule.bound {
@@ -241,15 +280,17 @@ fn run(schedule: &Schedule) -> (Vec<String>, u64) {
 /// What all schedules violate.
 #[cfg(tierce_mutants)]
 pub(crate) fn violations() -> Vec<String> {
-    SCHEDULES.iter().flat_map(|schedule| run(schedule).0).collect()
+    SCHEDULES.iter().flat_map(|schedule| run(schedule, 1).0).collect()
 }
 
 #[test]
 fn no_schedule_shows_what_has_ended() {
     for schedule in SCHEDULES {
-        let (violations, reads) = run(schedule);
-        assert!(violations.is_empty(), "{}: {violations:#?}", schedule.name);
-        let asked = schedule.steps.iter().filter(|(_, _, act)| matches!(act, Read(_))).count();
-        assert_eq!(reads, asked as u64, "{}: not every read was answered", schedule.name);
+        for seed in 0..ORDERS {
+            let (violations, reads) = run(schedule, seed);
+            assert!(violations.is_empty(), "{}, seed {seed}: {violations:#?}", schedule.name);
+            let asked = schedule.steps.iter().filter(|(_, _, act)| matches!(act, Read(_))).count();
+            assert_eq!(reads, asked as u64, "{}, seed {seed}: not every read was answered", schedule.name);
+        }
     }
 }
