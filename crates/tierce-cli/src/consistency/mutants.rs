@@ -56,7 +56,9 @@ mod planted {
     use super::{Fault, Planted, With};
 
     const CALM: &[Fault] = &[Fault::None];
-    /// What is told of is told late.
+    /// What is told of is not heard.
+    const DEAF: &[Fault] = &[Fault::Deaf];
+    /// … or late.
     const LATE: &[Fault] = &[Fault::Clump, Fault::Deaf];
 
     /// Those of the path of a lookup past its store, and of the ends of what is in memory.
@@ -80,7 +82,7 @@ mod planted {
         (Mutant::TagNotToldToStore, Any, CALM),
         (Mutant::HoldNotToldToStore, Any, CALM),
         (Mutant::StrongBelievesMemory, Any, LATE),
-        (Mutant::StrongJoinsAny, Any, LATE),
+        (Mutant::StrongJoinsAny, Any, DEAF),
         (Mutant::RefreshTakesStored, Any, CALM),
         (Mutant::WholeKeyNotCompared, Any, &[Fault::Damage]),
         (Mutant::UntoldForgotten, Any, &[Fault::BlackHole, Fault::StopServer]),
@@ -101,8 +103,6 @@ mod planted {
         (Mutant::VersionsAgeNotCounted, Silent, CALM),
         (Mutant::StrongBelievesVersions, Silent, CALM),
         (Mutant::AgedFlightJoined, Silent, CALM),
-        (Mutant::EndedBeforeToldOnly, Silent, &[Fault::Clump]),
-        (Mutant::TagEndedBeforeToldOnly, Silent, &[Fault::Clump]),
         (Mutant::TokenOfAnotherConnection, Silent, &[Fault::KillServer]),
     ];
 

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     Rest,
     /// Requests that the store failed (`version`) and entries that were damaged (`id`).
     Health,
+    /// This process did not get to run meanwhile; or where the outcome is `Failed`, its store did not tell it of changes.
+    Trouble,
 }
 
 /// How a call ended.
@@ -153,7 +155,7 @@ impl Record {
     }
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Hello,
     Kind::Begun,
     Kind::Changed,
@@ -167,6 +169,7 @@ const KINDS: [Kind; 13] = [
     Kind::Stuck,
     Kind::Rest,
     Kind::Health,
+    Kind::Trouble,
 ];
 const OUTCOMES: [Outcome; 6] =
     [Outcome::Ok, Outcome::Failed, Outcome::Left, Outcome::Missed, Outcome::Broken, Outcome::Foreign];

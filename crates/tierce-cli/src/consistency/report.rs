@@ -30,6 +30,9 @@ pub(super) struct Report {
     damaged: u64,
     slowest_calm_ms: f64,
     slowest_ms: f64,
+    /// How often processes did not get to run for more than 150 ms, and for how long at most.
+    stalls: u64,
+    longest_stall_ms: f64,
     faults: BTreeMap<String, u64>,
     races: BTreeMap<&'static str, u64>,
     violated: u64,
@@ -99,6 +102,8 @@ impl Report {
             damaged: findings.damaged,
             slowest_calm_ms: ms(findings.slowest_calm),
             slowest_ms: ms(findings.slowest),
+            stalls: findings.stalls.0,
+            longest_stall_ms: ms(findings.stalls.1),
             faults,
             races: named.into_iter().collect(),
             violated: findings.violated,
@@ -162,6 +167,8 @@ impl Report {
         }
         line(format!("{:<58}{:>7.0} ms", "slowest read with no fault about", self.slowest_calm_ms));
         line(format!("{:<58}{:>7.0} ms", "slowest read", self.slowest_ms));
+        line(format!("{:<58}{:>10}", "times a process did not get to run", count(self.stalls)));
+        line(format!("{:<58}{:>7.0} ms", "… the longest", self.longest_stall_ms));
         let faults: Vec<_> = self.faults.iter().map(|(name, times)| format!("{name} {times}")).collect();
         line(format!("\nfaults: {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }));
         line(format!("violations: {}", count(self.violated)));

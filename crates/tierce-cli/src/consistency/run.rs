@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::belief::Bounds;
 use super::faults::{self, Fault};
-use super::history::{History, Promise};
+use super::history::{Findings, History, Promise};
 use super::proxy::Proxy;
 use super::record::Order;
 use super::report::Report;
@@ -54,7 +54,7 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
     let promise = promise(check.bounds);
     let mut team = Team::new(History::new(promise), setting).await?;
     // While there are no tags yet, each that comes to be is told as a change.
-    let beginning = team.desk.history().fault_begins(clock::common_ns(), false);
+    let beginning = team.desk.history().troubles.begin(clock::common_ns(), false);
     for place in 0..check.processes {
         team.start(place).await?;
     }
@@ -62,7 +62,7 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
     let mut chance = fastrand::Rng::with_seed(check.seed);
     let mut struck = Vec::new();
     tokio::time::sleep(BEGINS).await;
-    team.desk.history().fault_ends(beginning, clock::common_ns());
+    team.desk.history().troubles.end(beginning, clock::common_ns());
     let (mut round, mut shown) = (Vec::new(), Duration::ZERO);
     while clock::since(began) < check.seconds {
         if is_planted && team.desk.history().findings().violated > 0 {
@@ -80,7 +80,7 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
         }
         let Some(fault) = round.pop() else { continue };
         let length = Duration::from_millis(chance.u64(FAULT_MS));
-        let number = team.desk.history().fault_begins(clock::common_ns(), fault == Fault::StopProcess);
+        let number = team.desk.history().troubles.begin(clock::common_ns(), fault == Fault::StopProcess);
         match fault {
             Fault::StopProcess => team.stop_one(length, &mut chance).await,
             Fault::KillProcess => team.kill_one(&mut chance).await?,
@@ -90,12 +90,14 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
                 faults::strike(fault, &mut server, &proxy, (length, turn), &mut chance).await?;
             }
         }
-        team.desk.history().fault_ends(number, clock::common_ns());
+        team.desk.history().troubles.end(number, clock::common_ns());
         struck.push(fault);
     }
     rest(&mut team, promise).await;
     let seconds = clock::since(began);
-    let findings = team.desk.replace_history(History::new(promise)).finish();
+    let history = team.desk.replace_history(History::new(promise));
+    let stalls = history.troubles.stalls();
+    let findings = Findings { stalls, ..history.finish() };
     Ok(Report::new(check, promise, findings, &struck, seconds))
 }
 

@@ -11,12 +11,15 @@ use tokio::sync::watch;
 
 use super::link::Link;
 use super::operations::Operations;
-use super::record::{Kind, Order, Record};
+use super::record::{Kind, Order, Outcome, Record};
 use super::rows::KEYS;
 use super::world::{Row, World};
 use crate::args::Worker;
 use crate::error::Error;
 
+/// How often a process looks how it is, and how long it does not get to run before that is told.
+const WATCHES: Duration = Duration::from_millis(25);
+const STALLED: Duration = Duration::from_millis(150);
 /// How long they may take to end what they have begun: longer than any lease.
 const ENDS: Duration = Duration::from_secs(15);
 
@@ -38,7 +41,8 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
             (operations.doing(), tokio::spawn(async move { operations.run(stopped).await }))
         })
         .collect();
-    tasks.push((Arc::default(), tokio::spawn(watch_health(Arc::clone(&world), stopped.clone()))));
+    // Also while those end.
+    tokio::spawn(watch_health(Arc::clone(&world)));
     while orders.changed().await.is_ok() {
         let order = *orders.borrow_and_update();
         match order {
@@ -79,22 +83,25 @@ fn hub(worker: &Worker) -> Result<Hub, Error> {
     hub.try_build().map_err(cache_error)
 }
 
-/// Tells when failed invalidations have reached the store, and how the store was.
-async fn watch_health(world: Arc<World>, mut stopped: watch::Receiver<bool>) {
+/// Tells when failed invalidations have reached the store, how the store was, and whether this process got to run.
+async fn watch_health(world: Arc<World>) {
     let (mut faults, mut damaged) = (0, 0);
-    while !*stopped.borrow() {
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(25)) => {}
-            _ = stopped.changed() => {}
-        }
+    loop {
+        let trouble = Record { begin: crate::clock::common_ns(), ..Record::of(Kind::Trouble) };
+        tokio::time::sleep(WATCHES).await;
         let Some(health) = world.hub.store_health() else { return };
+        if u128::from(crate::clock::common_ns() - trouble.begin) > STALLED.as_nanos() {
+            world.link.ended(trouble);
+        } else if health.tells && !health.is_coherent {
+            world.link.ended(Record { outcome: Outcome::Failed, ..trouble });
+        }
         if health.untold == 0 {
             world.link.ended(Record::of(Kind::Told));
         }
         let more = (health.faults - faults, health.damaged - damaged);
         (faults, damaged) = (health.faults, health.damaged);
         if more != (0, 0) {
-            world.link.ended(Record { version: more.0, id: more.1, ..Record::of(Kind::Health) });
+            world.link.ended(Record { kind: Kind::Health, version: more.0, id: more.1, ..trouble });
         }
     }
 }

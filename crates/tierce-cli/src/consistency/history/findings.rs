@@ -71,6 +71,8 @@ pub(crate) struct Findings {
     /// The slowest reads, in nanoseconds: with no fault about, and with one.
     pub(crate) slowest_calm: u64,
     pub(crate) slowest: u64,
+    /// How often processes did not get to run, the machine being busy, and for how long at most, in nanoseconds.
+    pub(crate) stalls: (u64, u64),
     pub(crate) races: Races,
     pub(crate) violated: u64,
     pub(crate) violations: Vec<Violation>,

@@ -12,9 +12,6 @@ const KEPT: usize = 256;
 /// How long after a failed load a caller may get its error who began later: between the loader's end and the flight's a
 /// process may be stopped.
 const GRACE: u64 = 2_000_000_000;
-/// How long after a request to the store has failed its process tells of it, at most: many times its usual pause.
-const TOLD: u64 = 500_000_000;
-
 /// A load or a change of a key.
 #[derive(Clone, Copy)]
 struct Span {
@@ -36,14 +33,12 @@ pub(super) struct Loads {
     loads: Vec<VecDeque<Span>>,
     changes: Vec<VecDeque<Span>>,
     failed: VecDeque<(u32, u32, u64, u64)>,
-    /// Loads beside another process's: wrong, if no request to the store has failed meanwhile.
-    suspected: VecDeque<(Event, String)>,
 }
 
 impl Default for Loads {
     fn default() -> Self {
         let empty = || (0..KEYS).map(|_| VecDeque::new()).collect();
-        Loads { loads: empty(), changes: empty(), failed: VecDeque::new(), suspected: VecDeque::new() }
+        Loads { loads: empty(), changes: empty(), failed: VecDeque::new() }
     }
 }
 
@@ -103,7 +98,7 @@ impl Loads {
                 let is_explained = self.changes[key].iter().any(|change| change.meets(since, second));
                 if !is_explained && was_calm(first, second) {
                     let why = format!("process {} was loading the key already", other.process);
-                    self.suspected.push_back((event.clone(), why));
+                    findings.violates("I6", event, why);
                 }
                 continue;
             }
@@ -119,16 +114,11 @@ impl Loads {
         keep(&mut self.loads[key], load);
     }
 
-    /// Judges what was suspected so long ago that faults of the store would have been told of by now.
-    pub(super) fn judge_suspected(&mut self, now: u64, findings: &mut Findings) {
-        while let Some((event, _)) = self.suspected.front()
-            && event.record.end.saturating_add(TOLD) < now
-        {
-            let Some((event, why)) = self.suspected.pop_front() else { return };
-            if findings.store_faults == 0 {
-                findings.violates("I6", &event, why);
-            }
-        }
+    /// How many changes of a key were under way in this time.
+    pub(super) fn changes(&self, key: u32, begin: u64, end: u64) -> u32 {
+        let changes = self.changes[key as usize].iter();
+        let met = changes.filter(|change| change.scope != Scope::Refresh && change.meets(begin, end)).count();
+        u32::try_from(met).unwrap_or(u32::MAX)
     }
 
     fn count_races(&self, key: usize, load: &Span, findings: &mut Findings) {

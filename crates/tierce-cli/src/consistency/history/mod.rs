@@ -16,6 +16,7 @@ mod promise;
 mod stairs;
 #[cfg(test)]
 mod tests;
+mod troubles;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -25,6 +26,7 @@ pub(super) use findings::{Findings, Seen};
 use loads::Loads;
 pub(super) use promise::Promise;
 use stairs::Stairs;
+use troubles::Troubles;
 
 use super::record::{Kind, Outcome, Scope};
 use super::rows::KEYS;
@@ -50,7 +52,7 @@ pub(super) struct History {
     arrived: u64,
     loads: Loads,
     /// When something was wrong.
-    faults: Vec<Trouble>,
+    pub(super) troubles: Troubles,
     findings: Findings,
 }
 
@@ -87,23 +89,10 @@ fn stairs() -> Vec<Stairs> {
 
 /// How long after a fault what it broke may still be felt: a lease, a breaker's pause and a retry.
 const FELT: u64 = 4_000_000_000;
+/// How long after its end what concerns the whole of a process is told at the latest: many times its usual pause.
+const LATE: u64 = 500_000_000;
 /// How long after a fault a process may learn that it missed what others changed: a connection's pause and its bound.
 const HEARD: u64 = 1_000_000_000;
-
-/// A fault.
-struct Trouble {
-    begins: u64,
-    ends: u64,
-    /// Whether processes under check stood still.
-    stops: bool,
-}
-
-impl Trouble {
-    /// Whether it may still be felt, for so long after its end, in this time.
-    fn is_felt(&self, felt: u64, begin: u64, end: u64) -> bool {
-        self.begins <= end && self.ends.saturating_add(felt) >= begin
-    }
-}
 
 impl History {
     pub(super) fn new(promise: Promise) -> Self {
@@ -114,7 +103,7 @@ impl History {
             waiting: BinaryHeap::new(),
             arrived: 0,
             loads: Loads::default(),
-            faults: Vec::new(),
+            troubles: Troubles::default(),
             findings: Findings::default(),
         }
     }
@@ -132,18 +121,6 @@ impl History {
         self.judge();
     }
 
-    /// Something is wrong from now on; gives what to say when it is no more.
-    pub(super) fn fault_begins(&mut self, now: u64, stops: bool) -> usize {
-        self.faults.push(Trouble { begins: now, ends: u64::MAX, stops });
-        self.faults.len() - 1
-    }
-
-    pub(super) fn fault_ends(&mut self, fault: usize, now: u64) {
-        if let Some(fault) = self.faults.get_mut(fault) {
-            fault.ends = now;
-        }
-    }
-
     /// Takes what a process tells.
     pub(super) fn take(&mut self, event: Event) {
         let record = event.record;
@@ -157,6 +134,21 @@ impl History {
             Kind::Begun => record.begin,
             _ => record.end,
         };
+        match record.kind {
+            // What goes before it may be judged by it.
+            Kind::Trouble => {
+                return self.troubles.met(event.process, record.begin, record.end, record.outcome == Outcome::Ok);
+            }
+            Kind::Health => {
+                self.findings.store_faults += record.version;
+                self.findings.damaged += record.id;
+                if record.version > 0 {
+                    self.troubles.met(event.process, record.begin, record.end, false);
+                }
+                return;
+            }
+            _ => {}
+        }
         self.arrived += 1;
         self.waiting.push(Reverse(Waiting { at, number: self.arrived, event }));
     }
@@ -165,7 +157,6 @@ impl History {
     pub(super) fn finish(mut self) -> Findings {
         self.processes.values_mut().for_each(|process| process.is_gone = true);
         self.judge();
-        self.loads.judge_suspected(u64::MAX, &mut self.findings);
         self.findings
     }
 
@@ -180,7 +171,7 @@ impl History {
 
     fn judge(&mut self) {
         let telling = self.processes.values().filter(|process| !process.is_gone);
-        let known_until = telling.map(|process| process.told_until).min().unwrap_or(u64::MAX);
+        let known_until = telling.map(|process| process.told_until.saturating_sub(LATE)).min().unwrap_or(u64::MAX);
         while self.waiting.peek().is_some_and(|Reverse(next)| next.at < known_until) {
             let Some(Reverse(Waiting { event, .. })) = self.waiting.pop() else { break };
             self.one(&event);
@@ -189,13 +180,12 @@ impl History {
 
     fn one(&mut self, event: &Event) {
         let record = event.record;
-        self.loads.judge_suspected(record.end, &mut self.findings);
         match record.kind {
             Kind::Begun => self.loads.change_begins(event),
             Kind::Changed => self.changed(event),
             Kind::Read | Kind::Get => self.read(event),
             Kind::Load => {
-                let was_calm = |begin, end| self.faults.iter().rev().all(|fault| !fault.is_felt(HEARD, begin, end));
+                let was_calm = |begin, end| !self.troubles.felt(HEARD, begin, end);
                 self.loads.load(event, &self.promise, was_calm, &mut self.findings);
             }
             Kind::Told => {
@@ -205,11 +195,7 @@ impl History {
                 }
             }
             Kind::Stuck => self.findings.violates("I7", event, "this call never ended".to_owned()),
-            Kind::Health => {
-                self.findings.store_faults += record.version;
-                self.findings.damaged += record.id;
-            }
-            Kind::Hello | Kind::Watermark | Kind::Row | Kind::Commit | Kind::Rest => {}
+            Kind::Health | Kind::Trouble | Kind::Hello | Kind::Watermark | Kind::Row | Kind::Commit | Kind::Rest => {}
         }
     }
 
@@ -258,14 +244,19 @@ impl History {
 
     fn took(&mut self, event: &Event, took: u64) {
         let record = event.record;
-        let is_calm = !self.faults.iter().rev().any(|fault| fault.is_felt(FELT, record.begin, record.end));
+        let is_calm = !self.troubles.felt(FELT, record.begin, record.end);
         let (worst, bound) = if is_calm {
             (&mut self.findings.slowest_calm, self.promise.calm(record.subject))
         } else {
             (&mut self.findings.slowest, self.promise.longest)
         };
+        // Each change of its key meanwhile may cost it a load more, of its own process or of another.
+        let changes = self.loads.changes(record.subject, record.begin, record.end);
+        let bound = bound + self.promise.again(record.subject) * changes;
+        // Who does not get to run is not judged by the time.
+        let ran = !self.troubles.stood_still(record.begin, record.end);
         *worst = (*worst).max(took);
-        if u128::from(took) > bound.as_nanos() {
+        if ran && u128::from(took) > bound.as_nanos() {
             let why = format!(
                 "it took {} ms, {}",
                 took / 1_000_000,
@@ -274,9 +265,7 @@ impl History {
             self.findings.violates("I7", event, why);
         }
         // What loads nothing waits for the store alone, whatever that does.
-        let stopped =
-            self.faults.iter().rev().any(|fault| fault.stops && fault.is_felt(FELT, record.begin, record.end));
-        if record.kind == Kind::Get && !stopped && u128::from(took) > self.promise.get().as_nanos() {
+        if ran && record.kind == Kind::Get && u128::from(took) > self.promise.get().as_nanos() {
             let why = format!("it took {} ms, and the store's part is 50 ms at most", took / 1_000_000);
             self.findings.violates("I15", event, why);
         }

@@ -8,6 +8,8 @@ use crate::consistency::record::Class;
 
 /// A tick of the coarse clock that ages are read from, and the rounding of milliseconds.
 const TICK: Duration = Duration::from_millis(11);
+/// How often who waits for another process's load asks for it, at least.
+const ASKED_AGAIN: Duration = Duration::from_millis(200);
 /// What a lookup spends at most on asking its store, unless said.
 const BUDGET: Duration = Duration::from_millis(50);
 
@@ -36,6 +38,11 @@ impl Promise {
     /// How long a read of this key may take with no fault about.
     pub(in crate::consistency) fn calm(&self, key: u32) -> Duration {
         longest_load(key) * 2 + self.calm
+    }
+
+    /// How much longer it may take for each change of the key meanwhile: another load, and until that is found.
+    pub(in crate::consistency) fn again(&self, key: u32) -> Duration {
+        longest_load(key) + ASKED_AGAIN
     }
 
     /// How long a read may take that loads nothing, whatever the store does.

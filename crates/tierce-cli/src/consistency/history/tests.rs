@@ -129,13 +129,13 @@ fn i6_one_load_of_a_key_at_a_time_between_its_changes() {
     later.load(1, (120, 140), Outcome::Ok, 2).shows(&["I6"]);
     // Who lost the connection may have missed a change.
     let mut in_trouble = Written::new();
-    in_trouble.0.fault_begins(12 * MS, false);
+    in_trouble.0.troubles.begin(12 * MS, false);
     two(in_trouble).shows(&[]);
     // Of two processes one loads, unless the key was changed, or a store has failed that is to decide between them.
     let beside = |first: Written| first.load(1, (10, 30), Outcome::Ok, 1).load(2, (20, 40), Outcome::Ok, 2);
     assert_eq!(beside(Written::new()).shows(&["I6"]).races.loads_beside, 1);
     beside(Written::new().change(1, (4, 6), 5, Outcome::Ok)).shows(&[]);
-    let failed = Record { version: 1, end: 100 * MS, ..Record::of(Kind::Health) };
+    let failed = Record { version: 1, begin: MS, end: 100 * MS, ..Record::of(Kind::Health) };
     beside(Written::new()).add(1, failed, &[]).shows(&[]);
     Written::new().load(1, (10, 19), Outcome::Ok, 1).load(1, (20, 40), Outcome::Ok, 2).shows(&[]);
 }
@@ -145,9 +145,13 @@ fn i7_every_read_ends_in_its_time() {
     let slow = Record { subject: 3, begin: MS, end: 2000 * MS, version: 9, ..Record::of(Kind::Read) };
     Written::new().add(1, slow, &[(3, 9)]).shows(&["I7"]);
     Written::new().add(1, Record::of(Kind::Stuck), &[]).shows(&["I7"]);
+    // A load more for each change meanwhile.
+    let longer = Record { end: 1270 * MS, ..slow };
+    Written::new().add(1, longer, &[(3, 9)]).shows(&["I7"]);
+    Written::new().change(1, (10, 12), 5, Outcome::Ok).add(1, longer, &[(3, 9)]).shows(&[]);
     let mut in_trouble = Written::new();
-    let fault = in_trouble.0.fault_begins(2 * MS, false);
-    in_trouble.0.fault_ends(fault, 3 * MS);
+    let fault = in_trouble.0.troubles.begin(2 * MS, false);
+    in_trouble.0.troubles.end(fault, 3 * MS);
     in_trouble.add(1, slow, &[(3, 9)]).shows(&[]);
 }
 
@@ -180,13 +184,15 @@ fn i15_what_loads_nothing_waits_no_longer_than_its_part_for_the_store() {
     let get = |ms: u64| Record { subject: 3, begin: MS, end: (1 + ms) * MS, version: 9, ..Record::of(Kind::Get) };
     let in_trouble = |stops| {
         let mut written = Written::new();
-        let fault = written.0.fault_begins(2 * MS, stops);
-        written.0.fault_ends(fault, 1500 * MS);
+        let fault = written.0.troubles.begin(2 * MS, stops);
+        written.0.troubles.end(fault, 1500 * MS);
         written
     };
+    let stalled = Record { begin: 100 * MS, end: 200 * MS, ..Record::of(Kind::Trouble) };
     in_trouble(false).add(1, get(1040), &[(3, 9)]).shows(&[]);
     in_trouble(false).add(1, get(1060), &[(3, 9)]).shows(&["I15"]);
     in_trouble(true).add(1, get(1060), &[(3, 9)]).shows(&[]);
+    in_trouble(false).add(1, get(1060), &[(3, 9)]).add(2, stalled, &[]).shows(&[]);
 }
 
 #[test]
@@ -200,10 +206,10 @@ fn i2_a_refresh_is_as_new_as_its_call() {
 fn nothing_is_judged_before_all_that_was_before_it_is_known() {
     let mut written = Written::new().read(2, Aged, 200, 4);
     let known = |end| Record { end: end * MS, ..Record::of(Kind::Watermark) };
-    written = written.add(2, known(500), &[]);
+    written = written.add(2, known(900), &[]);
     assert_eq!(seen(written.0.findings(), Aged).reads, 0);
     // What was before comes only now.
-    written = written.change(1, (10, 20), 5, Outcome::Ok).add(1, known(300), &[]);
+    written = written.change(1, (10, 20), 5, Outcome::Ok).add(1, known(800), &[]);
     assert_eq!(seen(written.0.findings(), Aged).reads, 1);
     written.shows(&["I3"]);
 }
@@ -211,7 +217,7 @@ fn nothing_is_judged_before_all_that_was_before_it_is_known() {
 #[test]
 fn a_process_that_was_killed_is_not_waited_for() {
     let mut written = Written::new().read(2, Aged, 200, 4);
-    written = written.add(2, Record { end: 500 * MS, ..Record::of(Kind::Watermark) }, &[]);
+    written = written.add(2, Record { end: 900 * MS, ..Record::of(Kind::Watermark) }, &[]);
     written.0.ends(1);
     assert_eq!(seen(written.0.findings(), Aged).reads, 1);
 }
