@@ -17,7 +17,7 @@ use crate::load::{Load, Origin};
 use crate::output::print;
 use crate::place::Place;
 use crate::progress::Progress;
-use crate::race::{Course, Race, Relay, Report, Seat, Shared};
+use crate::race::{Course, Race, Relay, Report, Seat, Shared, strike};
 use crate::service::Setting;
 use crate::signal::Signals;
 use crate::table;
@@ -50,11 +50,11 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Error> {
             None => None,
         };
         let stage = prepare(&demo, &mut progress)?;
-        let company = match venue {
+        let mut company = match venue {
             Some(venue) => Some(gather(venue, demo.processes, &mut progress).await?),
             None => None,
         };
-        let report = race(&demo, &stage, company.as_ref(), &mut progress).await?;
+        let report = race(&demo, &stage, company.as_mut(), &mut progress).await?;
         Ok::<_, Error>((stage, company, report))
     };
     let (stage, company, report) = tokio::select! {
@@ -94,7 +94,12 @@ async fn gather(venue: Venue, processes: u32, progress: &mut Progress) -> Result
     Ok(Company { venue, crew })
 }
 
-async fn race(demo: &Demo, stage: &Stage, company: Option<&Company>, progress: &mut Progress) -> Result<Report, Error> {
+async fn race(
+    demo: &Demo,
+    stage: &Stage,
+    company: Option<&mut Company>,
+    progress: &mut Progress,
+) -> Result<Report, Error> {
     let (length, callers) = (demo.seconds(), demo.callers);
     let Stage { places, load, template, origin } = stage;
     let Some(Company { venue, crew }) = company else {
@@ -113,7 +118,12 @@ async fn race(demo: &Demo, stage: &Stage, company: Option<&Company>, progress: &
     crew.all::<()>(&Order::Open(course)).await?;
     let shared = Shared { processes: demo.processes, store: venue.title.clone(), bound: venue.bound() };
     let (server, load) = (venue.server.as_ref(), load.title.clone());
-    let report = Relay { crew, server, entrants, shared, load, length, callers }.run(progress).await?;
+    let mut report = Relay { crew, server, entrants, shared, load, length, callers }.run(progress).await?;
+    if let Some(server) = &mut venue.server {
+        progress.step("outage: the server is frozen, killed and started again");
+        report.outage = Some(strike(crew, server).await?);
+        progress.clear();
+    }
     crew.all::<()>(&Order::Leave).await?;
     Ok(report)
 }

@@ -1,7 +1,7 @@
 //! What the numbers of a race mean, in sentences that say nothing but what was measured.
 
 use crate::figures::{count, decimal, duration};
-use crate::race::{Column, Report, Shared};
+use crate::race::{Column, Outage, Report, Shared};
 
 /// How it was measured: what a reader needs in order to trust, or repeat, the numbers.
 pub(crate) fn method(report: &Report) -> String {
@@ -35,27 +35,46 @@ pub(crate) fn method(report: &Report) -> String {
 
 /// What follows from the numbers.
 pub(crate) fn remarks(report: &Report) -> Vec<String> {
+    let callers = report.callers;
     match (report.columns.as_slice(), &report.shared) {
         ([bare, guide, ours], None) => {
-            let mut remarks =
-                vec![speed(bare, guide, ours), absence(report.callers, guide, ours), staleness(guide, ours)];
-            remarks.extend(leftovers(guide));
-            remarks
+            let remarks = [speed(bare, guide, ours), absence(callers, guide, ours), staleness(guide, ours)];
+            remarks.into_iter().chain(leftovers(guide)).collect()
         }
-        ([bare, guide, ours], Some(shared)) => [
-            speed(bare, guide, ours),
-            together(report.callers, shared, &[guide, ours]),
-            staleness(guide, ours),
-            bound(ours, shared),
-        ]
-        .into_iter()
-        .chain(untold(ours))
-        .collect(),
+        ([bare, guide, ours], Some(shared)) => {
+            let remarks = [
+                speed(bare, guide, ours),
+                together(callers, shared, &[guide, ours]),
+                staleness(guide, ours),
+                bound(ours, shared),
+            ];
+            remarks.into_iter().chain(untold(ours)).chain(report.outage.as_ref().map(outage)).collect()
+        }
         ([_, ours], Some(shared)) => {
-            [together(report.callers, shared, &[ours]), bound(ours, shared)].into_iter().chain(untold(ours)).collect()
+            let remarks = [together(callers, shared, &[ours]), bound(ours, shared)];
+            remarks.into_iter().chain(untold(ours)).chain(report.outage.as_ref().map(outage)).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// What the death of the server cost tierce's callers.
+fn outage(outage: &Outage) -> String {
+    format!(
+        "Then the server was stopped in its tracks for 2 s: of {} lookups of tierce {} failed. {} misses waited for it, {} at \
+         most; of the others 99 of 100 took {} at most, load included ({} before); of hits {} ({} before). All processes used \
+         it again {} after it went on, and {} after it had been killed and answered again.",
+        count(outage.lookups),
+        count(outage.failed),
+        count(outage.waited),
+        duration(outage.longest),
+        duration(outage.miss),
+        duration(outage.miss_before),
+        duration(outage.hit),
+        duration(outage.hit_before),
+        duration(outage.after_freeze),
+        duration(outage.after_restart),
+    )
 }
 
 /// What could not be told in time.

@@ -72,7 +72,15 @@ impl Race<'_> {
         ];
         progress.clear();
         let slice_ms = slice.as_secs_f64() * 1e3;
-        Ok(Report { load: self.load.title.clone(), turns, slice_ms, callers: self.callers, columns, shared: None })
+        Ok(Report {
+            load: self.load.title.clone(),
+            turns,
+            slice_ms,
+            callers: self.callers,
+            columns,
+            shared: None,
+            outage: None,
+        })
     }
 
     fn enter<'a, C: Contender>(

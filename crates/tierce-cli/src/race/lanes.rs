@@ -9,7 +9,7 @@ use tierce::Hub;
 
 use super::lane::{Lane, Pair, Seat, Updaters, upcoming};
 use super::order::{Course, Entrant, Order};
-use super::stampede;
+use super::{outage, stampede};
 use crate::clock;
 use crate::contender::{Bare, Contender, Guide, Remote, Tierce};
 use crate::database::Database;
@@ -66,6 +66,16 @@ impl Lanes {
 
     /// Does as is ordered; what came of it.
     pub(crate) async fn obey(&mut self, order: Order) -> Result<Value, Error> {
+        match (&order, &self.tierce) {
+            (Order::Toll { length_ns, from }, Some(lane)) => {
+                let (length, process) = (Duration::from_nanos(*length_ns), self.course.seat.process);
+                return value(&outage::toll(&lane.contender, length, process, *from).await);
+            }
+            (Order::Recover { within_ms }, Some(lane)) => {
+                return Ok(lane.contender.recovers(Duration::from_millis(*within_ms)).await.into());
+            }
+            _ => {}
+        }
         match order.entrant() {
             Entrant::Bare => self.course.run(self.bare.as_mut(), order).await,
             Entrant::Guide => self.course.run(self.guide.as_mut(), order).await,
@@ -97,6 +107,8 @@ impl Updates {
             Order::Stampede { wanted, callers, at_ns, .. } => {
                 value(&stampede::run(lane, wanted, callers, at_ns).await?)
             }
+            // These are of tierce alone.
+            Order::Toll { .. } | Order::Recover { .. } => Ok(Value::Null),
         }
     }
 }

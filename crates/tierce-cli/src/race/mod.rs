@@ -7,6 +7,7 @@ mod alone;
 mod lane;
 mod lanes;
 mod order;
+mod outage;
 mod report;
 mod seconds;
 mod several;
@@ -19,6 +20,7 @@ pub(crate) use alone::Race;
 pub(crate) use lane::Seat;
 pub(crate) use lanes::Lanes;
 pub(crate) use order::{Course, Entrant, Order};
+pub(crate) use outage::{Outage, strike};
 pub(crate) use report::{Column, Report, Shared};
 pub(crate) use several::Relay;
 

@@ -35,6 +35,10 @@ pub(crate) enum Order {
     Figures { entrant: Entrant },
     /// Answer: the crowd.
     Stampede { entrant: Entrant, wanted: Wanted, callers: u32, at_ns: u64 },
+    /// What tierce's lookups cost for so long, of ids that begin with that one. Answer: the toll.
+    Toll { length_ns: u64, from: u32 },
+    /// Waits until tierce uses the store again, but no longer than so. Answer: whether it does.
+    Recover { within_ms: u64 },
 }
 
 impl Order {
@@ -44,6 +48,7 @@ impl Order {
             | Self::Settle { entrant, .. }
             | Self::Figures { entrant }
             | Self::Stampede { entrant, .. } => *entrant,
+            Self::Toll { .. } | Self::Recover { .. } => Entrant::Tierce,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::outage::Outage;
 use super::seconds::{as_seconds, from_seconds};
 use super::tally::Stale;
 use crate::contender::Kept;
@@ -25,6 +26,9 @@ pub(crate) struct Report {
     /// What several processes shared, if there were several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shared: Option<Shared>,
+    /// What the death of the server cost, where it was this run's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outage: Option<Outage>,
 }
 
 /// What the processes of a race shared.

@@ -63,7 +63,15 @@ impl Relay<'_> {
         }
         progress.clear();
         let slice_ms = slice.as_secs_f64() * 1e3;
-        Ok(Report { load: self.load, turns, slice_ms, callers: self.callers, columns, shared: Some(self.shared) })
+        Ok(Report {
+            load: self.load,
+            turns,
+            slice_ms,
+            callers: self.callers,
+            columns,
+            shared: Some(self.shared),
+            outage: None,
+        })
     }
 
     fn enter(&self, entrant: Entrant) -> Run {
