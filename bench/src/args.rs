@@ -17,8 +17,11 @@ subjects
   batch       Cache::get_many_or_load of a hundred keys against single lookups and one load
   macros      a hit of a function with #[memo] or #[cached] against what is written by hand
   compile     what a function with #[cached] adds to a debug build, with a shared value type and its own
-  stampede    many callers of one key: loader calls, answers, time
+  stampede    many callers of one key, in one process and in four: loader calls, answers, time
   stores      clients of Redis and Memcached, on servers that it starts (redis-server, memcached)
+  lookup      whole lookups with Redis behind memory, against caches in layers
+  tags        ending all entries of a tag, few and many; what a load says to other processes
+  outage      a server that stands still or is started again: what callers notice
 
 options
   --json              one line a measurement instead of tables
@@ -27,7 +30,8 @@ options
   --contenders A,..   these contenders
   --traces DIR        directory of trace files, for hit_ratio/TRACE/CAPACITY
   --trace-file FILE   another trace, one key a line (may be .gz, .xz, .zst); may be repeated
-  --callers N         callers of a stampede (default 10000)
+  --callers N         callers of a stampede, in each process (default 10000)
+  --entries N         entries of the tag in tags/invalidate_many (default 1000000)
   --help              this text
 ";
 
@@ -48,6 +52,7 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     pub(crate) rounds: usize,
     pub(crate) callers: usize,
+    pub(crate) entries: usize,
     pub(crate) traces: Option<PathBuf>,
     pub(crate) trace_files: Vec<PathBuf>,
     only: Vec<String>,
@@ -65,16 +70,17 @@ impl Args {
         }
         let mut words = words.iter();
         let Some(name) = words.next() else {
-            return Err(Usage("no subject: memory, engine, batch, macros, compile, stampede or stores".into()));
+            return Err(Usage(format!("no subject: {}", Self::subjects())));
         };
         let Some(subject) = Subject::ALL.into_iter().find(|subject| subject.name() == name) else {
-            return Err(Usage(format!("unknown subject '{name}': memory, engine, batch, macros, compile, stampede or stores")));
+            return Err(Usage(format!("unknown subject '{name}': {}", Self::subjects())));
         };
         let mut args = Self {
             subject,
             json: false,
             rounds: 5,
             callers: 10_000,
+            entries: 1_000_000,
             traces: None,
             trace_files: Vec::new(),
             only: Vec::new(),
@@ -87,12 +93,16 @@ impl Args {
         Ok(Some(args))
     }
 
+    fn subjects() -> String {
+        Subject::ALL.map(Subject::name).join(", ")
+    }
+
     fn option<'a>(&mut self, word: &str, rest: &mut impl Iterator<Item = &'a String>) -> Result<(), Usage> {
         if word == "--json" {
             self.json = true;
             return Ok(());
         }
-        let known = ["--rounds", "--only", "--contenders", "--traces", "--trace-file", "--callers"];
+        let known = ["--rounds", "--only", "--contenders", "--traces", "--trace-file", "--callers", "--entries"];
         if !known.contains(&word) {
             return Err(Usage(format!("unknown option '{word}'")));
         }
@@ -100,6 +110,7 @@ impl Args {
         match word {
             "--rounds" => self.rounds = positive(word, value)?,
             "--callers" => self.callers = positive(word, value)?,
+            "--entries" => self.entries = positive(word, value)?,
             "--only" => self.only.extend(value.split(',').map(String::from)),
             "--contenders" => self.contenders.extend(value.split(',').map(String::from)),
             "--traces" => self.traces = Some(value.into()),

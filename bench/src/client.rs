@@ -45,12 +45,28 @@ pub(crate) fn key(number: usize) -> String {
     format!("{{bench:user:1:{number:06}}}")
 }
 
-/// The value of every key. Nothing in it means anything to anybody.
-pub(crate) fn value() -> Vec<u8> {
-    // Its third byte is where our stores keep a mark, which is none.
+/// The value of a key: its number, and bytes that mean nothing to anybody.
+fn value(number: usize) -> Vec<u8> {
     let mut value = vec![b'v'; VALUE_BYTES];
+    // Its third byte is where our stores keep a mark, which is none.
     value[2] = 0;
+    value[NUMBER_AT..NUMBER_AT + 8].copy_from_slice(&(number as u64).to_be_bytes());
     value
+}
+
+/// Where a value says whose it is.
+const NUMBER_AT: usize = 8;
+
+/// What an answer counts for: its bytes, if it is the value of this key.
+pub(crate) fn worth(answer: &[u8], key: usize) -> usize {
+    let is_its_own = answer.get(NUMBER_AT..NUMBER_AT + 8) == Some(&(key as u64).to_be_bytes());
+    if is_its_own { answer.len() } else { 0 }
+}
+
+/// The sum over answers to keys from this one on.
+pub(crate) fn worth_of<'a>(answers: impl IntoIterator<Item = Option<&'a [u8]>>, first: usize) -> usize {
+    let of_each = answers.into_iter().zip(first..).map(|(answer, key)| answer.map_or(0, |answer| worth(answer, key)));
+    of_each.sum()
 }
 
 /// A client, which all tasks of a case share. It has the names of the keys, made before.
@@ -58,10 +74,10 @@ pub(crate) trait Client: Sized + Send + Sync + 'static {
     /// Connects to the server at this place.
     fn connect(place: String) -> impl Future<Output = Result<Self, Broken>> + Send;
 
-    /// One value, asked for by the task of this number; how many bytes it has.
+    /// One value, asked for by the task of this number; its [`worth`].
     fn get(&self, task: usize, key: usize) -> impl Future<Output = Result<usize, Broken>> + Send;
 
-    /// [`MANY`] values from this key on, in one call; how many bytes they have.
+    /// [`MANY`] values from this key on, in one call; the sum of their [`worth`].
     fn get_many(&self, first: usize) -> impl Future<Output = Result<usize, Broken>> + Send;
 }
 
@@ -77,14 +93,14 @@ pub(crate) fn keys() -> Vec<String> {
 pub(crate) fn fill(program: Program, place: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect(place)?;
     let mut answers = BufReader::new(stream.try_clone()?);
-    let (value, mut line) = (value(), String::new());
-    for key in keys() {
+    let mut line = String::new();
+    for (number, key) in keys().into_iter().enumerate() {
         let mut bytes = match program {
             Program::Redis => format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${VALUE_BYTES}\r\n", key.len()),
             Program::Memcached => format!("ms {key} {VALUE_BYTES}\r\n"),
         }
         .into_bytes();
-        bytes.extend_from_slice(&value);
+        bytes.extend_from_slice(&value(number));
         bytes.extend_from_slice(b"\r\n");
         stream.write_all(&bytes)?;
         line.clear();

@@ -2,10 +2,14 @@
 
 mod alloc;
 mod args;
+mod asking;
 mod client;
 mod contender;
 mod cores;
+mod counts;
+mod crowd;
 mod exact;
+mod layered;
 mod loading;
 mod measure;
 mod ours;
@@ -14,6 +18,7 @@ mod rounds;
 mod server;
 mod slices;
 mod subject;
+mod tagsets;
 mod trace;
 mod zipf;
 
@@ -28,6 +33,9 @@ static ALLOCATOR: alloc::CountingAllocator = alloc::CountingAllocator;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == crowd::WORD) {
+        return crowd::be(&words[1..]);
+    }
     let args = match Args::parse(&words) {
         Ok(Some(args)) => args,
         Ok(None) => {
@@ -57,9 +65,12 @@ fn main() -> ExitCode {
         Subject::Compile => subject::compile::run(&args, &mut report),
         Subject::Stampede => {
             subject::stampede::run(&args, &mut report);
-            Ok(())
+            subject::processes::run(&args, &mut report)
         }
         Subject::Stores => subject::stores::run(&args, &mut report),
+        Subject::Lookup => subject::lookup::run(&args, &mut report),
+        Subject::Tags => subject::tags::run(&args, &mut report),
+        Subject::Outage => subject::outage::run(&args, &mut report),
     };
     if let Err(error) = ran {
         eprintln!("{error}");

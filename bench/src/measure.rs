@@ -37,6 +37,11 @@ fn read(clock: ClockId) -> Duration {
     Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
+/// The wall's clock, for pieces of work too short for a [`Stopwatch`].
+pub(crate) fn wall() -> Duration {
+    read(ClockId::Monotonic)
+}
+
 /// Runs a piece of work and says what it took.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Elapsed) {
     let stopwatch = Stopwatch::start();

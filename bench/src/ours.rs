@@ -1,4 +1,8 @@
-//! tierce behind the faces of the bench. The only file that names its API.
+//! tierce behind the faces of the bench. Nothing else names its API.
+
+mod shared;
+
+pub(crate) use shared::{Condition, Layers, NAMESPACE, Shop};
 
 use std::time::Duration;
 
@@ -116,12 +120,12 @@ macro_rules! client {
 
             async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
                 let stored = self.store.get(&self.keys[key], PATIENCE).await?;
-                Ok(stored.map_or(0, |stored| stored.bytes.len()))
+                Ok(stored.map_or(0, |stored| client::worth(&stored.bytes, key)))
             }
 
             async fn get_many(&self, first: usize) -> Result<usize, Broken> {
                 let stored = self.store.get_many(&self.keys[first..first + MANY], PATIENCE).await?;
-                Ok(stored.iter().flatten().map(|stored| stored.bytes.len()).sum())
+                Ok(client::worth_of(stored.iter().map(|stored| stored.as_ref().map(|stored| &*stored.bytes)), first))
             }
         }
     };

@@ -5,7 +5,7 @@
 //! are in a process group of their own, so that Ctrl-C reaches the bench alone, and the shell lives to do it.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const BEGINS: Duration = Duration::from_secs(10);
 
 /// Runs the server beside itself, and kills it when nobody holds the input any more.
 #[cfg(unix)]
-const WATCH: &str = r#""$@" & server=$!; cat > /dev/null; kill -KILL $server; wait"#;
+const WATCH: &str = r#""$@" > /dev/null & server=$!; echo $server; cat > /dev/null; kill -KILL $server; wait"#;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +87,19 @@ impl fmt::Display for Missing {
 #[derive(Debug)]
 pub(crate) struct Server {
     watch: Child,
+    program: Program,
+    process: u32,
     port: u16,
     version: String,
+}
+
+/// What is done to a server that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    /// It stands still, its connections open.
+    Freeze,
+    /// It is gone.
+    Kill,
 }
 
 impl Server {
@@ -97,21 +108,49 @@ impl Server {
     /// # Errors
     /// [`Missing`] says what to install.
     pub(crate) fn start(program: Program) -> Result<Self, Missing> {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let port = free.map_err(|error| Missing::NotInstalled(program, error))?.port();
+        Self::start_on(program, port)
+    }
+
+    fn start_on(program: Program, port: u16) -> Result<Self, Missing> {
         let missing = |error| Missing::NotInstalled(program, error);
         let version = Command::new(program.name()).arg("--version").output().map_err(missing)?;
         let version = String::from_utf8_lossy(&version.stdout).trim().to_string();
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let port = free.map_err(missing)?.port();
-        let watch = watched(program, port).map_err(missing)?;
-        let server = Self { watch, port, version };
+        let mut watch = watched(program, port).map_err(missing)?;
+        let process = number_of(&mut watch).map_err(missing)?;
+        let server = Self { watch, program, process, port, version };
         let stopwatch = Stopwatch::start();
-        while !server.answers(program) {
+        while !server.answers() {
             if stopwatch.read().wall() > BEGINS {
                 return Err(Missing::Silent(program));
             }
             std::thread::yield_now();
         }
         Ok(server)
+    }
+
+    /// Another one in the place of this, which is killed, with nothing of what it had.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(crate) fn start_again(self) -> Result<Self, Missing> {
+        let (program, port) = (self.program, self.port);
+        drop(self);
+        Self::start_on(program, port)
+    }
+
+    /// # Errors
+    /// What the system says.
+    #[cfg(unix)]
+    pub(crate) fn suffer(&self, blow: Blow) -> std::io::Result<()> {
+        strike(self.process, blow)
+    }
+
+    /// What a hub connects to.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.program == Program::Redis { "redis" } else { "memcached" };
+        format!("{scheme}://{}", self.place())
     }
 
     /// Its host and port.
@@ -124,8 +163,8 @@ impl Server {
         &self.version
     }
 
-    fn answers(&self, program: Program) -> bool {
-        let (question, expected) = program.greeting();
+    fn answers(&self) -> bool {
+        let (question, expected) = self.program.greeting();
         let ask = || -> std::io::Result<bool> {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
             stream.write_all(question)?;
@@ -143,13 +182,37 @@ fn watched(program: Program, port: u16) -> std::io::Result<Child> {
 
     let mut command = Command::new("sh");
     command.args(["-c", WATCH, "sh", program.name()]).args(program.options(port)).process_group(0);
-    command.current_dir(std::env::temp_dir()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.current_dir(std::env::temp_dir()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn()
 }
 
 #[cfg(not(unix))]
 fn watched(_: Program, _: u16) -> std::io::Result<Child> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+/// The number of the server's process, which the watch says first.
+fn number_of(watch: &mut Child) -> std::io::Result<u32> {
+    let mut line = String::new();
+    let said = watch.stdout.take().ok_or(std::io::ErrorKind::BrokenPipe)?;
+    BufReader::new(said).read_line(&mut line)?;
+    line.trim().parse().map_err(std::io::Error::other)
+}
+
+/// Does it to a process.
+///
+/// # Errors
+/// What the system says.
+#[cfg(unix)]
+pub(crate) fn strike(process: u32, blow: Blow) -> std::io::Result<()> {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let signal = match blow {
+        Blow::Freeze => Signal::STOP,
+        Blow::Kill => Signal::KILL,
+    };
+    Ok(kill_process(process, signal)?)
 }
 
 impl Drop for Server {

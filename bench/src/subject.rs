@@ -3,10 +3,14 @@
 pub(crate) mod batch;
 pub(crate) mod compile;
 pub(crate) mod engine;
+pub(crate) mod lookup;
 pub(crate) mod macros;
 pub(crate) mod memory;
+pub(crate) mod outage;
+pub(crate) mod processes;
 pub(crate) mod stampede;
 pub(crate) mod stores;
+pub(crate) mod tags;
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +29,12 @@ pub(crate) enum Subject {
     Stampede,
     /// Clients of servers.
     Stores,
+    /// Whole lookups with a server behind memory.
+    Lookup,
+    /// Tags, and what is said to other processes.
+    Tags,
+    /// Servers that stand still or are started again.
+    Outage,
 }
 
 /// In the order in which they run; `hit_ratio` is one per trace and capacity.
@@ -81,7 +91,20 @@ const COMPILE_CASES: &[&str] = &["shared_values", "own_values"];
 
 const COMPILE_CONTENDERS: &[&str] = &["ours", "plain"];
 
-const STAMPEDE_CASES: &[&str] = &["ok", "failing", "panicking", "slow", "cancelled_first"];
+/// Those with `_4p` are of several processes.
+const STAMPEDE_CASES: &[&str] = &[
+    "ok",
+    "failing",
+    "panicking",
+    "slow",
+    "cancelled_first",
+    "redis_4p",
+    "memcached_4p",
+    "redis_4p_down",
+    "memcached_4p_down",
+    "redis_4p_killed",
+    "memcached_4p_killed",
+];
 
 const STAMPEDE_CONTENDERS: &[&str] = &["ours", "moka", "quick_cache", "foyer", "cached"];
 
@@ -114,9 +137,25 @@ const STORES_CONTENDERS: &[&str] = &[
     "raw_mg",
 ];
 
+const LOOKUP_CASES: &[&str] = &["store_hit_t1", "store_hit_t64", "store_hit_t64_4w", "memory_hit"];
+
+const LOOKUP_CONTENDERS: &[&str] =
+    &["ours", "ours_tags2", "ours_embedded", "cachet", "hitbox", "multi_tier_cache", "cached"];
+
+/// `invalidate_many` is of as many entries as `--entries` says.
+const TAGS_CASES: &[&str] = &["invalidate_10", "invalidate_many", "pushes"];
+
+const TAGS_CONTENDERS: &[&str] = &["ours", "ours_memcached", "redis_rs_sets"];
+
+/// The server that it is about.
+const OUTAGE_CASES: &[&str] = &["redis", "memcached"];
+
+/// No peer goes on without its server and comes back to it.
+const OUTAGE_CONTENDERS: &[&str] = &["ours"];
+
 impl Subject {
     /// All of them.
-    pub(crate) const ALL: [Subject; 7] = [
+    pub(crate) const ALL: [Subject; 10] = [
         Subject::Memory,
         Subject::Engine,
         Subject::Batch,
@@ -124,6 +163,9 @@ impl Subject {
         Subject::Compile,
         Subject::Stampede,
         Subject::Stores,
+        Subject::Lookup,
+        Subject::Tags,
+        Subject::Outage,
     ];
 
     /// Its word on the command line and in the output.
@@ -136,6 +178,9 @@ impl Subject {
             Self::Compile => "compile",
             Self::Stampede => "stampede",
             Self::Stores => "stores",
+            Self::Lookup => "lookup",
+            Self::Tags => "tags",
+            Self::Outage => "outage",
         }
     }
 
@@ -149,6 +194,9 @@ impl Subject {
             Self::Compile => COMPILE_CASES,
             Self::Stampede => STAMPEDE_CASES,
             Self::Stores => STORES_CASES,
+            Self::Lookup => LOOKUP_CASES,
+            Self::Tags => TAGS_CASES,
+            Self::Outage => OUTAGE_CASES,
         }
     }
 
@@ -162,6 +210,9 @@ impl Subject {
             Self::Compile => COMPILE_CONTENDERS,
             Self::Stampede => STAMPEDE_CONTENDERS,
             Self::Stores => STORES_CONTENDERS,
+            Self::Lookup => LOOKUP_CONTENDERS,
+            Self::Tags => TAGS_CONTENDERS,
+            Self::Outage => OUTAGE_CONTENDERS,
         }
     }
 }

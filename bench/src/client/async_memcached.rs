@@ -3,7 +3,7 @@
 use async_memcached::AsciiProtocol;
 use tokio::sync::Mutex;
 
-use super::{Broken, Client, MANY, POOL, keys};
+use super::{Broken, Client, MANY, POOL, keys, worth, worth_of};
 
 /// async-memcached, with its text commands: they cost it less than its meta commands.
 pub(crate) struct AsyncMemcached {
@@ -23,12 +23,13 @@ impl Client for AsyncMemcached {
     async fn get(&self, task: usize, key: usize) -> Result<usize, Broken> {
         let mut client = self.pool[task % POOL].lock().await;
         let value = client.get(&self.keys[key]).await?;
-        Ok(value.and_then(|value| value.data).map_or(0, |data| data.len()))
+        Ok(value.and_then(|value| value.data).map_or(0, |data| worth(&data, key)))
     }
 
     async fn get_many(&self, first: usize) -> Result<usize, Broken> {
         let mut client = self.pool[0].lock().await;
         let values = client.get_multi(&self.keys[first..first + MANY]).await?;
-        Ok(values.iter().filter_map(|value| value.data.as_ref()).map(Vec::len).sum())
+        // Misses are left out; there are none.
+        Ok(worth_of(values.iter().map(|value| value.data.as_deref()), first))
     }
 }

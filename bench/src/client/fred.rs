@@ -3,7 +3,7 @@
 use fred::bytes::Bytes;
 use fred::prelude::{Builder, ClientLike, Config, KeysInterface, TcpConfig};
 
-use super::{Broken, Client, MANY, keys};
+use super::{Broken, Client, MANY, keys, worth, worth_of};
 
 /// fred.
 pub(crate) struct Fred {
@@ -24,12 +24,12 @@ impl Client for Fred {
 
     async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
         let value: Option<Bytes> = self.client.get(self.keys[key].as_str()).await?;
-        Ok(value.map_or(0, |value| value.len()))
+        Ok(value.map_or(0, |value| worth(&value, key)))
     }
 
     async fn get_many(&self, first: usize) -> Result<usize, Broken> {
         let keys: Vec<&str> = self.keys[first..first + MANY].iter().map(String::as_str).collect();
         let values: Vec<Option<Bytes>> = self.client.mget(keys).await?;
-        Ok(values.iter().flatten().map(Bytes::len).sum())
+        Ok(worth_of(values.iter().map(Option::as_deref), first))
     }
 }

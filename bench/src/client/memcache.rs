@@ -2,7 +2,7 @@
 
 use memcache::exp::AsyncMemcache;
 
-use super::{Broken, Client, MANY, POOL, keys};
+use super::{Broken, Client, MANY, POOL, keys, worth, worth_of};
 
 /// memcache.
 pub(crate) struct Memcache {
@@ -18,12 +18,13 @@ impl Client for Memcache {
 
     async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
         let value: Option<Vec<u8>> = self.client.get(&self.keys[key]).await?;
-        Ok(value.map_or(0, |value| value.len()))
+        Ok(value.map_or(0, |value| worth(&value, key)))
     }
 
     async fn get_many(&self, first: usize) -> Result<usize, Broken> {
         let keys = self.keys[first..first + MANY].iter().map(String::as_str);
         let values = self.client.get_many::<Vec<u8>, _>(keys).await?;
-        Ok(values.values().map(Vec::len).sum())
+        let value = |key: usize| values.get(self.keys[key].as_str()).map(Vec::as_slice);
+        Ok(worth_of((first..first + MANY).map(value), first))
     }
 }

@@ -7,7 +7,7 @@ use redis::{AsyncConnectionConfig, IntoConnectionInfo};
 use tokio::net::TcpStream;
 
 use super::coalesced::Coalesced;
-use super::{Broken, Client, MANY, keys};
+use super::{Broken, Client, MANY, keys, worth, worth_of};
 
 /// When redis-rs's bytes leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,13 @@ impl<const FLUSH: u8> Client for RedisRs<FLUSH> {
     async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
         let mut connection = self.connection.clone();
         let value: Option<Vec<u8>> = redis::cmd("GET").arg(&self.keys[key]).query_async(&mut connection).await?;
-        Ok(value.map_or(0, |value| value.len()))
+        Ok(value.map_or(0, |value| worth(&value, key)))
     }
 
     async fn get_many(&self, first: usize) -> Result<usize, Broken> {
         let mut connection = self.connection.clone();
         let keys = &self.keys[first..first + MANY];
         let values: Vec<Option<Vec<u8>>> = redis::cmd("MGET").arg(keys).query_async(&mut connection).await?;
-        Ok(values.iter().flatten().map(Vec::len).sum())
+        Ok(worth_of(values.iter().map(Option::as_deref), first))
     }
 }

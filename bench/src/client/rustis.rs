@@ -3,7 +3,7 @@
 use rustis::commands::StringCommands;
 use rustis::resp::BulkString;
 
-use super::{Broken, Client, MANY, keys};
+use super::{Broken, Client, MANY, keys, worth, worth_of};
 
 /// rustis.
 pub(crate) struct Rustis {
@@ -19,11 +19,11 @@ impl Client for Rustis {
 
     async fn get(&self, _: usize, key: usize) -> Result<usize, Broken> {
         let value: Option<BulkString> = self.client.get(self.keys[key].as_str()).await?;
-        Ok(value.map_or(0, |value| value.as_bytes().len()))
+        Ok(value.map_or(0, |value| worth(value.as_bytes(), key)))
     }
 
     async fn get_many(&self, first: usize) -> Result<usize, Broken> {
         let values: Vec<Option<BulkString>> = self.client.mget(&self.keys[first..first + MANY]).await?;
-        Ok(values.iter().flatten().map(|value| value.as_bytes().len()).sum())
+        Ok(worth_of(values.iter().map(|value| value.as_ref().map(BulkString::as_bytes)), first))
     }
 }
