@@ -25,6 +25,7 @@ mod lru;
 mod memo;
 mod module;
 mod ready;
+mod stop;
 mod token;
 mod verbs;
 mod wrapper;

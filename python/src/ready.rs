@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result, answer, none};
+use crate::stop;
 use crate::types::{self, AM_SEND, keep, of_one, plain, slot};
 
 #[repr(C)]
@@ -17,6 +18,8 @@ struct Ready {
     base: ffi::PyObject,
     /// Null once it was given.
     value: *mut PyObject,
+    /// The exception by which it was given, or null (`stop.rs`).
+    stop: *mut PyObject,
 }
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
@@ -106,25 +109,16 @@ unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
     if let Ok(value) = take(it)
         && !ptr::eq(value.as_ptr(), ffi::Py_None())
     {
-        stop(value);
+        stop::raise_again(&mut (*it.cast::<Ready>()).stop, value);
     }
     ptr::null_mut()
 }
 
 unsafe extern "C" fn send(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     if let Ok(value) = take(it) {
-        stop(value);
+        stop::raise(value);
     }
     ptr::null_mut()
-}
-
-unsafe fn stop(value: Owned) {
-    // A value that is a tuple or an exception would be taken apart if it were set as it is.
-    let arguments = [value.as_ptr()];
-    let raised = ffi::PyObject_Vectorcall(ffi::PyExc_StopIteration, arguments.as_ptr(), 1, ptr::null_mut());
-    if let Ok(raised) = Owned::steal(raised) {
-        ffi::PyErr_SetObject(ffi::PyExc_StopIteration, raised.as_ptr());
-    }
 }
 
 unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: ffi::Py_ssize_t) -> *mut PyObject {
@@ -154,14 +148,20 @@ unsafe extern "C" fn myself(it: *mut PyObject) -> *mut PyObject {
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
-    let said = visit(ffi::Py_TYPE(it).cast(), data);
-    let value = (*it.cast::<Ready>()).value;
-    if said != 0 || value.is_null() { said } else { visit(value, data) }
+    let Ready { value, stop, .. } = *it.cast::<Ready>();
+    for object in [ffi::Py_TYPE(it).cast(), value, stop] {
+        let said = if object.is_null() { 0 } else { visit(object, data) };
+        if said != 0 {
+            return said;
+        }
+    }
+    0
 }
 
 unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
     let value = std::mem::replace(&mut (*it.cast::<Ready>()).value, ptr::null_mut());
     ffi::Py_XDECREF(value);
+    stop::give_back(std::mem::replace(&mut (*it.cast::<Ready>()).stop, ptr::null_mut()));
     0
 }
 
