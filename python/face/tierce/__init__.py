@@ -3,11 +3,37 @@
 lru_cache, cache   what functools has, at about half of the cost of a hit
 memo               for def and async def: ttl, stale values, one load for all
                    who ask, invalidation
+alru_cache         what async-lru has
+TTLCache, ...      bounded mappings, as cachetools has them, safe among threads
+tierce.compat      the same by the names of what they replace
 """
 
 from .errors import CycleError, LoadCancelledError
 from .lru import CacheInfo, cache, lru_cache
 from .memo import BoundMemo, Memo, memo
 
-__all__ = ["BoundMemo", "CacheInfo", "CycleError", "LoadCancelledError", "Memo", "cache", "lru_cache", "memo"]
+_LATER = {
+    "alru_cache": "alru",
+    **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache", "TLRUCache", "TTLCache"], "mapping"),
+}
+
+__all__ = [
+    "BoundMemo", "Cache", "CacheInfo", "CycleError", "FIFOCache", "LFUCache", "LRUCache", "LoadCancelledError", "Memo",
+    "RRCache", "TLRUCache", "TTLCache", "alru_cache", "cache", "lru_cache", "memo",
+]  # fmt: skip
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """What brings more modules along is imported when it is asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

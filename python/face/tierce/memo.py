@@ -337,7 +337,7 @@ del _name, _verb
 class BoundMemo:
     """A method made by memo, of one instance."""
 
-    __slots__ = ("__func__", "__self__")
+    __slots__ = ("__func__", "__self__", "__weakref__")
 
     def __init__(self, function, instance):
         self.__func__ = function

@@ -1,0 +1,539 @@
+"""Bounded mappings: what users of cachetools expect, safe among threads, with a listener for what leaves."""
+
+import heapq
+import random
+import time
+from collections import OrderedDict
+from collections.abc import MutableMapping
+from threading import RLock
+from types import GenericAlias
+
+from .duration import milliseconds
+
+__all__ = ["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache", "TLRUCache", "TTLCache"]
+
+_NOTHING = object()
+
+
+class Cache(MutableMapping):
+    """A mapping of bounded size. What makes room is anybody's guess: the classes below say which goes.
+
+    maxsize: how much fits; one an entry, or what getsizeof says of its value.
+    listener: told of what leaves by itself, as listener(key, value, reason), the
+        reason "evict" or "expire"; after the mapping's lock was given back.
+
+    Each operation is one step for other threads. getsizeof, the listener and
+    __missing__ run without the lock.
+    """
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __init__(self, maxsize, getsizeof=None, *, listener=None):
+        if maxsize < 0:
+            raise ValueError("maxsize must be non-negative")
+        if getsizeof is not None:
+            self.getsizeof = getsizeof
+        self._maxsize = maxsize
+        self._currsize = 0
+        self._data = {}
+        self._sizes = {}
+        self._listener = listener
+        self._begin()
+
+    def _begin(self):
+        self._lock = RLock()
+        self._depth = 0
+        self._left = []
+
+    # What is done as one step. Those who listen are told when the outermost step has ended.
+
+    def _step(self):
+        return _Step(self)
+
+    def _leave(self):
+        self._depth -= 1
+        left = ()
+        if self._depth == 0 and self._left:
+            left, self._left = self._left, []
+        self._lock.release()
+        for key, value, reason in left:
+            self._listener(key, value, reason)
+
+    def _tell(self, key, value, reason):
+        if self._listener is not None:
+            self._left.append((key, value, reason))
+
+    # What the classes below decide.
+
+    def _added(self, key):
+        """The key was set, for the first time or again."""
+
+    def _used(self, key):
+        """The key was read."""
+
+    def _removed(self, key):
+        """The key has gone."""
+
+    def _victim(self):
+        """The key that makes room."""
+        return next(iter(self._data))
+
+    def _purge(self):
+        """What has expired is taken out."""
+
+    def _holds(self, key):
+        return key in self._data
+
+    def _take(self, key):
+        value = self._data.pop(key)
+        self._currsize -= self._sizes.pop(key)
+        self._removed(key)
+        return value
+
+    # The mapping.
+
+    def __getitem__(self, key):
+        with self._step():
+            if self._holds(key):
+                self._used(key)
+                return self._data[key]
+        return self.__missing__(key)
+
+    def __missing__(self, key):
+        raise KeyError(key)
+
+    def __setitem__(self, key, value):
+        size = self.getsizeof(value)
+        if size < 0:
+            raise ValueError("size must be non-negative")
+        if size > self._maxsize:
+            raise ValueError("value too large")
+        with self._step():
+            self._purge()
+            self._make_room(key, size)
+            self._currsize += size - self._sizes.get(key, 0)
+            self._data[key] = value
+            self._sizes[key] = size
+            self._added(key)
+
+    def _make_room(self, key, size):
+        # The key itself may be what goes: its size is asked for anew each time.
+        while self._currsize + size - self._sizes.get(key, 0) > self._maxsize:
+            gone, value = self.popitem()
+            self._tell(gone, value, "evict")
+
+    def __delitem__(self, key):
+        with self._step():
+            if not self._holds(key):
+                raise KeyError(key)
+            self._take(key)
+
+    def __contains__(self, key):
+        with self._step():
+            return self._holds(key)
+
+    def __iter__(self):
+        with self._step():
+            keys = list(self._data)
+        # Of the keys that were here: what has gone meanwhile is skipped, what has come is not visited.
+        for key in keys:
+            with self._step():
+                held = self._holds(key)
+            if held:
+                yield key
+
+    def __len__(self):
+        with self._step():
+            self._purge()
+            return len(self._data)
+
+    def get(self, key, default=None):
+        """The value of a key, or the default."""
+        with self._step():
+            if not self._holds(key):
+                return default
+            self._used(key)
+            return self._data[key]
+
+    def pop(self, key, default=_NOTHING):
+        """Takes a key out, and gives its value or the default."""
+        with self._step():
+            if self._holds(key):
+                return self._take(key)
+        if default is _NOTHING:
+            raise KeyError(key)
+        return default
+
+    def popitem(self):
+        """Takes out and gives what would make room."""
+        with self._step():
+            self._purge()
+            if not self._data:
+                raise KeyError(f"{type(self).__name__} is empty") from None
+            key = self._victim()
+            return key, self._take(key)
+
+    def setdefault(self, key, default=None):
+        """The value of a key, which is set to the default if it has none."""
+        with self._step():
+            if self._holds(key):
+                self._used(key)
+                return self._data[key]
+            self[key] = default
+            return default
+
+    def clear(self):
+        """Takes everything out; the listener is not told."""
+        with self._step():
+            for key in list(self._data):
+                self._take(key)
+
+    def invalidate(self, key):
+        """Takes a key out if it is here; whether it was."""
+        with self._step():
+            held = self._holds(key)
+            if held:
+                self._take(key)
+            return held
+
+    @property
+    def maxsize(self):
+        """How much fits."""
+        return self._maxsize
+
+    @property
+    def currsize(self):
+        """How much there is."""
+        with self._step():
+            self._purge()
+            return self._currsize
+
+    @staticmethod
+    def getsizeof(value):
+        """What one value counts."""
+        return 1
+
+    def __repr__(self):
+        with self._step():
+            self._purge()
+            return f"{type(self).__name__}({self._data!r}, maxsize={self._maxsize!r}, currsize={self._currsize!r})"
+
+    # A copy has a lock of its own, and what the original has.
+
+    _containers = ("_data", "_sizes")
+
+    def __getstate__(self):
+        with self._step():
+            state = dict(self.__dict__)
+            for name in self._containers:
+                state[name] = _copied(state[name])
+        for name in ("_lock", "_depth", "_left"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._begin()
+
+    def __copy__(self):
+        made = type(self).__new__(type(self))
+        made.__setstate__(self.__getstate__())
+        return made
+
+
+def _copied(container):
+    made = container.copy()
+    if isinstance(made, dict):
+        for key, one in made.items():
+            if isinstance(one, OrderedDict):
+                made[key] = one.copy()
+    return made
+
+
+class _Step:
+    __slots__ = ("of",)
+
+    def __init__(self, of):
+        self.of = of
+
+    def __enter__(self):
+        self.of._lock.acquire()
+        self.of._depth += 1
+
+    def __exit__(self, *_):
+        self.of._leave()
+
+
+class FIFOCache(Cache):
+    """A bounded mapping from which goes what was set first."""
+
+    _containers = ("_data", "_sizes", "_order")
+
+    def __init__(self, maxsize, getsizeof=None, *, listener=None):
+        self._order = OrderedDict()
+        super().__init__(maxsize, getsizeof, listener=listener)
+
+    def _added(self, key):
+        self._order[key] = None
+        self._order.move_to_end(key)
+
+    def _removed(self, key):
+        del self._order[key]
+
+    def _victim(self):
+        return next(iter(self._order))
+
+
+class LRUCache(FIFOCache):
+    """A bounded mapping from which goes what was not used for the longest time."""
+
+    def _used(self, key):
+        self._order.move_to_end(key)
+
+
+class LFUCache(Cache):
+    """A bounded mapping from which goes what was used least often; among those, what came to that count first."""
+
+    _containers = ("_data", "_sizes", "_counts", "_buckets")
+
+    def __init__(self, maxsize, getsizeof=None, *, listener=None):
+        self._counts = {}
+        self._buckets = {}
+        super().__init__(maxsize, getsizeof, listener=listener)
+
+    def _added(self, key):
+        self._count(key, self._counts.get(key, 0) + 1)
+
+    _used = _added
+
+    def _count(self, key, count):
+        if key in self._counts:
+            self._removed(key)
+        self._counts[key] = count
+        self._buckets.setdefault(count, OrderedDict())[key] = None
+
+    def _removed(self, key):
+        count = self._counts.pop(key)
+        bucket = self._buckets[count]
+        del bucket[key]
+        if not bucket:
+            del self._buckets[count]
+
+    def _victim(self):
+        # There are as many buckets as different counts, which are few beside the entries.
+        return next(iter(self._buckets[min(self._buckets)]))
+
+
+class RRCache(Cache):
+    """A bounded mapping from which goes what `choice` picks among all keys: any of them, unless said otherwise."""
+
+    _containers = ("_data", "_sizes", "_keys", "_places")
+
+    def __init__(self, maxsize, choice=random.choice, getsizeof=None, *, listener=None):
+        self._choice = choice
+        self._keys = []
+        self._places = {}
+        super().__init__(maxsize, getsizeof, listener=listener)
+
+    @property
+    def choice(self):
+        """What picks the key that goes."""
+        return self._choice
+
+    def _added(self, key):
+        if key not in self._places:
+            self._places[key] = len(self._keys)
+            self._keys.append(key)
+
+    def _removed(self, key):
+        place = self._places.pop(key)
+        last = self._keys.pop()
+        if place < len(self._keys):
+            self._keys[place] = last
+            self._places[last] = place
+
+    def _victim(self):
+        return self._choice(self._keys)
+
+
+class _Timer:
+    """A clock that stands still while it is entered, so that one operation has one time."""
+
+    def __init__(self, timer):
+        self._timer = timer
+        self._nested = 0
+        self._time = None
+
+    def __call__(self):
+        return self._time if self._nested else self._timer()
+
+    def __enter__(self):
+        if self._nested == 0:
+            self._time = self._timer()
+        self._nested += 1
+        return self._time
+
+    def __exit__(self, *_):
+        self._nested -= 1
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._timer, name)
+
+
+class _Timed(LRUCache):
+    """What TTLCache and TLRUCache share: entries with an end, least recently used first where there is no room."""
+
+    _containers = ("_data", "_sizes", "_order", "_ends")
+
+    def __init__(self, maxsize, timer, getsizeof, listener):
+        self._ends = {}
+        self._timer = _Timer(timer)
+        super().__init__(maxsize, getsizeof, listener=listener)
+
+    @property
+    def timer(self):
+        """The clock; monotonic unless said otherwise."""
+        return self._timer
+
+    def _step(self):
+        return _TimedStep(self)
+
+    def _holds(self, key):
+        return key in self._data and self._timer() < self._ends[key]
+
+    def _removed(self, key):
+        super()._removed(key)
+        del self._ends[key]
+
+    def _purge(self):
+        self.expire(self._timer())
+
+    def expire(self, time=None):
+        """Takes out what has expired by a time, now unless given; gives it as (key, value) pairs."""
+        with self._step():
+            time = self._timer() if time is None else time
+            gone = []
+            for key in self._expired(time):
+                value = self._take(key)
+                gone.append((key, value))
+                self._tell(key, value, "expire")
+            return gone
+
+    def clear(self):
+        """Takes everything out; the listener is not told."""
+        with self._step():
+            for key in list(self._data):
+                self._take(key)
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state["_timer"] = _Timer(self._timer._timer)
+        return state
+
+
+class _TimedStep(_Step):
+    __slots__ = ()
+
+    def __enter__(self):
+        super().__enter__()
+        try:
+            self.of._timer.__enter__()
+        except BaseException:
+            self.of._leave()
+            raise
+
+    def __exit__(self, *_):
+        self.of._timer.__exit__()
+        self.of._leave()
+
+
+class TTLCache(_Timed):
+    """A bounded mapping whose entries live for `ttl`; the least recently used go where there is no room.
+
+        cache = TTLCache(maxsize=10_000, ttl="5m")
+        cache["key"] = "value"
+        cache.get("key")             # "value", for five minutes
+
+    ttl: seconds, or "5m", or a timedelta; in what the timer counts where one is given.
+    """
+
+    _containers = ("_data", "_sizes", "_order", "_ends")
+
+    def __init__(self, maxsize, ttl, timer=time.monotonic, getsizeof=None, *, listener=None):
+        if isinstance(ttl, str) or (timer is time.monotonic and hasattr(ttl, "total_seconds")):
+            ttl = milliseconds(ttl, "ttl") / 1000
+        self._ttl = ttl
+        super().__init__(maxsize, timer, getsizeof, listener)
+
+    @property
+    def ttl(self):
+        """How long an entry lives."""
+        return self._ttl
+
+    def __setitem__(self, key, value):
+        with self._step():
+            end = self._timer() + self._ttl
+            super().__setitem__(key, value)
+            # In the order of their ends: those that are set again go to the back.
+            self._ends.pop(key, None)
+            self._ends[key] = end
+
+    def _removed(self, key):
+        del self._order[key]
+        self._ends.pop(key, None)
+
+    def _expired(self, time):
+        gone = []
+        for key, end in self._ends.items():
+            if time < end:
+                break
+            gone.append(key)
+        return gone
+
+
+class TLRUCache(_Timed):
+    """A bounded mapping whose entries live until the time that `ttu(key, value, now)` gives for each."""
+
+    _containers = ("_data", "_sizes", "_order", "_ends", "_heap")
+
+    def __init__(self, maxsize, ttu, timer=time.monotonic, getsizeof=None, *, listener=None):
+        self._ttu = ttu
+        self._heap = []
+        self._number = 0
+        super().__init__(maxsize, timer, getsizeof, listener)
+
+    @property
+    def ttu(self):
+        """What says how long an entry lives."""
+        return self._ttu
+
+    def __setitem__(self, key, value):
+        with self._step():
+            end = self._ttu(key, value, self._timer())
+            if not self._timer() < end:
+                # It has expired already, and so has what it replaces.
+                self._purge()
+                if key in self._data:
+                    self._take(key)
+                return
+            super().__setitem__(key, value)
+            self._ends[key] = end
+            self._number += 1
+            heapq.heappush(self._heap, (end, self._number, key))
+            if len(self._heap) > 2 * len(self._data) + 16:
+                self._heap = [one for one in self._heap if self._ends.get(one[2], _NOTHING) == one[0]]
+                heapq.heapify(self._heap)
+
+    def _removed(self, key):
+        del self._order[key]
+        self._ends.pop(key, None)
+
+    def _expired(self, time):
+        gone = {}
+        while self._heap and not time < self._heap[0][0]:
+            end, _, key = heapq.heappop(self._heap)
+            if self._ends.get(key, _NOTHING) == end:
+                gone[key] = None
+        return list(gone)

@@ -1,0 +1,121 @@
+"""The bounded mappings."""
+
+import copy
+import pickle
+import threading
+
+import pytest
+
+from tierce import FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
+
+
+class Timer:
+    def __init__(self):
+        self.time = 0
+
+    def __call__(self):
+        return self.time
+
+
+def identity(value):
+    return value
+
+
+@pytest.mark.parametrize(
+    "kind, gone",
+    [(FIFOCache, 1), (LRUCache, 2), (LFUCache, 3)],
+)
+def test_which_entry_makes_room(kind, gone):
+    told = []
+    mapping = kind(3, listener=lambda *what: told.append(what))
+    mapping[1] = mapping[2] = mapping[3] = "x"
+    mapping[1], mapping[1], mapping[2], mapping[1], mapping[3], mapping[2] if kind is LFUCache else None
+    if kind is LRUCache:
+        mapping[1], mapping[3]
+    mapping[4] = "y"
+    assert told == [(gone, "x", "evict")]
+
+
+def test_chance_or_a_choice():
+    mapping = RRCache(2, choice=min)
+    mapping[5] = mapping[1] = mapping[3] = 0
+    assert set(mapping) == {5, 3}
+
+
+def test_entries_expire_at_the_time_they_are_asked_for():
+    told, timer = [], Timer()
+    mapping = TTLCache(3, ttl=10, timer=timer, listener=lambda *what: told.append(what))
+    mapping["a"] = None
+    timer.time = 9
+    assert mapping["a"] is None and "a" in mapping
+    timer.time = 10
+    assert "a" not in mapping and mapping.get("a", 5) == 5 and list(mapping) == []
+    with pytest.raises(KeyError):
+        mapping["a"]
+    assert len(mapping) == 0 and told == [("a", None, "expire")]
+    assert TTLCache(3, ttl="5m").ttl == 300
+
+
+def test_each_entry_may_have_an_end_of_its_own():
+    timer = Timer()
+    mapping = TLRUCache(10, lambda key, value, now: now + value, timer=timer)
+    mapping["a"], mapping["b"], mapping["c"] = 5, 1, 0
+    assert "c" not in mapping
+    timer.time = 1
+    assert mapping.expire() == [("b", 1)] and list(mapping) == ["a"]
+
+
+def test_sizes_bound_what_fits():
+    mapping = LRUCache(10, getsizeof=identity)
+    mapping["a"], mapping["b"] = 4, 5
+    mapping["a"] = 6
+    assert list(mapping.items()) == [("a", 6)] and mapping.currsize == 6
+    with pytest.raises(ValueError, match="too large"):
+        mapping["c"] = 11
+
+
+@pytest.mark.parametrize("kind", [FIFOCache, LRUCache, LFUCache, RRCache, lambda size: TTLCache(size, ttl=60)])
+def test_copies_and_pickles_stand_alone(kind):
+    mapping = kind(3)
+    mapping[1] = mapping[2] = "x"
+    for other in (copy.copy(mapping), copy.deepcopy(mapping), pickle.loads(pickle.dumps(mapping))):
+        other[3] = other[4] = "y"
+        assert len(other) == 3
+    assert dict(mapping) == {1: "x", 2: "x"} and mapping.invalidate(1) and not mapping.invalidate(1)
+
+
+@pytest.mark.parametrize("kind", [FIFOCache, LRUCache, LFUCache, RRCache, lambda size: TTLCache(size, ttl=0.001)])
+def test_threads_do_everything_at_once(kind):
+    mapping = kind(20)
+    errors = []
+
+    def run(seed):
+        try:
+            for at in range(3000):
+                key = (at * seed) % 50
+                mapping[key] = key
+                assert mapping.get(key, key) == key
+                mapping.pop((key + 1) % 50, None)
+                assert len(mapping) <= 20
+                list(mapping)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(seed,), daemon=True) for seed in (1, 3, 7, 11)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert errors == []
+    assert mapping.currsize <= 20
+
+
+def test_a_listener_may_use_the_mapping():
+    def listener(key, value, reason):
+        if key < 10:
+            mapping[key + 100] = value
+
+    mapping = LRUCache(2, listener=listener)
+    for key in range(5):
+        mapping[key] = key
+    assert len(mapping) == 2
