@@ -74,6 +74,7 @@ const STEERED_FAULTS: &[Mutant] = &[
     Mutant::BoundFromTheAnswer,
     Mutant::ChangedElsewhereKept,
     Mutant::AgedFlightJoined,
+    Mutant::FillUnregistered,
 ];
 
 /// Seeds after which a fault counts as not caught.

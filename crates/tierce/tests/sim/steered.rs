@@ -104,6 +104,20 @@ const SCHEDULES: &[Schedule] = &[
         ],
     },
     Schedule {
+        name: "a key is changed elsewhere while the store, which has answered for it, is asked what its tag is at",
+        bound: Bound::Coherence,
+        steps: &[
+            (0, 0, Read(1)),
+            (0, 1, Read(1)),
+            (100, 1, InvalidateTag),
+            (110, 1, Read(1)),
+            (130, 0, Next("versions", 10, 1)),
+            (130, 0, Read(1)),
+            (134, 1, Invalidate),
+            (300, 0, Read(1)),
+        ],
+    },
+    Schedule {
         name: "a caller comes to a load that others' change has overtaken longer ago than the bound",
         bound: Bound::Coherence,
         steps: &[
