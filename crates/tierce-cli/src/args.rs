@@ -40,7 +40,7 @@ believes each entry for --memory-age. With Memcached all do as the last.
   tierce check-consistency --store redis                  every fault, a minute
   tierce check-consistency --store memcached --fault kill-server --fault cut-frame
   tierce check-consistency --store redis://127.0.0.1:6379 --fault stop-process
-  tierce check-consistency --store redis --seconds 600 --pause 10
+  tierce check-consistency --store redis --seconds 600 --tasks 32 --reads 5000
 
 The exit code is 1 where a promise was broken. The server at a URL is written to
 under a namespace of this run's, and is neither stopped nor emptied.";
@@ -150,6 +150,10 @@ pub(crate) struct Check {
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) tasks: u32,
+    /// Reads for each change, about: with more of them fewer wait for loads, and more are checked.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) reads: u64,
     /// Seed of what is done and of what strikes when; clocks and schedulers add theirs.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,
@@ -182,6 +186,8 @@ pub(crate) struct Worker {
     pub(crate) seed: u64,
     #[arg(long)]
     pub(crate) tasks: u32,
+    #[arg(long)]
+    pub(crate) reads: u64,
     #[arg(long, value_enum)]
     pub(crate) belief: Belief,
     #[command(flatten)]

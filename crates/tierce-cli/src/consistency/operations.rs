@@ -9,14 +9,13 @@ use super::record::{Kind, Record};
 use super::rows::KEYS;
 use super::world::World;
 
-/// Of so many steps one changes something: so that a key lives long enough to be read from memory, store and database.
-const CHANGES_EVERY: u64 = 200;
-
 /// One task's doings.
 pub(super) struct Operations {
     pub(super) world: Arc<World>,
     pub(super) chance: fastrand::Rng,
     doing: Arc<Mutex<Record>>,
+    /// Of so many steps one changes something: so that a key lives long enough to be read from memory, store and database.
+    reads: u64,
 }
 
 impl Default for Record {
@@ -26,8 +25,8 @@ impl Default for Record {
 }
 
 impl Operations {
-    pub(super) fn new(world: Arc<World>, seed: u64) -> Self {
-        Operations { world, chance: fastrand::Rng::with_seed(seed), doing: Arc::default() }
+    pub(super) fn new(world: Arc<World>, seed: u64, reads: u64) -> Self {
+        Operations { world, chance: fastrand::Rng::with_seed(seed), doing: Arc::default(), reads }
     }
 
     /// What it is doing.
@@ -45,7 +44,7 @@ impl Operations {
         while !*stopped.borrow() {
             self.world.link.has_room().await;
             let key = self.key();
-            match self.chance.u64(0..CHANGES_EVERY) {
+            match self.chance.u64(0..self.reads) {
                 // One in three of a key that may take long to load.
                 0 => {
                     let is_long = self.chance.u8(0..3) == 0;

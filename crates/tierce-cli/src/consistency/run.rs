@@ -49,6 +49,7 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
         tells: server.speaks == Speaks::Redis,
         seed: check.seed,
         tasks: check.tasks,
+        reads: check.reads,
         mutant,
     };
     let promise = promise(check.bounds);

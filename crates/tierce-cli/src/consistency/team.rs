@@ -46,6 +46,7 @@ pub(super) struct Setting {
     pub(super) tells: bool,
     pub(super) seed: u64,
     pub(super) tasks: u32,
+    pub(super) reads: u64,
     pub(super) mutant: Option<String>,
 }
 
@@ -192,6 +193,7 @@ impl Team {
         command.args(["consistency-worker", "--store", &setting.store, "--namespace", &setting.namespace]);
         command.args(["--parent", &self.port.to_string(), "--number", &number.to_string()]);
         command.args(["--seed", &seed.to_string(), "--tasks", &setting.tasks.to_string()]);
+        command.args(["--reads", &setting.reads.to_string()]);
         command.args(["--belief", &Belief::of(place, setting.tells).name()]).args(setting.bounds.arguments());
         if let Some(mutant) = &setting.mutant {
             command.env(mutants::VARIABLE, mutant);

@@ -36,7 +36,8 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
     let (stop, stopped) = watch::channel(false);
     let mut tasks: Vec<_> = (0..u64::from(worker.tasks))
         .map(|task| {
-            let mut operations = Operations::new(Arc::clone(&world), worker.seed.wrapping_add(task << 32));
+            let mut operations =
+                Operations::new(Arc::clone(&world), worker.seed.wrapping_add(task << 32), worker.reads);
             let stopped = stopped.clone();
             (operations.doing(), tokio::spawn(async move { operations.run(stopped).await }))
         })
@@ -58,7 +59,7 @@ pub(crate) async fn run(worker: Worker) -> Result<(), Error> {
                 world.link.ended(Record::of(Kind::Rest));
             }
             Some(Order::ReadAll) => {
-                let mut operations = Operations::new(Arc::clone(&world), worker.seed);
+                let mut operations = Operations::new(Arc::clone(&world), worker.seed, worker.reads);
                 for key in 0..KEYS {
                     operations.read_at_rest(key).await;
                 }
