@@ -53,17 +53,10 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
         mutant,
     };
     let promise = promise(check.bounds);
-    let mut team = Team::new(History::new(promise), setting).await?;
-    // While there are no tags yet, each that comes to be is told as a change.
-    let beginning = team.desk.history().troubles.begin(clock::common_ns(), false);
-    for place in 0..check.processes {
-        team.start(place).await?;
-    }
+    let mut team = begin(check.processes, History::new(promise), setting).await?;
     let began = clock::now();
     let mut chance = fastrand::Rng::with_seed(check.seed);
     let mut struck = Vec::new();
-    tokio::time::sleep(BEGINS).await;
-    team.desk.history().troubles.end(beginning, clock::common_ns());
     let (mut round, mut shown) = (Vec::new(), Duration::ZERO);
     while clock::since(began) < check.seconds {
         if is_planted && team.desk.history().findings().violated > 0 {
@@ -100,6 +93,19 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
     let stalls = history.troubles.stalls();
     let findings = Findings { stalls, ..history.finish() };
     Ok(Report::new(check, promise, findings, &struck, seconds))
+}
+
+/// Starts the processes, and gives them time to load everything once.
+async fn begin(processes: u32, history: History, setting: Setting) -> Result<Team, Error> {
+    let mut team = Team::new(history, setting).await?;
+    // While there are no tags yet, each that comes to be is told as a change.
+    let beginning = team.desk.history().troubles.begin(clock::common_ns(), false);
+    for place in 0..processes {
+        team.start(place).await?;
+    }
+    tokio::time::sleep(BEGINS).await;
+    team.desk.history().troubles.end(beginning, clock::common_ns());
+    Ok(team)
 }
 
 fn show(team: &Team, progress: &mut Progress, gone: Duration, length: Duration) {
