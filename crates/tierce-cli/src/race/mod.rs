@@ -20,8 +20,8 @@ pub(crate) use alone::Race;
 pub(crate) use lane::Seat;
 pub(crate) use lanes::Lanes;
 pub(crate) use order::{Course, Entrant, Order};
-pub(crate) use outage::{Outage, strike};
-pub(crate) use report::{Column, Report, Shared};
+pub(crate) use outage::strike;
+pub(crate) use report::{Column, Outage, Report, Shared};
 pub(crate) use several::Relay;
 
 /// About how long a slice lasts: long beside the milliseconds of a search, short beside the whole.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tierce::Freshness;
 
 use super::order::Order;
+use super::report::Outage;
 use super::seconds::{as_seconds, from_seconds};
 use crate::clock;
 use crate::contender::Tierce;
@@ -42,32 +43,6 @@ pub(crate) struct Toll {
     longest: Duration,
     lookups: u64,
     failed: u64,
-}
-
-/// What came of it in all processes.
-#[derive(Debug, Default, Serialize)]
-pub(crate) struct Outage {
-    pub(crate) lookups: u64,
-    pub(crate) failed: u64,
-    /// Of hits, before and meanwhile.
-    #[serde(rename = "hit_p99_before_seconds", serialize_with = "as_seconds")]
-    pub(crate) hit_before: Duration,
-    #[serde(rename = "hit_p99_seconds", serialize_with = "as_seconds")]
-    pub(crate) hit: Duration,
-    /// Misses that waited for the store, and the longest that any took.
-    pub(crate) waited: u64,
-    #[serde(rename = "longest_seconds", serialize_with = "as_seconds")]
-    pub(crate) longest: Duration,
-    /// Of the other misses, their load included, before and meanwhile.
-    #[serde(rename = "miss_p99_before_seconds", serialize_with = "as_seconds")]
-    pub(crate) miss_before: Duration,
-    #[serde(rename = "miss_p99_seconds", serialize_with = "as_seconds")]
-    pub(crate) miss: Duration,
-    /// From the moment at which it went on, or answered again after a restart, until all processes used it.
-    #[serde(rename = "after_freeze_seconds", serialize_with = "as_seconds")]
-    pub(crate) after_freeze: Duration,
-    #[serde(rename = "after_restart_seconds", serialize_with = "as_seconds")]
-    pub(crate) after_restart: Duration,
 }
 
 impl Toll {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::outage::Outage;
 use super::seconds::{as_seconds, from_seconds};
 use super::tally::Stale;
 use crate::contender::Kept;
@@ -40,6 +39,32 @@ pub(crate) struct Shared {
     /// For how long tierce promises that others' invalidations may be missed.
     #[serde(rename = "bound_seconds", serialize_with = "as_seconds")]
     pub(crate) bound: Duration,
+}
+
+/// What the death of the server cost tierce's callers, in all processes.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Outage {
+    pub(crate) lookups: u64,
+    pub(crate) failed: u64,
+    /// Of hits, before and meanwhile.
+    #[serde(rename = "hit_p99_before_seconds", serialize_with = "as_seconds")]
+    pub(crate) hit_before: Duration,
+    #[serde(rename = "hit_p99_seconds", serialize_with = "as_seconds")]
+    pub(crate) hit: Duration,
+    /// Misses that waited for the store, and the longest that any took.
+    pub(crate) waited: u64,
+    #[serde(rename = "longest_seconds", serialize_with = "as_seconds")]
+    pub(crate) longest: Duration,
+    /// Of the other misses, their load included, before and meanwhile.
+    #[serde(rename = "miss_p99_before_seconds", serialize_with = "as_seconds")]
+    pub(crate) miss_before: Duration,
+    #[serde(rename = "miss_p99_seconds", serialize_with = "as_seconds")]
+    pub(crate) miss: Duration,
+    /// From the moment at which it went on, or answered again after a restart, until all processes used it.
+    #[serde(rename = "after_freeze_seconds", serialize_with = "as_seconds")]
+    pub(crate) after_freeze: Duration,
+    #[serde(rename = "after_restart_seconds", serialize_with = "as_seconds")]
+    pub(crate) after_restart: Duration,
 }
 
 /// The figures of one contender. All but the stampedes and the memory belong to the slices alone.
