@@ -47,7 +47,7 @@ const ROWS = [
   ["answered from memory", ({ lookups, memory }) => (lookups ? percent(memory / lookups) : "–")],
   ["found in the store, /s", ({ found }) => decimal(Math.round(found * 10) / 10)],
   ["entries in memory", ({ entries }) => count(entries)],
-  ["store", ({ store }) => (store.is_away ? ["not asked: no answer lately", "bad"] : ["asked", "good"])],
+  ["store", ({ store }) => (store.is_away ? ["away: breaker open", "bad"] : ["connected", "good"])],
   ["memory", ({ store }) => memory(store)],
   ["an answer takes", ({ store }) => (store.round_trip_us === null ? "–" : time(store.round_trip_us))],
   ["changes it has yet to be told", ({ store }) => (store.untold ? [count(store.untold), "bad"] : "0")],
