@@ -73,8 +73,12 @@ pub mod runtime;
 #[cfg(feature = "cache")]
 pub mod store;
 
+#[cfg(feature = "redis")]
+mod command;
 #[cfg(feature = "cache")]
 mod connect;
+#[cfg(feature = "cache")]
+mod servers;
 
 #[cfg(feature = "cache")]
 mod shared;
@@ -105,8 +109,8 @@ mod trace;
 
 #[cfg(feature = "cache")]
 pub use cache::{
-    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, InStore, Load, Loaded,
-    Lookup, Partial,
+    Batched, Builder as CacheBuilder, Cache, Entries, Entry, Explanation, Freshness, Hold, InStore, KeyPattern, Load,
+    Loaded, Lookup, Partial,
 };
 #[cfg(feature = "cache")]
 pub use cache::{Reason, Stale};
@@ -130,6 +134,8 @@ pub use site::Memo;
 pub use stats::Removals;
 #[cfg(feature = "cache")]
 pub use stats::{Histogram, Stats};
+#[cfg(feature = "cache")]
+pub use store::{Any, Like};
 #[cfg(feature = "macros")]
 pub use tierce_macros::{cached, memo};
 

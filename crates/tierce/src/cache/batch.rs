@@ -16,7 +16,7 @@
 //! | the loader brings what nobody asked for | it has no flight, hence no way into memory |
 //! | an id's wait says nothing of now (a tag, a foreign error) | that id looks again, by itself, in a further load |
 //! | a load waits for a permit that one holds who waits for it, and began to before it stood in line | `Node::exempt_if_needed` |
-//! | `invalidate_matching` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
+//! | `invalidate_where` beside loads and fills | flights that stand are looked at before entries: what began earlier is in one of the two |
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -35,10 +35,9 @@ use super::load::Loaded;
 use super::lookup::{Before, Boarded, Call, Path, Role, Served};
 use super::partial::Partial;
 use super::rounds::{Rounds, Start, Want};
-use crate::error::{Error, Kind, LoadError};
+use crate::error::{Error, LoadError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
-use crate::memory::Cause;
 use crate::runtime::{self, Runtime};
 
 /// Ids in one load unless said: as many as databases take in one `IN (…)` without a second thought (Oracle's limit).
@@ -131,48 +130,6 @@ impl<K: Key, V: Value> Cache<K, V> {
         Q: ToKey<K>,
     {
         self.inner.invalidate_many_everywhere(ids).await
-    }
-
-    /// Ends the keys that the closure names, and gives the number of entries that went: no lookup that begins after this
-    /// has returned gets what was loaded for such a key before it was called.
-    ///
-    /// It looks at every key, a few hundred under each lock, and clones those that it ends: O(capacity). A tag ends as
-    /// many with one write. What begins to load meanwhile may stay.
-    ///
-    /// # Errors
-    /// None without a store. [`Kind::Invalid`]: the cache has one, which knows no closures. Use a tag.
-    ///
-    /// # Panics
-    /// When the closure calls this cache; see [`Memory`](crate::Memory).
-    #[allow(clippy::unused_async, reason = "with a store it waits for it")]
-    pub async fn invalidate_matching(&self, mut matches: impl FnMut(&K) -> bool) -> Result<usize, Error> {
-        let inner = &self.inner;
-        if inner.shelf.is_some() {
-            let detail = "the entries of this cache are in a store as well, where no closure can look; use a tag";
-            return Err(Error::new(Kind::Invalid, "invalidate_matching", detail));
-        }
-        let mut ended = 0;
-        let mut end = |key: &K| ended += usize::from(inner.end_key(key));
-        // Flights first: one that lands before it is looked at has filled before the entries are.
-        for flights in inner.flights.standing() {
-            let keys = flights.iter().map(|flight| &flight.carried::<K, V>().key);
-            keys.filter(|key| matches(key)).for_each(&mut end);
-        }
-        // What a writer is about to set is older than this.
-        for keys in inner.flights.held() {
-            let keys = keys.iter().filter_map(|key| key.downcast_ref());
-            keys.filter(|key| matches(key)).for_each(&mut end);
-        }
-        // Named under the lock and ended without it, so that a key's flight goes with its entry in one step.
-        let mut named = Vec::new();
-        inner.memory.remove_where(Cause::Invalidated, |key, _, _| {
-            if matches(key) {
-                named.push(key.clone());
-            }
-            false
-        });
-        named.iter().for_each(end);
-        Ok(ended)
     }
 }
 

@@ -369,6 +369,7 @@ impl Settings {
 
     fn core(self) -> Core {
         let Settings { hub, name, version, capacity, weight, ages, limits, tolerates, most_loads, shape, .. } = self;
+        let write_key = shape.as_ref().map(Shape::write_key);
         let (shelf, coherence) = shape.and_then(|shape| shelf(&hub, shape, (&name, version), capacity)).unzip();
         let cold = Cold {
             name: name.into(),
@@ -382,6 +383,7 @@ impl Settings {
             gone: Arc::new(Gone::new()),
             backoff: (ages.early != Early::Off || ages.revalidate_ms > 0).then(Backoff::new),
             shelf,
+            write_key,
             ages,
         };
         Core { hub, plain: cold.ages.are_plain(), coherence, cold: Box::new(cold) }

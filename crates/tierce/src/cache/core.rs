@@ -13,7 +13,7 @@ use super::flight::{Flight, Table};
 use super::gone::{Gone, Reason};
 use super::marks::NOWHERE;
 use super::permits::Permits;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, WriteKey};
 use super::stamped::{Changes, Rest, Stamp};
 use crate::clock::{NEVER, to_ms};
 use crate::expiry::{Age, Ages, Times};
@@ -57,6 +57,8 @@ pub(crate) struct Cold {
     pub(crate) backoff: Option<Backoff>,
     /// Its place in the hub's store, if that has one and the cache is to be shared.
     pub(crate) shelf: Option<Box<Shelf>>,
+    /// The text of a key, where keys have one.
+    pub(crate) write_key: Option<WriteKey>,
 }
 
 impl Deref for Core {

@@ -27,7 +27,11 @@ impl Listener for Heard {
         let own = name.strip_prefix('{').and_then(|name| name.strip_prefix(&*self.namespace)?.strip_prefix(':'));
         let cache = own.and_then(|name| hub.cache(name.split_once(':')?.0));
         if let Some(cache) = cache {
-            cache.key_changed(name);
+            match name.ends_with(":*}") {
+                // No text of a key is this: some that match were ended, whichever.
+                true => cache.all_changed(),
+                false => cache.key_changed(name),
+            }
         }
     }
 

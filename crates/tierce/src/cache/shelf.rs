@@ -17,9 +17,12 @@ use crate::expiry::Times;
 use crate::key::{self, Value};
 use crate::store::{self, Budget, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
 
+/// Appends the text of a key of this cache's type.
+pub(crate) type WriteKey = fn(&dyn Any, &mut String) -> Result<(), NotAKey>;
+
 /// How keys and values of a cache become bytes.
 pub(crate) struct Shape {
-    key: fn(&dyn Any, &mut String) -> Result<(), NotAKey>,
+    key: WriteKey,
     encode: fn(Codec, &dyn Any, &mut Vec<u8>) -> Result<(), Unfit>,
     decode: fn(Codec, &[u8]) -> Result<AnyValue, Unfit>,
     pub(crate) codec: Codec,
@@ -40,6 +43,10 @@ impl Shape {
 }
 
 impl Shape {
+    pub(crate) fn write_key(&self) -> WriteKey {
+        self.key
+    }
+
     /// The feature that this program was built without and would need for what was said.
     pub(crate) fn missing_feature(&self) -> Option<&'static str> {
         self.codec.missing_feature().or(self.compression.missing_feature())
@@ -132,6 +139,11 @@ impl Shelf {
         let mut text = String::new();
         (self.shape.key)(key, &mut text)?;
         Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
+    }
+
+    /// How its entries are called.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether this is the name of an entry of this cache.

@@ -9,6 +9,7 @@ mod entered;
 mod face;
 #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "of tokio's there are none"))]
 mod id;
+mod lasting;
 #[cfg(feature = "tokio")]
 mod own;
 #[cfg(not(feature = "tokio"))]
@@ -40,6 +41,9 @@ use std::time::Duration;
 pub use entered::{Guard, enter};
 pub use face::{BoxFuture, Runtime};
 pub use id::Id;
+pub(crate) use lasting::lasting;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(crate) use lasting::lasting_id;
 pub use tls::Tls;
 pub use wire::{Dialing, Endpoint, Wire};
 
@@ -53,22 +57,6 @@ pub(crate) fn sleep(runtime: &dyn Runtime, time: Duration) -> Result<BoxFuture, 
 /// The current runtime of this thread, if there is one.
 pub(crate) fn here() -> Option<Arc<dyn Runtime>> {
     entered::last().or_else(tokio::current)
-}
-
-/// Where what outlasts its caller runs: the current runtime of this thread, if it lasts; else the crate's own thread. Without
-/// that (no feature `tokio`) whatever there is.
-pub(crate) fn lasting() -> Option<Arc<dyn Runtime>> {
-    let here = here();
-    match here.as_ref().and_then(|here| here.id()) {
-        Some(_) => here,
-        None => own::runtime().or(here),
-    }
-}
-
-/// The number of [`lasting`].
-pub(crate) fn lasting_id() -> Option<Id> {
-    let here = entered::last_id().unwrap_or_else(tokio::id);
-    here.or_else(own::id)
 }
 
 /// The current runtime of this thread.

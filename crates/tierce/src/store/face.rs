@@ -4,6 +4,7 @@
 //! leases: of many processes that miss a key one may load it, and what he brings is stored only if nothing happened to the
 //! key since. Whatever changes a key ends its lease in the same step.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -163,6 +164,11 @@ pub trait Store: Send + Sync + 'static {
     fn beat(&self, within: Duration) -> Answer<'_, u64> {
         let _ = within;
         Box::pin(async { Err(Fault::Refused("this store tells nobody of changes".into())) })
+    }
+
+    /// Itself, for those who know its kind and ask for more than a store's verbs.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 
     /// What the servers say of themselves.

@@ -50,7 +50,7 @@ impl Default for Patience {
 
 /// The store of a hub.
 pub(crate) struct Link {
-    pub(super) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     namespace: Box<str>,
     pub(super) clock: Clock,
     pub(super) random: Random,
@@ -213,10 +213,19 @@ impl Link {
         self: &'a Arc<Self>,
         verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
     ) -> Result<T, Fault> {
+        self.tell_within(self.patience.change, verb).await
+    }
+
+    /// The same, with so much time.
+    pub(crate) async fn tell_within<'a, T>(
+        self: &'a Arc<Self>,
+        time: Duration,
+        verb: impl FnOnce(&'a dyn Store, Duration) -> Answer<'a, T>,
+    ) -> Result<T, Fault> {
         if !self.may_ask() {
             return Err(self.last_fault());
         }
-        match verb(&*self.store, self.patience.change).await {
+        match verb(&*self.store, time).await {
             Ok(answer) => {
                 self.breaker.answered();
                 Ok(answer)

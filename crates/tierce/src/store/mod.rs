@@ -4,7 +4,6 @@ mod face;
 mod fault;
 #[cfg(any(feature = "redis", feature = "memcached", feature = "testing"))]
 mod nonce;
-#[cfg(any(feature = "redis", feature = "testing"))]
 #[cfg_attr(not(feature = "redis"), allow(dead_code, reason = "only Redis has globs"))]
 mod pattern;
 
@@ -29,6 +28,7 @@ pub(crate) mod fuzzed;
 #[cfg(all(feature = "testing", feature = "redis", feature = "memcached"))]
 pub(crate) mod fuzzed_answers;
 
+mod statistics;
 mod together;
 
 #[cfg(feature = "testing")]
@@ -57,12 +57,12 @@ pub use check::check_store;
 pub use face::{Answer, Key, Lease, Listener, Server, Store, Stored, Tag, Tell, Token, Version};
 pub use fault::Fault;
 pub(crate) use open::open as open_store;
-#[cfg(feature = "testing")]
 pub(crate) use pattern::Pattern;
 
 pub use codec::Codec;
 pub(crate) use codec::{Unfit, decode, encode};
 pub(crate) use envelope::{Head, head_bytes, open, seal};
+pub use key::{Any, Like};
 pub(crate) use key::{Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
 pub use packing::Compression;
 pub(crate) use together::together;

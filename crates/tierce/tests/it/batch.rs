@@ -279,7 +279,7 @@ async fn an_id_that_is_invalidated_in_the_middle_of_a_batch_is_the_only_one_not_
         match how {
             0 => stage.cache.invalidate(&2).await.unwrap(),
             1 => stage.cache.invalidate_many(&[2, 77]).await.unwrap(),
-            2 => assert_eq!(stage.cache.invalidate_matching(|key| *key == 2).await.unwrap(), 0),
+            2 => assert_eq!(stage.cache.invalidate_where(|key| *key == 2).unwrap(), 0),
             _ => stage.cache.set(2, 22).await.unwrap(),
         }
         let late = stage.spawn(&[1, 2]);
@@ -516,10 +516,10 @@ async fn a_foreign_error_is_no_answer_and_the_id_is_loaded_by_who_knows_his_own(
 }
 
 #[tokio::test]
-async fn invalidate_matching_ends_the_keys_it_names_and_counts_their_entries() {
+async fn invalidate_where_ends_the_keys_it_names_and_counts_their_entries() {
     let stage = stage(|cache| cache.stale_if_error(secs(100)), Shelf::open());
     stage.cache.set_many((0..1000).map(|id| (id, id))).await.unwrap();
-    assert_eq!(stage.cache.invalidate_matching(|key| key % 10 == 3).await.unwrap(), 100);
+    assert_eq!(stage.cache.invalidate_where(|key| key % 10 == 3).unwrap(), 100);
     assert_eq!(stage.cache.get_many(&[3, 4, 993]).await, [None, Some(4), None]);
     assert_eq!(stage.cache.stats().removals.invalidated, 100);
     let mut explained = 0;
@@ -529,7 +529,7 @@ async fn invalidate_matching_ends_the_keys_it_names_and_counts_their_entries() {
     // Two keys may share a place for their reasons, and one is forgotten then.
     assert!(explained >= 50, "{explained} of 100 are explained");
     stage.clock.advance(secs(10));
-    assert_eq!(stage.cache.invalidate_matching(|key| *key < 3).await.unwrap(), 3, "what is stale is kept, so it goes");
+    assert_eq!(stage.cache.invalidate_where(|key| *key < 3).unwrap(), 3, "what is stale is kept, so it goes");
     stage.shelf.fail(true);
     assert_eq!(stage.ask(&[1, 4]).await.unwrap_err().found(), [None, Some(4)]);
 }
@@ -539,7 +539,7 @@ async fn a_closure_that_calls_the_cache_it_looks_through_is_refused() {
     let stage = stage(|cache| cache, Shelf::open());
     stage.cache.set(1, 1).await.unwrap();
     let cache = stage.cache.clone();
-    let asking = tokio::spawn(async move { cache.invalidate_matching(|key| cache.peek(key).is_some()).await });
+    let asking = tokio::spawn(async move { cache.invalidate_where(|key| cache.peek(key).is_some()) });
     assert!(asking.await.unwrap_err().is_panic());
     assert_eq!(stage.cache.get(&1).await, Some(1));
 }

@@ -117,7 +117,7 @@ async fn check_disturbed(by: &str) {
         "mark_stale" => cache.mark_stale(&1).await.unwrap(),
         "set" => cache.set(1, 10).await.unwrap(),
         "load" => assert_eq!(load_of(&cache, 10).await, 10),
-        "invalidate_matching" => assert_eq!(cache.invalidate_matching(|key| *key == 1).await, Ok(0)),
+        "invalidate_where" => assert_eq!(cache.invalidate_where(|key| *key == 1), Ok(0)),
         "tag" => hub.invalidate_tag("t").await.unwrap(),
         "purge" => cache.purge().await.unwrap(),
         _ => hub.purge().await.unwrap(),
@@ -128,7 +128,7 @@ async fn check_disturbed(by: &str) {
 
 #[tokio::test]
 async fn a_value_is_not_set_over_what_happened_to_its_key_meanwhile() {
-    for by in ["invalidate", "mark_stale", "set", "load", "invalidate_matching", "tag", "purge", "hub purge"] {
+    for by in ["invalidate", "mark_stale", "set", "load", "invalidate_where", "tag", "purge", "hub purge"] {
         check_disturbed(by).await;
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tierce::store::redis::{Client, Redis, Reply};
 use tierce::store::{Address, Listener, OnDisconnect, Store};
 use tierce::testing::Source;
-use tierce::{Cache, Hub, HubBuilder, Kind};
+use tierce::{Any, Cache, Hub, HubBuilder, KeyPattern, Kind, Like};
 
 use crate::server::{Server, free_port};
 
@@ -226,4 +226,110 @@ async fn a_user_without_leave_to_track_has_the_age_of_memory() {
     assert!(!a.is_coherent());
     a.load(&db).await;
     assert!(!a.hub.store_health().unwrap().is_away, "it answers all else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_match_a_pattern_are_ended_in_all_processes() {
+    let server = Server::begin(&[]);
+    let (a, b) = (start(&server).await, start(&server).await);
+    let carts = |process: &Process| process.hub.cache::<(String, u64), u64>("cart").build();
+    let (own, other) = (carts(&a), carts(&b));
+    b.until("coherent", Process::is_coherent).await;
+    let key = |shop: &str, id: u64| (shop.to_string(), id);
+    let load = |id: u64| move || async move { Ok::<_, std::io::Error>(id) };
+    for id in 0..300 {
+        for shop in ["acme", "ac*e"] {
+            other.get_or_load(&key(shop, id), load(id)).await.unwrap();
+        }
+    }
+    b.keep(&lamps()).await;
+    // In b's memory alone: the server made room.
+    let gone = |name: &str| name.contains("\"acme,7)");
+    let Reply::List(names) = command(&server, &["KEYS", "{shop:cart:*"]).await else { panic!("no names") };
+    for name in names {
+        let Reply::Bytes(name) = name else { panic!("no name") };
+        let name = String::from_utf8(name).unwrap();
+        if gone(&name) {
+            command(&server, &["DEL", &name]).await;
+        }
+    }
+    assert!(other.peek(&key("acme", 7)).is_some());
+    let pattern = KeyPattern::of(&("acme", Any)).unwrap();
+    assert_eq!(own.invalidate_matching(&pattern).await.unwrap(), 299);
+    b.until("told", |_| (0..300).all(|id| other.peek(&key("acme", id)).is_none())).await;
+    assert!(b.lamps.peek(&7).is_some(), "another cache is left alone");
+    for id in 0..300 {
+        let found = (own.get(&key("acme", id)).await, own.get(&key("ac*e", id)).await);
+        assert_eq!(found, (None, Some(id)), "a star in a key is no star of a pattern");
+    }
+    let pattern = KeyPattern::of(&(Like("ac*e"), 7)).unwrap();
+    assert_eq!(own.invalidate_matching(&pattern).await.unwrap(), 1);
+    assert_eq!(own.invalidate_where(|_| true).unwrap_err().kind(), Kind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_whose_key_matches_is_not_stored() {
+    let server = Server::begin(&[]);
+    let (a, b) = (start(&server).await, start(&server).await);
+    let db = Arc::new(lamps());
+    db.freeze();
+    let loading = tokio::spawn({
+        let (lamps, db) = (a.lamps.clone(), Arc::clone(&db));
+        async move { lamps.get_or_load(&7, || db.load(&7)).await.unwrap() }
+    });
+    a.until("loading", |_| db.loads() == 1).await;
+    b.lamps.invalidate_matching(&KeyPattern::of(&Any).unwrap()).await.unwrap();
+    db.release();
+    loading.await.unwrap();
+    assert_eq!(b.lamps.entry(&7).strong().get().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memcached_refuses_patterns_and_says_what_to_do() {
+    let server = Server::memcached(&[]);
+    let a = start(&server).await;
+    let error = a.lamps.invalidate_matching(&KeyPattern::of(&Any).unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("give the entries a tag"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_of_the_users_own_are_answered_and_what_would_hold_up_others_is_refused() {
+    let server = Server::begin(&[]);
+    let a = start(&server).await;
+    assert_eq!(a.hub.command(&["INCR", "visits"]).await.unwrap(), Reply::Int(1));
+    let bytes: [&[u8]; 3] = [b"SET", b"a\0b", b"\xFF"];
+    assert_eq!(a.hub.command(&bytes).await.unwrap(), Reply::Okay);
+    assert_eq!(a.hub.command(&[&b"GET"[..], &b"a\0b"[..]]).await.unwrap(), Reply::Bytes(vec![0xFF]));
+    let refused = a.hub.command(&["LPUSH", "visits", "1"]).await.unwrap_err();
+    assert!(refused.kind() == Kind::Store && refused.to_string().contains("WRONGTYPE"), "{refused}");
+    for command in [&["BLPOP", "a", "0"][..], &["SUBSCRIBE", "a"], &["select", "1"], &[]] {
+        assert_eq!(a.hub.command(command).await.unwrap_err().kind(), Kind::Invalid, "{command:?}");
+    }
+    let memcached = Server::memcached(&[]);
+    assert_eq!(start(&memcached).await.hub.command(&["GET", "a"]).await.unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(Hub::embedded().command(&["GET", "a"]).await.unwrap_err().kind(), Kind::Invalid);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_say_how_they_are_each_for_itself() {
+    let server = Server::begin(&["--maxmemory", "64mb"]);
+    let a = start(&server).await;
+    command(&server, &["CONFIG", "RESETSTAT"]).await;
+    command(&server, &["SET", "a", "1"]).await;
+    for key in ["a", "a", "a", "b"] {
+        command(&server, &["GET", key]).await;
+    }
+    let [told] = <[_; 1]>::try_from(a.hub.servers().await.unwrap()).unwrap();
+    assert_eq!((told.hits(), told.misses(), told.evictions()), (Some(3), Some(1), Some(0)));
+    assert_eq!((told.hit_rate(), told.memory_limit_bytes(), told.fault()), (Some(0.75), Some(64 << 20), None));
+    assert!(told.memory_bytes() > Some(0) && told.clients() > Some(0) && told.uptime().is_some());
+    assert!(told.version().is_some() && matches!(told.software(), Some("redis" | "valkey")));
+
+    let (one, mut two) = (Server::memcached(&[]), Server::memcached(&[]));
+    let hub = Hub::connect(&format!("memcached://{},{}", one.place(), two.place())).await.unwrap();
+    two.kill();
+    let told = hub.servers().await.unwrap();
+    assert_eq!(told.iter().map(|server| server.address.as_str()).collect::<Vec<_>>(), [one.place(), two.place()]);
+    assert_eq!((told[0].software(), told[0].fault()), (Some("memcached"), None));
+    assert!(told[0].memory_limit_bytes() > Some(0) && told[1].fault().is_some() && told[1].hits().is_none());
 }

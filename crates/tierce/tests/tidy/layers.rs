@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 5] = [
     &["key", "expiry"],
     &["memory", "runtime", "tag"],
     &["store", "shared"],
-    &["cache", "hub", "current", "site", "metrics", "testing", "connect"],
+    &["cache", "hub", "current", "site", "metrics", "testing", "connect", "servers", "command"],
 ];
 
 /// Neither knows that the other exists: a cache puts them together.

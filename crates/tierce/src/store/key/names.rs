@@ -75,6 +75,11 @@ impl Names {
         format!("{}{text}}}", self.begin)
     }
 
+    /// The name that no entry has, and that says in a marker that some of them were ended.
+    pub(crate) fn all(&self) -> Key {
+        Key::new(format!("{}*}}", self.begin))
+    }
+
     /// What the names of all entries begin with: `{namespace:cache:version:`.
     pub(crate) fn begin(&self) -> &str {
         &self.begin

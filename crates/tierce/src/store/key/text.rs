@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::ser;
 
 use super::escape::{self, Escaping};
+use super::wild::{ANY, LIKE};
 
 /// Appends the canonical text of a key: printable ASCII without blanks or braces.
 ///
@@ -181,8 +182,18 @@ impl<'a> ser::Serializer for Text<'a> {
         Ok(())
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), NotAKey> {
-        value.serialize(self)
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), NotAKey> {
+        match name {
+            // Of a pattern: a star that no key's text has.
+            ANY => self.0.push('*'),
+            LIKE => {
+                let mut text = String::new();
+                value.serialize(Text(&mut text))?;
+                self.0.push_str(&text.replace("%2A", "*"));
+            }
+            _ => value.serialize(self)?,
+        }
+        Ok(())
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -9,6 +9,7 @@ mod scripts;
 mod sha1;
 mod store;
 mod tracking;
+mod unfit;
 
 use std::io;
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! Of a key `{…}` the server has the entry under its name, its lease under `l{…}`, and for a moment a marker `m{…}`, by which
 //! others hear of a change; tags are under `t{…}`. All of a key's share a slot of a cluster, by what is in the braces.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -12,6 +13,7 @@ use super::reply::Reply;
 use super::resp::{self, Resp};
 use super::scripts::{self, Script};
 use super::tracking::Tracking;
+use super::unfit::unfit;
 use super::{dial, greeting, refusal, sound};
 use crate::clock::{Clock, to_ms};
 use crate::error::{self, Error};
@@ -79,6 +81,16 @@ impl Redis {
             Connection::open(Resp::new(limits.answer_bytes), greeting(&address, pushes.pushed()), dial, here, limits)
         });
         Ok(Redis { link, tracking, place, asked: AtomicU32::new(0) })
+    }
+
+    /// Any command, answered by whatever the server says.
+    pub(crate) async fn any(&self, parts: &[&[u8]], within: Duration) -> Result<Reply, Fault> {
+        self.link.ask_one(Deadline::after(within), |out| resp::command(out, parts)).await
+    }
+
+    /// Why a command is none for a connection that is shared; none where it is.
+    pub(crate) fn unfit(parts: &[&[u8]]) -> Option<&'static str> {
+        unfit(parts)
     }
 
     async fn command(&self, deadline: Deadline, parts: &[&[u8]]) -> Result<Reply, Fault> {
@@ -350,6 +362,10 @@ impl Store for Redis {
 
     fn beat(&self, within: Duration) -> Answer<'_, u64> {
         Box::pin(self.tracking.beat(&self.link, within))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn servers(&self, within: Duration) -> Answer<'_, Vec<Server>> {
