@@ -2,5 +2,6 @@
 
 pub mod answers;
 mod bytes;
+pub mod corpus;
 pub mod envelope;
 pub mod memory_ops;

@@ -11,6 +11,8 @@ mod limits;
 mod line;
 mod link;
 mod protocol;
+#[cfg(all(test, feature = "redis", feature = "memcached", feature = "testing"))]
+mod sans_io;
 mod shared;
 mod slots;
 
