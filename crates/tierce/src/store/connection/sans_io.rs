@@ -30,7 +30,8 @@ where
     }
 
     fn ask(&mut self, bytes: &[u8], answers: u32) -> u32 {
-        self.line.ask((answers, None), u64::MAX, Waker::noop().clone(), |out| out.extend_from_slice(bytes)).unwrap()
+        let asked = self.line.ask((answers, None), u64::MAX, Waker::noop().clone(), |out| out.extend_from_slice(bytes));
+        asked.expect("there is room in the line")
     }
 
     fn take_output(&mut self) -> Vec<u8> {
@@ -48,7 +49,7 @@ where
         let text = |frame: P::Frame| format!("{frame:?}");
         for bytes in bytes.chunks(piece) {
             let mut fed = Fed::default();
-            self.line.feed(bytes, &mut fed).unwrap();
+            self.line.feed(bytes, &mut fed).expect("what is fed is what was asked for");
             self.greeted.extend(fed.greeted.into_iter().map(text));
             self.pushes.extend(fed.pushes.into_iter().map(text));
         }
