@@ -169,9 +169,11 @@ mod switch {
     }
 
     #[inline(always)]
+    #[allow(dead_code, reason = "a memory alone shares nothing")]
     pub(crate) const fn changed(_: &str) {}
 
     #[inline(always)]
+    #[allow(dead_code, reason = "a memory alone shares nothing")]
     pub(crate) const fn swallows(_: &str) -> bool {
         false
     }
@@ -225,6 +227,8 @@ mod switch {
     }
 }
 
-pub(crate) use switch::{changed, on, swallows};
+pub(crate) use switch::on;
+#[cfg(feature = "cache")]
+pub(crate) use switch::{changed, swallows};
 #[cfg(tierce_mutants)]
 pub use switch::{plant, plant_for_all};
