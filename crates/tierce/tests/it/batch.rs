@@ -161,7 +161,9 @@ async fn a_failed_batch_says_what_was_found_all_the_same() {
     assert!(matches!(LoadError::<Broken>::from(partial), LoadError::Load(error) if *error == Broken("down")));
     stage.shelf.fail(false);
     assert_eq!(stage.ask(&[3, 4]).await.unwrap(), [3003, 4003].map(Some), "an error is not kept");
-    assert_eq!(stage.cache.explain(&3).await.last_gone, Reason::LoadFailed);
+    // One of the two may have overwritten the other's.
+    let reasons = [stage.cache.explain(&3).await.last_gone, stage.cache.explain(&4).await.last_gone];
+    assert!(reasons.contains(&Reason::LoadFailed), "{reasons:?}");
 }
 
 #[tokio::test]
