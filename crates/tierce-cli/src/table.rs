@@ -82,7 +82,7 @@ pub(crate) fn rows(report: &Report) -> Vec<Row> {
             if is_first(c) { "-".to_owned() } else { drop_percent(without, c.queries_per_thousand()) }
         }),
         detail("for ids that do not exist", &|c| count(c.queries.absent)),
-        row(&format!("{processes}{} callers, one cold key: loads", count(u64::from(report.callers))), &|c| {
+        row(&format!("{processes}{} callers, cold key: loads", count(u64::from(report.callers))), &|c| {
             count(c.stampede.loads)
         }),
         detail("until all had their answer", &|c| duration(c.stampede.took)),

@@ -52,7 +52,7 @@ fn the_table_fits_eighty_columns_and_has_every_row() {
         "in 1,000 requests",
         "fewer than with no cache",
         "for ids that do not exist",
-        "40 callers, one cold key: loads",
+        "40 callers, cold key: loads",
         "until all had their answer",
         "if the key does not exist: loads",
         "stale reads after an invalidation",
@@ -63,5 +63,5 @@ fn the_table_fits_eighty_columns_and_has_every_row() {
         assert_eq!(row(label).len(), 3, "row {label:?} in:\n{text}");
     }
     assert_eq!(row("in 1,000 requests")[0], "1,000");
-    assert_eq!(row("40 callers, one cold key: loads"), ["40", "1", "1"]);
+    assert_eq!(row("40 callers, cold key: loads"), ["40", "1", "1"]);
 }

@@ -90,7 +90,7 @@ fn the_table_of_several_processes_fits_eighty_columns() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    for label in ["3 × 40 callers, one cold key: loads", "promised at most", "commands of the server for 1,000"] {
+    for label in ["3 × 40 callers, cold key: loads", "promised at most", "commands of the server for 1,000"] {
         let line = text.lines().find(|line| line.trim_start().starts_with(label));
         let figures = line.unwrap_or_else(|| panic!("no row {label:?} in:\n{text}"));
         assert_eq!(figures.trim_start()[label.len()..].split("  ").filter(|cell| !cell.trim().is_empty()).count(), 3);
