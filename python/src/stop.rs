@@ -8,7 +8,9 @@ use std::ptr;
 
 use pyo3_ffi as ffi;
 
-use crate::owned::{Owned, PyObject};
+use crate::owned::Owned;
+#[cfg(not(Py_3_12))]
+use crate::owned::PyObject;
 
 /// Raises a new one.
 pub(crate) unsafe fn raise(value: Owned) {

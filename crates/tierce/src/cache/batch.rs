@@ -124,7 +124,7 @@ impl<K: Key, V: Value> Cache<K, V> {
     /// Ends keys. See [`invalidate`](Cache::invalidate).
     ///
     /// # Errors
-    /// None without a store. [`Kind::Store`]: it did not take it, and will be told again.
+    /// None without a store. [`Kind::Store`](crate::Kind::Store): it did not take it, and will be told again.
     pub async fn invalidate_many<Q>(&self, ids: &[Q]) -> Result<(), Error>
     where
         Q: ToKey<K>,
