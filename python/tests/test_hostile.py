@@ -273,12 +273,15 @@ def test_no_reference_is_leaked(make):
         gc.collect()
         return sys.getrefcount(key), sys.getrefcount(name), sys.getrefcount(function), Value.alive
 
-    use(200)
-    blocks = sys.getallocatedblocks()
     before = use(200)
-    assert use(STEPS // 60) == before
     assert before[3] == 0
-    assert sys.getallocatedblocks() - blocks < 200
+    # The interpreter keeps a little for itself now and then; what leaks does so each time.
+    grown = []
+    for _ in range(3):
+        blocks = sys.getallocatedblocks()
+        assert use(STEPS // 60) == before
+        grown.append(sys.getallocatedblocks() - blocks)
+    assert min(grown) < 100, grown
 
 
 def test_awaited_hits_leak_nothing():
@@ -299,11 +302,14 @@ def test_awaited_hits_leak_nothing():
     asyncio.run(main(50))
     gc.collect()
     assert Value.alive == 0, "the last value that was awaited is kept by nobody"
-    blocks = sys.getallocatedblocks()
-    asyncio.run(main(STEPS // 200))
-    gc.collect()
-    assert Value.alive == 0
-    assert sys.getallocatedblocks() - blocks < 300
+    grown = []
+    for _ in range(3):
+        blocks = sys.getallocatedblocks()
+        asyncio.run(main(STEPS // 200))
+        gc.collect()
+        assert Value.alive == 0
+        grown.append(sys.getallocatedblocks() - blocks)
+    assert min(grown) < 100, grown
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
