@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::measure::Stopwatch;
 use crate::server::Program;
 
 /// Commands that belong to no lookup: greetings, beats, and these questions.
@@ -112,7 +113,7 @@ impl Requests {
         let mut stream = TcpStream::connect(place)?;
         stream.set_read_timeout(Some(QUIET))?;
         stream.write_all(b"MONITOR\r\n")?;
-        let greeting = until_quiet(&mut stream)?;
+        let greeting = until_quiet(&mut stream, is_request)?;
         if greeting.starts_with("+OK\r\n") { Ok(Self { stream }) } else { Err(io::Error::other(greeting)) }
     }
 
@@ -121,7 +122,7 @@ impl Requests {
     /// # Errors
     /// What the system says.
     pub(crate) fn count(&mut self) -> io::Result<u64> {
-        Ok(until_quiet(&mut self.stream)?.lines().filter(|line| is_request(line)).count() as u64)
+        Ok(until_quiet(&mut self.stream, is_request)?.lines().filter(|line| is_request(line)).count() as u64)
     }
 }
 
@@ -132,13 +133,20 @@ fn is_request(line: &str) -> bool {
     !head.ends_with("lua") && !APART.contains(&name.as_str())
 }
 
-/// What comes until nothing more does.
-fn until_quiet(stream: &mut TcpStream) -> io::Result<String> {
+/// What comes until nothing more does that is counted: beats never end.
+fn until_quiet(stream: &mut TcpStream, counts: impl Fn(&str) -> bool) -> io::Result<String> {
     let (mut text, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
-    loop {
+    let mut quiet = Stopwatch::start();
+    while quiet.read().wall() < QUIET {
         match stream.read(&mut buffer) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => text.extend_from_slice(&buffer[..length]),
+            Ok(length) => {
+                let come = &buffer[..length];
+                text.extend_from_slice(come);
+                if String::from_utf8_lossy(come).lines().any(&counts) {
+                    quiet = Stopwatch::start();
+                }
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
             Err(error) => return Err(error),
         }
@@ -176,7 +184,7 @@ impl Pushes {
         stream.set_read_timeout(Some(QUIET))?;
         let prefixes = format!("PREFIX m{{{namespace}: PREFIX t{{{namespace}:");
         write!(stream, "HELLO 3\r\nCLIENT TRACKING ON BCAST {prefixes}\r\n")?;
-        let greeting = until_quiet(&mut stream)?;
+        let greeting = until_quiet(&mut stream, |_| true)?;
         if greeting.ends_with("+OK\r\n") { Ok(Self { stream }) } else { Err(io::Error::other(greeting)) }
     }
 
@@ -185,7 +193,7 @@ impl Pushes {
     /// # Errors
     /// What the system says.
     pub(crate) fn count(&mut self) -> io::Result<u64> {
-        Ok(until_quiet(&mut self.stream)?.matches(">2\r\n$10\r\ninvalidate\r\n").count() as u64)
+        Ok(until_quiet(&mut self.stream, |_| true)?.matches(">2\r\n$10\r\ninvalidate\r\n").count() as u64)
     }
 }
 
