@@ -66,6 +66,7 @@ const META: [&[u8]; 10] = [
 /// # Panics
 ///
 /// When a run breaks what its target says.
+#[allow(clippy::disallowed_methods, reason = "how long is what is asked for; no cache's age")]
 pub fn run_for(decoder: Decoder, time: Duration, seed: u64) -> u64 {
     let (mut random, mut runs, began) = (Random(seed), 0, Instant::now());
     let seeds = seeds(decoder);

@@ -1,4 +1,5 @@
 //! Runs each decoder over damaged seeds and prints how often: `decoders SECONDS [SEED]`, or `decoders --runs N [SEED]`.
+#![allow(clippy::disallowed_methods, reason = "how long is what is asked for; no cache's age")]
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
