@@ -61,7 +61,7 @@ const META: [&[u8]; 10] = [
     b"ERROR\r\nCLIENT_ERROR bad data chunk\r\n",
 ];
 
-/// Runs a decoder for so long, from this seed on; how often it ran.
+/// Runs a decoder for so long, and a thousand times at least, from this seed on; how often it ran.
 ///
 /// # Panics
 ///
@@ -71,7 +71,7 @@ pub fn run_for(decoder: Decoder, time: Duration, seed: u64) -> u64 {
     let (mut random, mut runs, began) = (Random(seed), 0, Instant::now());
     let seeds = seeds(decoder);
     let mut bytes = Vec::new();
-    while began.elapsed() < time {
+    loop {
         for _ in 0..1000 {
             make(decoder, &seeds, &mut random, &mut bytes);
             match decoder {
@@ -80,8 +80,10 @@ pub fn run_for(decoder: Decoder, time: Duration, seed: u64) -> u64 {
             }
         }
         runs += 1000;
+        if began.elapsed() >= time {
+            return runs;
+        }
     }
-    runs
 }
 
 fn seeds(decoder: Decoder) -> Vec<Vec<u8>> {
