@@ -1,9 +1,11 @@
-//! hitbox: `#[cached]` on moka before Redis, composed as its docs show, with the concurrency manager that they advise.
+//! hitbox: `#[cached]` on moka before Redis, composed as its docs show, with the concurrency manager that
+//! they advise. What Redis answered goes into memory, as with every other contender; its own default leaves memory empty.
 
 use hitbox::DisabledOffload;
 use hitbox::concurrency::BroadcastConcurrencyManager;
 use hitbox::offload::OffloadManager;
 use hitbox::policy::PolicyConfig;
+use hitbox_backend::composition::policy::RefillPolicy;
 use hitbox_backend::composition::{Compose, CompositionBackend};
 use hitbox_fn::{Cache, cached};
 use hitbox_moka::MokaBackend;
@@ -26,7 +28,7 @@ impl Layered for Hitbox {
     async fn connect(place: String, capacity: usize) -> Result<Self, Broken> {
         let moka = MokaBackend::builder().max_entries(capacity as u64).build();
         let redis = RedisBackend::builder().connection(ConnectionMode::single(format!("redis://{place}/"))).build()?;
-        let backend = moka.compose(redis, OffloadManager::with_defaults());
+        let backend = moka.compose(redis, OffloadManager::with_defaults()).refill(RefillPolicy::Always);
         let policy = PolicyConfig::builder().ttl(TTL).build();
         let builder = Cache::builder().backend(backend).policy(policy);
         Ok(Self(builder.concurrency_manager(BroadcastConcurrencyManager::new()).build()))

@@ -169,14 +169,23 @@ mod tests {
             let case = Case::of(name);
             for contender in case.default_contenders() {
                 let runner = connected(contender, case, &server.place()).unwrap();
-                // Where this process stood still for longer than the bound, memory is asked for once more.
-                let went = (0..5).any(|_| {
+                // Ours never goes to the server for what memory holds. A peer's memory forgets now and then (moka admits
+                // what it likes, after a while), so a tenth of its lookups may. Where this process stood still for longer
+                // than the bound, memory is asked for once more.
+                let allowed = if contender.starts_with("ours") { 0 } else { 20 };
+                let mut went = Vec::new();
+                let is_right = (0..5).any(|_| {
                     let before = counts.commands().unwrap();
                     let (_, right) = runner.work(200, 1).unwrap();
                     assert_eq!(right, 200 * case.load.tasks, "{contender} in {name}");
-                    (counts.commands().unwrap() == before) == case.is_near
+                    let commands = counts.commands().unwrap() - before;
+                    went.push(commands);
+                    (commands <= allowed) == case.is_near
                 });
-                assert!(went, "{contender} in {name} does not go where it should");
+                assert!(
+                    is_right,
+                    "{contender} in {name} does not go where it should: {went:?} commands for 200 lookups each"
+                );
             }
         }
     }
