@@ -10,10 +10,8 @@ use super::core::{Accepts, Because, Sight};
 use super::flight::{AnyError, Boarding, Flight};
 use super::load::Bare;
 use super::run::LoadFuture;
-use super::shelf::{Name, Shelf};
 use super::vault::Spill;
 use crate::error::LoadError;
-use crate::store::NotAKey;
 
 /// What the loader of a lookup has begun, or how its call panicked; and the tags of the value that it is to replace.
 pub(super) type Begun = (Result<LoadFuture<Bare>, Box<dyn Any + Send>>, Vec<Arc<str>>);
@@ -23,8 +21,6 @@ pub(super) trait Asked {
     fn hash(&self) -> u64;
 
     fn key(&self) -> &dyn Sought;
-
-    fn name(&self, shelf: &Shelf) -> Result<Name, NotAKey>;
 
     /// A flight for the key.
     fn flight(&self, boarding: Boarding<'_>) -> Arc<Flight>;

@@ -13,12 +13,10 @@ use super::inner::{Inner, Typed};
 use super::load::{Bare, Load, Loaded};
 use super::lookup::{Call, Served};
 use super::run::LoadFuture;
-use super::shelf::{Name, Shelf};
 use super::trip::{self, Manner};
 use super::vault::{Fallout, Spill};
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
-use crate::store::NotAKey;
 use crate::tag::Cell;
 
 /// A key of a cache with a loader.
@@ -115,14 +113,10 @@ where
         &self.seek
     }
 
-    fn name(&self, shelf: &Shelf) -> Result<Name, NotAKey> {
-        shelf.name(&self.seek.key().to_key())
-    }
-
     fn flight(&self, boarding: Boarding<'_>) -> Arc<Flight> {
         let key = self.seek.key().to_key();
-        let place = self.cache.mark_place(&key);
-        Flight::new::<K, V>(key, place, boarding)
+        let named = self.cache.named(&key);
+        Flight::new::<K, V>(key, named, boarding)
     }
 
     fn has_fresh(&self, accepts: Accepts) -> bool {

@@ -281,7 +281,7 @@ pub(super) fn look<K: Key, V: Value, Q: ToKey<K>, T, E>(
 /// What the store has of the ids that nothing was found of. Loads that run are not waited for.
 async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Typed<K, V>>, ids: &[Q], found: &mut [Option<V>]) {
     let call = Call::default();
-    let departure = cache.flights.departure(cache.hub.clock.precise(), runtime::current(), Asks::Store);
+    let departure = cache.flights.departure(cache.hub.clock.precise(), runtime::for_store(), Asks::Store);
     let whole: Arc<Inner> = cache.clone();
     let mut crew = Crew::new(&whole, Arc::clone(&departure), ids.len());
     let mut led = Vec::new();

@@ -128,12 +128,16 @@ impl Path<'_> {
             true => (Wants::Strong, Asks::Anew, Before::Nothing),
             false => (Wants::Fresh, Asks::Store, Before::LookAtMemory),
         };
-        let seen = self.unseen(wants)?;
-        let runtime = runtime::here().or_else(runtime::lasting).unwrap_or_else(runtime::current);
+        self.cache.shelf.as_ref()?;
+        let runtime = runtime::for_store();
         let departure = self.departure(&runtime, asks);
         let cells = self.cache.hub.tags.cells(&self.call.tags);
         let boarded = self.board(&departure, &cells, before, Ground::Fore);
         let Boarded::Flight(flight, Role::Leads) = boarded else { return None };
-        Some((flight, seen))
+        let seen = self.cache.unseen(&flight, wants);
+        if seen.is_none() {
+            self.cache.give_up(&flight, Outcome::Abandoned);
+        }
+        Some((flight, seen?))
     }
 }

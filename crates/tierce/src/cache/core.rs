@@ -21,7 +21,7 @@ use crate::memory::Cause;
 use crate::mutant::{self, Mutant};
 use crate::shared::Shared;
 use crate::stats::Counters;
-use crate::store::Coherence;
+use crate::store::{Coherence, Name};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::tag::Cell;
 
@@ -252,9 +252,16 @@ impl Core {
         Changes { tags: &self.hub.tags, purged_at: &self.purged_at, marks }
     }
 
-    /// A key's place among what others change.
-    pub(crate) fn mark_place(&self, key: &dyn Any) -> u32 {
-        self.shelf.as_ref().map_or(NOWHERE, |shelf| shelf.place(key))
+    /// What a key is called in the store, and its place among what others change.
+    pub(crate) fn named(&self, key: &dyn Any) -> (Option<Name>, u32) {
+        let shelf = self.shelf.as_ref();
+        match shelf.and_then(|shelf| Some((shelf, shelf.name(key).ok()?))) {
+            Some((shelf, name)) => {
+                let place = shelf.place(&name);
+                (Some(name), place)
+            }
+            None => (None, NOWHERE),
+        }
     }
 
     /// Whether a read puts off the end of an entry: when less than half of its idle time is left. Reads in between write

@@ -24,6 +24,7 @@ use super::writers::{Held, Writers};
 use crate::key::{Key, Value};
 use crate::reentry::Entered;
 use crate::runtime::Runtime;
+use crate::store::Name;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, MutexGuard, lock};
 use crate::tag::Cell;
@@ -123,6 +124,8 @@ pub(crate) type Departure = Arc<Node>;
 /// The last field is the one that knows types; see `cargo.rs`.
 pub(crate) struct Flight<C: ?Sized = dyn Cargo> {
     pub(crate) hash: u64,
+    /// What its key is called in the store; `None` without one, and where the key has no stable text.
+    pub(crate) name: Option<Name>,
     /// Its key's place among what others change.
     pub(crate) place: u32,
     /// The hub's epoch before the loader was called.
@@ -154,11 +157,15 @@ impl State {
 
 impl Flight {
     /// A flight, not yet in the table.
-    pub(crate) fn new<K: Key, V: Value>(key: K, place: u32, boarding: Boarding<'_>) -> Arc<Flight> {
+    pub(crate) fn new<K: Key, V: Value>(
+        key: K,
+        (name, place): (Option<Name>, u32),
+        boarding: Boarding<'_>,
+    ) -> Arc<Flight> {
         let Boarding { hash, began, ground, tags, departure } = boarding;
         let (landed, state) = (OnceLock::new(), Mutex::new(State::default()));
         let (tags, node, cargo) = (tags.into(), Arc::clone(departure), Carried::<K, V>::new(key));
-        Arc::new(Flight { hash, place, began, ground, tags, node, landed, state, cargo })
+        Arc::new(Flight { hash, name, place, began, ground, tags, node, landed, state, cargo })
     }
 
     pub(crate) fn cargo(&self) -> &dyn Cargo {

@@ -26,12 +26,12 @@ use super::inner::Inner;
 use super::load::{Aged, Bare, Keep};
 use super::run::LoadFuture;
 use super::seen::{Seen, Wants};
-use super::shelf::{Name, Opened, Shelf};
+use super::shelf::{Opened, Shelf};
 use crate::expiry::Age;
 use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::stats::Counters;
-use crate::store::{self, Budget, Lease, Tell, Token, Version};
+use crate::store::{self, Budget, Lease, Name, Tell, Token, Version};
 
 /// How often those who lost a lease ask again: at first soon, since most loads are short.
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));

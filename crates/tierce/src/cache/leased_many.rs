@@ -12,10 +12,10 @@ use super::inner::Inner;
 use super::leased::beside;
 use super::load::{Aged, Bare, Brought, Keep};
 use super::run::LoadFuture;
-use super::shelf::{Name, Shelf};
+use super::shelf::Shelf;
 use crate::runtime::Runtime;
 use crate::stats::Counters;
-use crate::store::{Budget, Lease, Store, Tag, Tell, Token, Version, together};
+use crate::store::{Budget, Lease, Name, Store, Tag, Tell, Token, Version, together};
 
 /// The leases of one load's ids, which are given back unless they are ended otherwise.
 struct Leases<'a> {
@@ -57,7 +57,7 @@ impl<'a> Leases<'a> {
     async fn take(cache: &Inner, shelf: &'a Shelf, fleet: &Fleet) -> Self {
         let mut budget = shelf.link.budget();
         let first = fleet.first();
-        let named: Vec<_> = fleet.flights().iter().map(|flight| shelf.name(flight.cargo().key()).ok()).collect();
+        let named: Vec<_> = fleet.flights().iter().map(|flight| flight.name.clone()).collect();
         let time = shelf.link.patience.lease;
         let asked = named.iter().map(|name| {
             let mut budget = budget;

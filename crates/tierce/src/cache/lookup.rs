@@ -145,19 +145,6 @@ impl Path<'_> {
         self.cache.flights.departure(self.cache.hub.clock.precise(), Arc::clone(runtime), asks)
     }
 
-    /// What is known of the store before it is asked; `None` without one.
-    pub(super) fn unseen(&self, wants: Wants) -> Option<Seen> {
-        let shelf = self.cache.shelf.as_ref()?;
-        match self.asked.name(shelf) {
-            Ok(name) => Some(Seen { name, stored: None, budget: shelf.link.budget(), wants }),
-            Err(_no_stable_text) => {
-                // Its entries stay in this process.
-                Counters::bump(&self.cache.counters.unshared);
-                None
-            }
-        }
-    }
-
     /// Joins the flight of this key, or puts a new one in the table.
     ///
     /// A load that ended between our look at memory and our lock on the table has filled by now, for its fill and its
@@ -230,7 +217,7 @@ impl Path<'_> {
         // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
         match cache.hub.running.behind() {
             Some(_until_it_counts_itself) => {
-                let seen = self.unseen(Wants::NotEarly);
+                let seen = self.cache.unseen(&flight, Wants::NotEarly);
                 self.take_off(&flight, seen);
             }
             None => self.cache.give_up(&flight, Outcome::Abandoned),
@@ -286,6 +273,17 @@ impl Path<'_> {
 }
 
 impl Inner {
+    /// What is known of the store before it is asked for a flight; `None` without one.
+    pub(super) fn unseen(&self, flight: &Flight, wants: Wants) -> Option<Seen> {
+        let shelf = self.shelf.as_ref()?;
+        let Some(name) = flight.name.clone() else {
+            // It has no stable text, so its entries stay in this process.
+            Counters::bump(&self.counters.unshared);
+            return None;
+        };
+        Some(Seen { name, stored: None, budget: shelf.link.budget(), wants })
+    }
+
     pub(super) fn asks(&self) -> Asks {
         if self.shelf.is_some() { Asks::Store } else { Asks::Nothing }
     }

@@ -1,7 +1,6 @@
 //! What a lookup has learned of its store, and what follows.
 
-use super::shelf::Name;
-use crate::store::{Budget, Stored};
+use crate::store::{Budget, Name, Stored};
 
 /// What follows for who leads a flight from what the store says.
 pub(super) enum First {

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use super::cargo::AnyValue;
 use super::flight::Flight;
 use super::load::{Aged, Bare};
-use super::marks::{Marks, NOWHERE};
+use super::marks::Marks;
 use crate::clock::{Clock, NEVER, to_ms};
 use crate::expiry::Times;
 use crate::key::{self, Value};
-use crate::store::{self, Budget, Codec, Compression, Head, Key, Link, Names, NotAKey, Stored, Tag, Unfit, Version};
+use crate::store::{self, Budget, Codec, Compression, Head, Link, Name, Names, NotAKey, Stored, Tag, Unfit, Version};
 
 /// Appends the text of a key of this cache's type.
 pub(crate) type WriteKey = fn(&dyn Any, &mut String) -> Result<(), NotAKey>;
@@ -63,14 +63,6 @@ pub(crate) struct Shelf {
     /// What others changed.
     pub(super) marks: Marks,
     clock: Clock,
-}
-
-/// An entry's name.
-#[derive(Clone)]
-pub(crate) struct Name {
-    pub(crate) key: Key,
-    /// With the whole key, however long.
-    whole: String,
 }
 
 /// An entry of the store, opened.
@@ -136,9 +128,7 @@ impl Shelf {
 
     /// The name of an entry.
     pub(crate) fn name(&self, key: &dyn Any) -> Result<Name, NotAKey> {
-        let mut text = String::new();
-        (self.shape.key)(key, &mut text)?;
-        Ok(Name { key: self.names.key(&text), whole: self.names.whole(&text) })
+        self.names.of(|out| (self.shape.key)(key, out))
     }
 
     /// How its entries are called.
@@ -151,9 +141,9 @@ impl Shelf {
         name.starts_with(self.names.begin())
     }
 
-    /// The place of a key among the marks; [`NOWHERE`] where it has no name.
-    pub(crate) fn place(&self, key: &dyn Any) -> u32 {
-        self.name(key).map_or(NOWHERE, |name| self.marks.place(name.key.as_str()))
+    /// The place of a name among the marks.
+    pub(crate) fn place(&self, name: &Name) -> u32 {
+        self.marks.place(name.key.as_str())
     }
 
     /// A tag's name in the store.
@@ -213,7 +203,7 @@ impl Shelf {
         };
         let names = ["", ""].into_iter().chain(tags.iter().map(|tag| &**tag));
         let tags: Vec<_> = names.zip(versions.iter().copied()).collect();
-        let bytes = store::seal(&head, &name.whole, &tags, &payload, self.shape.compression).ok()?;
+        let bytes = store::seal(&head, name.whole(), &tags, &payload, self.shape.compression).ok()?;
         (bytes.len() <= MOST_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
     }
 
@@ -234,7 +224,7 @@ impl Shelf {
 
     /// The same, not counted.
     pub(super) fn read(&self, name: &Name, stored: &Stored, asked_ms: u64) -> Option<Opened> {
-        let opened = store::open(&stored.bytes, &name.whole, MOST_BYTES).ok()?;
+        let opened = store::open(&stored.bytes, name.whole(), MOST_BYTES).ok()?;
         let head = opened.head;
         let value = if head.is_negative { None } else { Some((self.shape.decode)(head.codec, &opened.payload).ok()?) };
         let (purges, own) = opened.tags.split_at_checked(self.purges.len())?;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::fleet::Crew;
 use super::flight::Flight;
 use super::seats::Sleepers;
-use super::shelf::{Name, Opened, Shelf};
+use super::shelf::{Opened, Shelf};
 use crate::stats::Counters;
-use crate::store::{Budget, Tag};
+use crate::store::{Budget, Name, Tag};
 
 impl Crew {
     /// Asks the store for all that are here. What it has lands, and leaves.
@@ -45,11 +45,8 @@ impl Crew {
 impl Shelf {
     /// What there is of the keys of these flights, each with its place among them.
     async fn open_many(&self, flights: &[Arc<Flight>], budget: &mut Budget) -> Vec<(usize, Opened)> {
-        let named = flights
-            .iter()
-            .enumerate()
-            .filter_map(|(place, flight)| Some((place, self.name(flight.cargo().key()).ok()?)));
-        let named: Vec<(usize, Name)> = named.filter(|(_, name)| !self.link.is_untold(&name.key)).collect();
+        let named = flights.iter().enumerate().filter_map(|(place, flight)| Some((place, flight.name.as_ref()?)));
+        let named: Vec<(usize, &Name)> = named.filter(|(_, name)| !self.link.is_untold(&name.key)).collect();
         let keys: Vec<_> = named.iter().map(|(_, name)| name.key.clone()).collect();
         let asked_ms = self.asked_ms();
         let stored = self.link.ask(budget, |store, within| store.get_many(&keys, within)).await.unwrap_or_default();

@@ -189,7 +189,7 @@ impl<'a> Trip<'a> {
             Manner::Refresh => Wants::Anew,
             Manner::Strong => Wants::Strong,
         };
-        match path.unseen(wants) {
+        match cache.unseen(flight, wants) {
             Some(seen) if self.manner != Manner::Refresh => {
                 self.leads = Some(Arc::clone(flight));
                 return Onward::AskStore(seen);
@@ -227,14 +227,21 @@ impl<'a> Trip<'a> {
     fn store_asked(&mut self, asked: &mut dyn Asked, first: First) -> Onward {
         let Some(flight) = self.leads.take() else { return Onward::Answer(Err(LoadError::Abandoned.into())) };
         let cache = Arc::clone(&self.cache);
-        let mut path = Path { cache: &cache, asked, call: self.call };
+        let mut path = Path { cache: &cache, asked: &mut *asked, call: self.call };
         match first {
             First::Found => {}
             First::Early => path.refresh_behind(&flight.node.runtime, &self.cells, Before::Nothing),
             First::TooLate => return Onward::Answer(path.stale_or(Outcome::Timeout, LoadError::Timeout.into())),
             First::Load(seen) => self.lead(&mut path, &flight, seen),
         }
-        self.sit(&flight, Role::Leads)
+        // Nobody sits down for what the store has just brought.
+        match flight.ended() {
+            Some(outcome) => {
+                let next = path.next(&flight, outcome, self.arrived);
+                self.go_on(asked, next)
+            }
+            None => self.sit(&flight, Role::Leads),
+        }
     }
 
     fn lead(&self, path: &mut Path<'_>, flight: &Arc<Flight>, seen: Option<Seen>) {
@@ -289,6 +296,11 @@ impl<'a> Trip<'a> {
             }
         };
         (self.waiter, self.owned) = (None, None);
+        self.go_on(asked, next)
+    }
+
+    /// To the answer, or to another look.
+    fn go_on(&mut self, asked: &mut dyn Asked, next: Next) -> Onward {
         match next {
             Next::Return(result) if self.ours => Onward::Answer(result),
             Next::Return(Err(Failure::Other(LoadError::Timeout))) if self.patience.is_over() => {
@@ -297,6 +309,7 @@ impl<'a> Trip<'a> {
             // Another's, which may be from before the call, or overtaken; and the loader is spent.
             Next::Return(_) | Next::LookAgain if !asked.can_load() => Onward::Answer(Err(LoadError::Abandoned.into())),
             Next::Return(_) | Next::LookAgain => {
+                let cache = Arc::clone(&self.cache);
                 let sight = if self.manner == Manner::Lookup { path_again(&cache, asked, self.call) } else { None };
                 self.board(asked, sight)
             }

@@ -59,6 +59,14 @@ pub(crate) fn here() -> Option<Arc<dyn Runtime>> {
     entered::last().or_else(tokio::current)
 }
 
+/// The runtime for a question to the store behind which nothing is loaded: it may be asked from anywhere.
+///
+/// # Panics
+/// When there is none at all.
+pub(crate) fn for_store() -> Arc<dyn Runtime> {
+    here().or_else(lasting).unwrap_or_else(current)
+}
+
 /// The current runtime of this thread.
 ///
 /// # Panics

@@ -89,7 +89,7 @@ impl std::error::Error for TooLarge {}
 
 /// The envelope of an entry that is live.
 ///
-/// `key` is its whole name, as [`Names::whole`](super::key::Names::whole) writes it. Without the feature that `packing`
+/// `key` is its whole name, as [`Name::whole`](super::key::Name::whole) gives it. Without the feature that `packing`
 /// needs the payload stays as it is.
 ///
 /// # Errors

@@ -63,7 +63,9 @@ pub use codec::Codec;
 pub(crate) use codec::{Unfit, decode, encode};
 pub(crate) use envelope::{Head, head_bytes, open, seal};
 pub use key::{Any, Like};
-pub(crate) use key::{Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key};
+pub(crate) use key::{
+    Name, Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key,
+};
 pub use packing::Compression;
 pub(crate) use together::together;
 

@@ -1,5 +1,6 @@
 //! What callers of one connection see, whatever becomes of the server.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use tierce::Clock;
@@ -108,6 +109,28 @@ async fn a_frozen_server_costs_its_callers_their_patience_and_shifts_no_answers(
         answer = hasty.get(b"b").await;
     }
     assert_eq!(answer, Ok(Some(b"2".to_vec())));
+}
+
+#[tokio::test]
+async fn an_answer_that_came_while_the_runtime_stood_still_is_no_timeout() {
+    let server = Server::begin(&[]);
+    let patience = Duration::from_millis(500);
+    let client = client(&server.url(), patience);
+    set(&client, "a", b"one").await;
+    let mut get = std::pin::pin!(client.get(b"a"));
+    let asked = std::future::poll_fn(|cx| std::task::Poll::Ready(get.as_mut().poll(cx).is_pending())).await;
+    assert!(asked);
+    tokio::task::yield_now().await;
+    // On this thread alone everything runs. It is kept from running until the patience is over, and the server, who
+    // answers one after the other, has answered others meanwhile.
+    let clock = Clock::system();
+    let over_ms = clock.now_ms() + 600;
+    let mut other = std::net::TcpStream::connect(server.place()).unwrap();
+    while clock.now_ms() < over_ms {
+        other.write_all(b"PING\r\n").unwrap();
+        other.read_exact(&mut [0; 7]).unwrap();
+    }
+    assert_eq!(get.await, Ok(Some(b"one".to_vec())));
 }
 
 #[tokio::test]

@@ -53,8 +53,8 @@ async fn a_lease_from_before_a_restart_is_refused_though_its_number_comes_again(
     server.kill();
     server.start();
     // The same number is now another's, who came after whatever the first has not seen.
-    let again = server.told(&format!("mg {} c N30\r\n", key.as_str()));
-    assert_eq!(again, format!("HD c{} W\r\n", token.number));
+    let again = server.told(&format!("ms {} 1 T30 F1 ME c\r\nx\r\n", key.as_str()));
+    assert_eq!(again, format!("HD c{}\r\n", token.number));
     let mut filled = fill(&store, &key, token).await;
     while filled.is_err() {
         filled = fill(&store, &key, token).await;
@@ -66,6 +66,35 @@ async fn a_lease_from_before_a_restart_is_refused_though_its_number_comes_again(
     assert_eq!(store.extend(&key, token, LONG, WITHIN).await, Ok(false));
     store.give_back(&key, token, WITHIN).await.unwrap();
     assert_eq!(store.lease(&key, None, LONG, WITHIN).await, Ok(Lease::Lost));
+}
+
+/// Leases of a key without an entry, and of one with.
+#[tokio::test]
+async fn a_lease_that_comes_too_late_is_given_back() {
+    let server = Server::memcached(&[]);
+    let store = open(&[&server]);
+    let (key, hasty) = (key("late"), Duration::from_millis(30));
+    for has_entry in [false, true] {
+        if has_entry {
+            store.set(&key, ENTRY, LONG, WITHIN).await.unwrap();
+        }
+        let seen = store.get(&key, WITHIN).await.unwrap();
+        assert_eq!(seen.is_some(), has_entry);
+        server.signal("STOP");
+        // Its threads stop one by one.
+        while store.get(&key, hasty).await != Err(Fault::Timeout) {}
+        assert_eq!(store.lease(&key, seen.as_ref(), LONG, hasty).await, Err(Fault::Timeout));
+        server.signal("CONT");
+        let began = Clock::system().precise();
+        let token = loop {
+            if let Lease::Won(token) = store.lease(&key, seen.as_ref(), LONG, WITHIN).await.unwrap() {
+                break token;
+            }
+            assert!(Clock::system().precise().saturating_sub(began) < WITHIN, "it is nobody's: {has_entry}");
+        };
+        assert_eq!(store.lease(&key, seen.as_ref(), LONG, WITHIN).await, Ok(Lease::Lost));
+        store.give_back(&key, token, WITHIN).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -213,6 +213,7 @@ fn what_loads_nothing_needs_no_runtime() {
         assert_eq!(wait_for(lamps.get(&7)).as_deref(), Some("a lamp"));
         wait_for(lamps.invalidate(&7)).unwrap();
         assert_eq!(wait_for(lamps.entry(&7).strong().get()), None);
+        assert_eq!(wait_for(lamps.get_many(&[7, 8])), [None, None]);
         wait_for(hub.invalidate_tag("lamps")).unwrap();
     }
 }

@@ -287,7 +287,6 @@ impl<P: Protocol> Future for Driver<P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         for _ in 0..ROUNDS {
-            this.expire(cx);
             let turn = match &mut this.phase {
                 Phase::Pausing(pause) => match pause.as_mut().poll(cx) {
                     Poll::Ready(()) => {
@@ -324,6 +323,8 @@ impl<P: Protocol> Future for Driver<P> {
                 Turn::Again => {}
                 Turn::Broken(fault) => this.broken(&fault),
                 Turn::Wait => {
+                    // Not before it has read: an answer that is here is nobody's time that is over.
+                    this.expire(cx);
                     if this.sleeps_or_ends(cx) {
                         return Poll::Ready(());
                     }
@@ -333,6 +334,7 @@ impl<P: Protocol> Future for Driver<P> {
                 }
             }
         }
+        this.expire(cx);
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -6,7 +6,7 @@ mod names;
 mod text;
 mod wild;
 
-pub(crate) use names::{Names, TagName, check_namespace, purge_tag, purge_tag_of, tag};
+pub(crate) use names::{Name, Names, TagName, check_namespace, purge_tag, purge_tag_of, tag};
 pub(crate) use text::{NotAKey, write};
 pub use wild::{Any, Like};
 

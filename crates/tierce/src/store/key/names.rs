@@ -4,6 +4,7 @@
 //! a brace, so no key or tag can move itself to another server, and what a store puts behind the name stays with it.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use twox_hash::XxHash3_128;
 
@@ -21,6 +22,9 @@ const LONGEST_NAMESPACE: usize = 40;
 /// The longest name of a cache, escaped, in bytes. With the longest namespace, the largest version (10 digits), three
 /// colons and two braces it leaves 85 bytes, where a hashed key takes 33.
 const LONGEST_CACHE: usize = 100;
+
+/// Most keys' texts have fewer bytes; the others' names are moved while they are written.
+const MOST_KEYS: usize = 40;
 
 /// Checks that a namespace has letters, digits and `_ . -` alone, and 1 to 40 of them.
 ///
@@ -42,6 +46,23 @@ pub(crate) fn check_namespace(namespace: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// An entry's name.
+#[derive(Clone)]
+pub(crate) struct Name {
+    pub(crate) key: Key,
+    /// The name with the whole text of its key, where that is too long.
+    whole: Option<Arc<str>>,
+}
+
+impl Name {
+    /// The name with the whole text of its key, however long: what an envelope is bound to.
+    ///
+    /// Texts whose hashes are equal can be made up by whoever chooses keys; their whole names still differ.
+    pub(crate) fn whole(&self) -> &str {
+        self.whole.as_deref().unwrap_or(self.key.as_str())
+    }
+}
+
 /// The names of one cache's entries: `{namespace:cache:version:key}`.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -59,20 +80,25 @@ impl Names {
         Names { begin: begin.into() }
     }
 
-    /// The name of an entry by its key's canonical text. Where it would be too long, `#` and the hash stand for the text.
-    pub(crate) fn key(&self, text: &str) -> Key {
+    /// The name of an entry, by what writes its key's canonical text. Where it would be too long, `#` and the hash stand for
+    /// the text.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub(crate) fn of<E>(&self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<Name, E> {
+        let mut whole = String::with_capacity(self.begin.len() + MOST_KEYS);
+        whole.push_str(&self.begin);
+        write(&mut whole)?;
+        whole.push('}');
+        if whole.len() <= LONGEST_NAME {
+            return Ok(Name { key: Key::new(whole), whole: None });
+        }
+        let text = &whole[self.begin.len()..whole.len() - 1];
         let mut name = String::with_capacity(LONGEST_NAME);
         name.push_str(&self.begin);
         push_short(text, LONGEST_NAME - self.begin.len() - 1, &mut name);
         name.push('}');
-        Key::new(name)
-    }
-
-    /// The name with the whole text in it, however long: what an envelope is bound to.
-    ///
-    /// Texts whose hashes are equal can be made up by whoever chooses keys; their whole names still differ.
-    pub(crate) fn whole(&self, text: &str) -> String {
-        format!("{}{text}}}", self.begin)
+        Ok(Name { key: Key::new(name), whole: Some(whole.into()) })
     }
 
     /// The name that no entry has, and that says in a marker that some of them were ended.

@@ -5,7 +5,9 @@ use super::server::sound;
 use crate::store::face::Stored;
 use crate::store::fault::Fault;
 
-/// What is stored beside the empty item of a hold (`F`).
+/// What is stored beside the item of a lease (`F`).
+pub(super) const LEASE: u32 = 1;
+/// What is stored beside the empty item of a hold.
 pub(super) const HOLD: u32 = 2;
 
 /// What there is of a key.
@@ -13,8 +15,8 @@ pub(super) enum Here {
     Nothing,
     /// An entry, and the number of its item.
     Entry(Stored, Flags),
-    /// The empty item of a lease.
-    Lease(Flags),
+    /// The item of a lease.
+    Lease,
     Hold,
 }
 
@@ -31,9 +33,9 @@ impl Here {
 pub(super) fn here(frame: Frame) -> Result<Here, Fault> {
     match sound(frame)? {
         Frame::Missing => Ok(Here::Nothing),
-        Frame::Value(bytes, flags) if !bytes.is_empty() => Ok(Here::Entry(Stored::new(bytes, flags.is_stale), flags)),
         Frame::Value(_, flags) if flags.kind == HOLD => Ok(Here::Hold),
-        Frame::Value(_, flags) => Ok(Here::Lease(flags)),
+        Frame::Value(_, flags) if flags.kind == LEASE => Ok(Here::Lease),
+        Frame::Value(bytes, flags) => Ok(Here::Entry(Stored::new(bytes, flags.is_stale), flags)),
         _ => Err(Fault::Garbled("neither an item nor none")),
     }
 }

@@ -3,17 +3,18 @@
 //! Memcached has no scripts, but each change gives an item another number (`cas`), and a store may be bound to one. A
 //! **fill** is bound to the number that its lease saw, so whatever happened to the item since refuses it.
 //!
-//! - The **lease of a key without an entry** is an empty item, which one asker makes and which goes by itself (`mg N`). An
-//!   empty item is never an entry.
+//! - The **lease of a key without an entry** is an item of a kind of its own, which one asker adds and which goes by itself.
 //! - The **lease of an entry that is to be replaced** is an item beside it, `l{…}`, which one asker adds and which goes by
 //!   itself. A fill first deletes that item, by its number, and then stores by the entry's. Memcached's own way to give out such
 //!   a lease (`mg R`, or `W` of a stale item) has no end: if its winner dies, nobody loads until the entry goes.
 //! - A **hold** is an empty item of another kind in the entry's place: nothing is served of a key while it is held.
 //!
+//! The item of a lease holds its asker's nonce: whoever did not wait for the answer finds by it whether he was given one.
+//!
 //! Numbers begin again when a server does. So a token is good on the connection alone on which it was given, and what is
 //! bound to it is never asked on the next.
 
-use super::item::{Here, here};
+use super::item::{Here, LEASE, here};
 use super::meta::{Frame, Request};
 use super::server::Server;
 use crate::store::connection::Deadline;
@@ -49,10 +50,16 @@ impl To<'_> {
     }
 
     /// A lease of an entry that is to be replaced.
-    pub(super) async fn lease_of_entry(self, key: &str, seen: &Stored, time_s: u64) -> Result<Lease, Fault> {
+    pub(super) async fn lease_of_entry(
+        self,
+        key: &str,
+        seen: &Stored,
+        time_s: u64,
+        nonce: &[u8],
+    ) -> Result<Lease, Fault> {
         let request = Request::default()
-            .store(&format!("l{key}"), b"l", &format!("T{} ME c", time_s))
-            .line(&format!("mg {key} v c f N{}", time_s));
+            .store(&format!("l{key}"), nonce, &format!("T{time_s} F{LEASE} ME c"))
+            .line(&format!("mg {key} v c f"));
         let [added, got] = self.server.ask_two(request, Some(self.number), self.deadline).await?;
         let added = match added {
             Frame::Done(flags) => Some(flags.cas),
@@ -64,26 +71,47 @@ impl To<'_> {
                 return Ok(Lease::Won(self.token(flags.cas, cas)));
             }
             (Here::Entry(stored, _), _) if stored == *seen => return Ok(Lease::Lost),
-            (Here::Entry(stored, _), _) => Lease::Found(stored),
-            (Here::Lease(flags), _) if flags.is_won => Lease::Won(self.token(flags.cas, 0)),
-            (Here::Lease(_) | Here::Nothing, _) => Lease::Lost,
-            (Here::Hold, _) => Lease::Held,
+            (Here::Entry(stored, _), _) => Some(Lease::Found(stored)),
+            (Here::Lease, _) => Some(Lease::Lost),
+            (Here::Hold, _) => Some(Lease::Held),
+            (Here::Nothing, _) => None,
         };
         if let Some(cas) = added {
             self.bound(Request::default().line(&format!("md l{key} C{cas}"))).await?;
         }
-        Ok(lease)
+        match lease {
+            Some(lease) => Ok(lease),
+            None => self.lease_of_nothing(key, time_s, nonce).await,
+        }
     }
 
     /// A lease of a key without an entry.
-    pub(super) async fn lease_of_nothing(self, key: &str, time_s: u64) -> Result<Lease, Fault> {
-        let request = Request::default().line(&format!("mg {key} v c f N{}", time_s));
-        Ok(match here(self.bound(request).await?)? {
+    pub(super) async fn lease_of_nothing(self, key: &str, time_s: u64, nonce: &[u8]) -> Result<Lease, Fault> {
+        let request =
+            Request::default().store(key, nonce, &format!("T{time_s} F{LEASE} ME c")).line(&format!("mg {key} v c f"));
+        let [added, got] = self.server.ask_two(request, Some(self.number), self.deadline).await?;
+        if let Frame::Done(flags) = added {
+            return Ok(Lease::Won(self.token(flags.cas, 0)));
+        }
+        Ok(match here(got)? {
             Here::Entry(stored, _) => Lease::Found(stored),
-            Here::Lease(flags) if flags.is_won => Lease::Won(self.token(flags.cas, 0)),
-            Here::Lease(_) | Here::Nothing => Lease::Lost,
+            Here::Lease | Here::Nothing => Lease::Lost,
             Here::Hold => Lease::Held,
         })
+    }
+
+    /// Ends the lease with this nonce, if there is one.
+    pub(super) async fn end_own(self, key: &str, nonce: &[u8]) -> Result<(), Fault> {
+        for name in [key.to_string(), format!("l{key}")] {
+            let got = self.bound(Request::default().line(&format!("mg {name} v c f"))).await?;
+            if let Frame::Value(bytes, flags) = got
+                && flags.kind == LEASE
+                && bytes == nonce
+            {
+                self.bound(Request::default().line(&format!("md {name} C{}", flags.cas))).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Stores what was loaded under a lease, or written under a hold; at no time there is nothing then.

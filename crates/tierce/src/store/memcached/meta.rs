@@ -37,12 +37,8 @@ pub(crate) struct Flags {
     pub(crate) cas: u64,
     /// Seconds until it goes (`t`); none where it never does.
     pub(crate) left: Option<u64>,
-    /// How many bytes it has (`s`).
-    pub(crate) size: u64,
     /// The number that was stored beside it (`f`).
     pub(crate) kind: u32,
-    /// Whether the asker made it, as an empty one (`W`).
-    pub(crate) is_won: bool,
     /// Whether it was marked stale (`X`).
     pub(crate) is_stale: bool,
 }
@@ -176,12 +172,10 @@ fn flags<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Flags, Garbled> {
             // -1: it never goes.
             b't' if value == b"-1" => flags.left = None,
             b't' => flags.left = Some(number(value).ok_or(Garbled("a time"))?),
-            b's' => flags.size = number(value).ok_or(Garbled("a length"))?,
             b'f' => {
                 let kind = number(value).and_then(|kind| u32::try_from(kind).ok());
                 flags.kind = kind.ok_or(Garbled("a number"))?;
             }
-            b'W' => flags.is_won = true,
             b'X' => flags.is_stale = true,
             // Others are not asked for, or say what is known.
             _ => {}
@@ -233,7 +227,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_answer_is_read() {
-        let flags = Flags { cas: 7, left: Some(30), size: 4, kind: 2, is_won: true, is_stale: true };
+        let flags = Flags { cas: 7, left: Some(30), kind: 2, is_stale: true };
         check("VA 4 c7 t30 f2 s4 W X\r\n\r\nEN\r\n", Frame::Value(b"\r\nEN".to_vec(), flags));
         check("VA 0 t-1 Z\r\n\r\n", Frame::Value(Vec::new(), Flags::default()));
         check("HD c18446744073709551615\r\n", Frame::Done(Flags { cas: u64::MAX, ..Flags::default() }));

@@ -2,9 +2,10 @@
 //!
 //! Those of leases are in `lease.rs`, what there is of a key in `item.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::item::{HOLD, Here, here};
+use super::item::{HOLD, Here, LEASE, here};
 use super::lease::To;
 use super::meta::{self, Frame, Request};
 use super::rendezvous::Rendezvous;
@@ -12,6 +13,7 @@ use super::server::{Server, sound};
 use crate::clock::to_ms;
 use crate::error::{self, Error};
 use crate::mutant::{self, Mutant};
+use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::Deadline;
 use crate::store::face::{self, Answer, Key, Lease, Store, Stored, Tag, Tell, Token, Version};
@@ -40,7 +42,7 @@ const KEYS_AT_ONCE: usize = 256;
 /// ones are thirty days. While a key is held, nothing is served of it. Nobody is told of changes. Entries are below one
 /// mebibyte. Between tierce and the servers there may be no proxy that moves a connection to another server.
 pub struct Memcached {
-    servers: Vec<Server>,
+    servers: Vec<Arc<Server>>,
     rendezvous: Rendezvous,
 }
 
@@ -62,12 +64,12 @@ impl Memcached {
             let why = format!("{address} is no Memcached; a Memcached is written memcached://host:11211");
             return Err(Error::new(error::Kind::Invalid, "connect", why));
         }
-        let servers: Vec<_> = address.endpoints().iter().map(Server::new).collect();
+        let servers: Vec<_> = address.endpoints().iter().map(|endpoint| Arc::new(Server::new(endpoint))).collect();
         let rendezvous = Rendezvous::new(servers.iter().map(|server| server.place.as_str()));
         Ok(Memcached { servers, rendezvous })
     }
 
-    fn server(&self, name: &str) -> &Server {
+    fn server(&self, name: &str) -> &Arc<Server> {
         &self.servers[self.rendezvous.place(name)]
     }
 
@@ -78,7 +80,9 @@ impl Memcached {
             groups[self.rendezvous.place(name)].push(at);
         }
         let groups = self.servers.iter().zip(&groups);
-        groups.flat_map(|(server, group)| group.chunks(KEYS_AT_ONCE).map(move |part| (server, part.to_vec()))).collect()
+        groups
+            .flat_map(|(server, group)| group.chunks(KEYS_AT_ONCE).map(move |part| (&**server, part.to_vec())))
+            .collect()
     }
 
     async fn many(&self, keys: &[Key], deadline: Deadline) -> Result<Vec<Option<Stored>>, Fault> {
@@ -137,10 +141,10 @@ impl Memcached {
     async fn mark(&self, key: &str, kept: u64, deadline: Deadline) -> Result<(), Fault> {
         let server = self.server(key);
         for _ in 0..if kept > 0 { ATTEMPTS } else { 0 } {
-            let got = server.ask_one(Request::default().line(&format!("mg {key} c f s t")), None, deadline).await?;
+            let got = server.ask_one(Request::default().line(&format!("mg {key} c f t")), None, deadline).await?;
             let Frame::Done(flags) = got else { break };
-            // Leases and holds are empty, and are deleted.
-            if flags.size == 0 {
+            // Leases and holds are deleted.
+            if matches!(flags.kind, LEASE | HOLD) {
                 break;
             }
             let left = flags.left.unwrap_or(kept).min(kept);
@@ -196,7 +200,7 @@ impl Memcached {
         if let [Err(fault)] = asked.as_slice() {
             return Err(fault.clone());
         }
-        let facts = |(server, asked): (&Server, _)| {
+        let facts = |(server, asked): (&Arc<Server>, _)| {
             let facts = match asked {
                 Ok(Frame::Stats(facts)) => facts,
                 Ok(_) => vec![("fault".to_string(), "it says nothing".to_string())],
@@ -230,10 +234,15 @@ impl Store for Memcached {
         Box::pin(async move {
             let (server, deadline) = (self.server(key.as_str()), Deadline::after(within));
             let to = To { server, number: server.connected(deadline).await?, deadline };
-            match seen {
-                Some(seen) => to.lease_of_entry(key.as_str(), seen, lasting_s(time)).await,
-                None => to.lease_of_nothing(key.as_str(), lasting_s(time)).await,
+            let (time_s, nonce) = (lasting_s(time), nonce().to_be_bytes());
+            let leased = match seen {
+                Some(seen) => to.lease_of_entry(key.as_str(), seen, time_s, &nonce).await,
+                None => to.lease_of_nothing(key.as_str(), time_s, &nonce).await,
+            };
+            if let Err(Fault::Timeout | Fault::Lost) = leased {
+                give_back_what_came(server, key, nonce, time);
             }
+            leased
         })
     }
 
@@ -348,6 +357,19 @@ impl Store for Memcached {
     fn servers(&self, within: Duration) -> Answer<'_, Vec<face::Server>> {
         Box::pin(async move { self.facts(Deadline::after(within)).await })
     }
+}
+
+/// A lease whose answer nobody waited for may have been given, and would be nobody's until its time is over. It is looked for
+/// behind the request for it, and ended.
+fn give_back_what_came(server: &Arc<Server>, key: &Key, nonce: [u8; 16], time: Duration) {
+    let Some(runtime) = runtime::lasting() else { return };
+    let (server, key) = (Arc::clone(server), key.clone());
+    runtime.spawn(Box::pin(async move {
+        let deadline = Deadline::after(time);
+        let Ok(number) = server.connected(deadline).await else { return };
+        // If this fails its time ends it.
+        let _ = To { server: &server, number, deadline }.end_own(key.as_str(), &nonce).await;
+    }));
 }
 
 /// What is said where a connection is gone: with it went the lease, and nobody was asked.

@@ -285,6 +285,12 @@ pub(crate) fn command(out: &mut Vec<u8>, parts: &[&[u8]]) {
     }
 }
 
+/// Writes the command that is by far the most frequent.
+pub(crate) fn get(out: &mut Vec<u8>, key: &[u8]) {
+    out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
+    part(out, key);
+}
+
 /// Begins a command of so many parts.
 pub(crate) fn begin(out: &mut Vec<u8>, parts: usize) {
     first_line(out, b'*', parts);

@@ -17,6 +17,7 @@ use super::unfit::unfit;
 use super::{dial, greeting, refusal, sound};
 use crate::clock::{Clock, to_ms};
 use crate::error::{self, Error};
+use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::{Connection, Deadline, Limits, Link};
 use crate::store::envelope::STATE_AT;
@@ -45,7 +46,7 @@ const SEARCHED_AT_ONCE: &[u8] = b"1000";
 /// share one on a thread of the crate's.
 /// Entries are at least three bytes long, and the third is nothing. Times beyond a hundred years are a hundred years.
 pub struct Redis {
-    link: Link<Resp>,
+    link: Arc<Link<Resp>>,
     tracking: Arc<Tracking>,
     place: String,
     asked: AtomicU32,
@@ -80,7 +81,7 @@ impl Redis {
             let here = (runtime, Clock::system());
             Connection::open(Resp::new(limits.answer_bytes), greeting(&address, pushes.pushed()), dial, here, limits)
         });
-        Ok(Redis { link, tracking, place, asked: AtomicU32::new(0) })
+        Ok(Redis { link: Arc::new(link), tracking, place, asked: AtomicU32::new(0) })
     }
 
     /// Any command, answered by whatever the server says.
@@ -97,7 +98,6 @@ impl Redis {
         sound(self.link.ask_one(deadline, |out| resp::command(out, parts)).await?)
     }
 
-    /// Runs a script by its name, or by its text where the server does not know it.
     async fn run(
         &self,
         script: &'static Script,
@@ -105,22 +105,7 @@ impl Redis {
         keys: &[&[u8]],
         args: &[&[u8]],
     ) -> Result<Reply, Fault> {
-        let ask = |word: &'static [u8], script: &'static [u8]| {
-            move |out: &mut Vec<u8>| {
-                resp::begin(out, 3 + keys.len() + args.len());
-                resp::part(out, word);
-                resp::part(out, script);
-                resp::part(out, keys.len().to_string().as_bytes());
-                keys.iter().chain(args).for_each(|part| resp::part(out, part));
-            }
-        };
-        let named = self.link.ask_one(deadline, ask(b"EVALSHA", &script.name)).await?;
-        match named {
-            Reply::Error(text) if text.starts_with("NOSCRIPT") => {
-                sound(self.link.ask_one(deadline, ask(b"EVAL", script.text.as_bytes())).await?)
-            }
-            other => sound(other),
-        }
+        run(&self.link, script, deadline, keys, args).await
     }
 
     /// Runs a script whose answer is a number.
@@ -131,10 +116,7 @@ impl Redis {
         keys: &[&[u8]],
         args: &[&[u8]],
     ) -> Result<u64, Fault> {
-        match self.run(script, deadline, keys, args).await? {
-            Reply::Int(number) => u64::try_from(number).map_err(|_| Fault::Garbled("a count below nothing")),
-            _ => Err(Fault::Garbled("no number")),
-        }
+        counted(self.run(script, deadline, keys, args).await?)
     }
 
     async fn many(&self, keys: &[Key], deadline: Deadline) -> Result<Vec<Option<Stored>>, Fault> {
@@ -238,9 +220,10 @@ impl Redis {
 
 impl Store for Redis {
     fn get<'a>(&'a self, key: &'a Key, within: Duration) -> Answer<'a, Option<Stored>> {
-        Box::pin(
-            async move { stored(self.command(Deadline::after(within), &[b"GET", key.as_str().as_bytes()]).await?) },
-        )
+        Box::pin(async move {
+            let ask = |out: &mut Vec<u8>| resp::get(out, key.as_str().as_bytes());
+            stored(sound(self.link.ask_one(Deadline::after(within), ask).await?)?)
+        })
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key], within: Duration) -> Answer<'a, Vec<Option<Stored>>> {
@@ -257,9 +240,13 @@ impl Store for Redis {
         Box::pin(async move {
             let (names, token) = (Names::of(key.as_str()), nonce());
             let (head, length) = seen.map_or((Vec::new(), 0), |seen| (head(seen), seen.bytes.len()));
-            let (time, length) = (lasting_ms(time), length.to_string());
-            let args = [&token.to_be_bytes(), time.as_bytes(), &head, length.as_bytes()];
-            match self.run(&scripts::LEASE, Deadline::after(within), &names.all()[..2], &args).await? {
+            let (time_ms, length) = (lasting_ms(time), length.to_string());
+            let args = [&token.to_be_bytes(), time_ms.as_bytes(), &head, length.as_bytes()];
+            let leased = self.run(&scripts::LEASE, Deadline::after(within), &names.all()[..2], &args).await;
+            if let Err(Fault::Timeout | Fault::Lost) = leased {
+                give_back_what_came(&self.link, names, token, time);
+            }
+            match leased? {
                 Reply::Int(1) => Ok(Lease::Won(Token { number: token, connection: 0 })),
                 Reply::Int(0) => Ok(Lease::Lost),
                 Reply::Int(2) => Ok(Lease::Held),
@@ -294,11 +281,9 @@ impl Store for Redis {
     }
 
     fn give_back<'a>(&'a self, key: &'a Key, token: Token, within: Duration) -> Answer<'a, ()> {
-        Box::pin(async move {
-            let (names, number) = (Names::of(key.as_str()), token.number.to_be_bytes());
-            self.count(&scripts::GIVE_BACK, Deadline::after(within), &names.all()[1..2], &[&number]).await?;
-            Ok(())
-        })
+        Box::pin(
+            async move { give_back(&self.link, &Names::of(key.as_str()), token.number, Deadline::after(within)).await },
+        )
     }
 
     fn hold<'a>(&'a self, key: &'a Key, time: Duration, within: Duration) -> Answer<'a, Token> {
@@ -392,6 +377,54 @@ fn list(reply: Reply, length: usize) -> Result<Vec<Reply>, Fault> {
         Reply::List(_) => Err(Fault::Garbled("as many answers as questions were expected")),
         other => Err(refusal(&other)),
     }
+}
+
+/// Runs a script by its name, or by its text where the server does not know it.
+async fn run(
+    link: &Link<Resp>,
+    script: &'static Script,
+    deadline: Deadline,
+    keys: &[&[u8]],
+    args: &[&[u8]],
+) -> Result<Reply, Fault> {
+    let ask = |word: &'static [u8], script: &'static [u8]| {
+        move |out: &mut Vec<u8>| {
+            resp::begin(out, 3 + keys.len() + args.len());
+            resp::part(out, word);
+            resp::part(out, script);
+            resp::part(out, keys.len().to_string().as_bytes());
+            keys.iter().chain(args).for_each(|part| resp::part(out, part));
+        }
+    };
+    let named = link.ask_one(deadline, ask(b"EVALSHA", &script.name)).await?;
+    match named {
+        Reply::Error(text) if text.starts_with("NOSCRIPT") => {
+            sound(link.ask_one(deadline, ask(b"EVAL", script.text.as_bytes())).await?)
+        }
+        other => sound(other),
+    }
+}
+
+fn counted(reply: Reply) -> Result<u64, Fault> {
+    match reply {
+        Reply::Int(number) => u64::try_from(number).map_err(|_| Fault::Garbled("a count below nothing")),
+        _ => Err(Fault::Garbled("no number")),
+    }
+}
+
+async fn give_back(link: &Link<Resp>, names: &Names, token: u128, deadline: Deadline) -> Result<(), Fault> {
+    run(link, &scripts::GIVE_BACK, deadline, &names.all()[1..2], &[&token.to_be_bytes()]).await.map(drop)
+}
+
+/// A lease whose answer nobody waited for may have been given, and would be nobody's until its time is over. It is ended
+/// behind the request for it.
+fn give_back_what_came(link: &Arc<Link<Resp>>, names: Names, token: u128, time: Duration) {
+    let Some(runtime) = runtime::lasting() else { return };
+    let link = Arc::clone(link);
+    runtime.spawn(Box::pin(async move {
+        // If this fails its time ends it.
+        let _ = give_back(&link, &names, token, Deadline::after(time)).await;
+    }));
 }
 
 /// An entry as it was stored, and its mark.
