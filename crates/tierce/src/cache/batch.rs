@@ -39,6 +39,7 @@ use crate::error::{Error, LoadError};
 use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime::{self, Runtime};
+use crate::stats::Counters;
 
 /// Ids in one load unless said: as many as databases take in one `IN (…)` without a second thought (Oracle's limit).
 const AT_MOST: usize = 1000;
@@ -284,21 +285,33 @@ async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Typed<K, V>>, ids
     let departure = cache.flights.departure(cache.hub.clock.precise(), runtime::for_store(), Asks::Store);
     let whole: Arc<Inner> = cache.clone();
     let mut crew = Crew::new(&whole, Arc::clone(&departure), ids.len());
-    let mut led = Vec::new();
-    let missing = ids.iter().enumerate().filter(|(at, _)| found[*at].is_none());
+    let (mut led, mut followed, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    let missing: Vec<_> = ids.iter().enumerate().filter(|(at, _)| found[*at].is_none()).collect();
     for (at, id) in missing {
         let mut asking = Asking::<_, _, _, Nothing<V, Infallible>, Infallible>::new(cache, id, None);
-        let path = Path { cache: &whole, asked: &mut asking, call: &call };
+        let mut path = Path { cache: &whole, asked: &mut asking, call: &call };
         match path.board(&departure, &[], Before::LookAtMemory, Ground::Fore) {
             Boarded::Flight(flight, Role::Leads) => {
                 crew.push(Arc::clone(&flight));
                 led.push((at, flight));
             }
             Boarded::Flight(flight, Role::Follows) if flight.node.ticket == departure.ticket => led.push((at, flight)),
-            Boarded::Flight(_, Role::Follows) | Boarded::Filled => {}
+            Boarded::Flight(flight, Role::Follows) if flight.is_asking() => {
+                followed.push(flight);
+                places.push(at);
+            }
+            // Somebody loads it.
+            Boarded::Flight(_, Role::Follows) => {}
+            Boarded::Filled => found[at] = path.look_again().and_then(|_| asking.found()),
         }
     }
     crew.consult().await;
+    if let Some(shelf) = whole.shelf.as_ref().filter(|_| !followed.is_empty()) {
+        for (place, opened) in shelf.read_many(&followed).await {
+            Counters::bump(&cache.counters.store_hits);
+            found[places[place]] = opened.value.and_then(|value| value.downcast().ok()).map(|value| *value);
+        }
+    }
     for (at, flight) in led {
         if let Some(Outcome::Landed) = flight.ended() {
             found[at] = flight.carried::<K, V>().value().cloned();

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cargo::AnyValue;
 use super::core::Accepts;
 use super::cycle::Asks;
 use super::fill::distinct;
@@ -33,6 +34,16 @@ pub(super) enum Consulted {
     Stale,
     /// Nothing to serve; the load is told what was seen.
     Nothing(Seen),
+}
+
+/// How a lookup that loads nothing asks the store.
+pub(super) enum Fetching {
+    /// It does not: memory has been filled meanwhile, and the asker has what was found.
+    Filled,
+    /// For a flight of its own.
+    Leads(Arc<Flight>, Seen),
+    /// Beside one who asks it, and may load then: that is not waited for.
+    Follows(Seen),
 }
 
 impl Shelf {
@@ -75,7 +86,7 @@ impl Inner {
     }
 
     /// Asks the store for a flight that the caller leads.
-    pub(super) async fn consult(&self, flight: &Arc<Flight>, mut seen: Seen, accepts: Accepts) -> Consulted {
+    pub(super) async fn consult(&self, flight: &Arc<Flight>, mut seen: Seen) -> Consulted {
         let Some(shelf) = &self.shelf else { return Consulted::Nothing(seen) };
         if shelf.link.is_untold(&seen.name.key) {
             seen.budget.spend_all();
@@ -86,7 +97,7 @@ impl Inner {
         let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten();
         let Some(stored) = stored else { return Consulted::Nothing(seen) };
         let opened = shelf.standing(&mut seen, &stored, asked_ms).await;
-        let fits = |opened: &Opened| opened.value.is_some() || accepts == Accepts::Absence;
+        let fits = |opened: &Opened| opened.value.is_some() || seen.accepts == Accepts::Absence;
         let Some(opened) = opened.filter(fits) else {
             seen.stored = Some(stored);
             return Consulted::Nothing(seen);
@@ -103,6 +114,11 @@ impl Inner {
             seen.stored = Some(stored);
             return Consulted::Nothing(seen);
         }
+        // What memory would not serve even once is no answer to it, and would be asked for again and again.
+        if now_ms >= self.believed(opened.aged.times, opened.aged.asked_ms).expiry_ms {
+            seen.stored = Some(stored);
+            return Consulted::Nothing(seen);
+        }
         self.stock(flight, opened);
         if age == Age::Revalidate {
             self.give_up(flight, Outcome::Overtaken);
@@ -112,18 +128,32 @@ impl Inner {
         Consulted::Nothing(seen)
     }
 
+    /// What the store has, fresh, for one who neither leads nor waits; memory does not get it.
+    pub(super) async fn read_through(self: Arc<Self>, mut seen: Seen) -> Option<AnyValue> {
+        let shelf = self.shelf.as_ref().filter(|shelf| !shelf.link.is_untold(&seen.name.key))?;
+        let asked_ms = self.hub.clock.now_ms();
+        let key = &seen.name.key;
+        let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten()?;
+        let opened = shelf.standing(&mut seen, &stored, asked_ms).await?;
+        if self.hub.clock.now_ms() >= opened.aged.times.fresh_until_ms {
+            return None;
+        }
+        Counters::bump(&self.counters.store_hits);
+        opened.value
+    }
+
     /// What the store has for a flight that nobody will load: whether it has brought a value.
-    pub(super) async fn fetch(self: Arc<Self>, flight: Arc<Flight>, seen: Seen, accepts: Accepts) -> bool {
+    pub(super) async fn fetch(self: Arc<Self>, flight: Arc<Flight>, seen: Seen) -> bool {
         // Whoever waits looks again if it ends with nothing, and loads.
         let _pledge = Pledge::new(&self, &flight);
-        let Consulted::Found(_) = self.consult(&flight, seen, accepts).await else { return false };
+        let Consulted::Found(_) = self.consult(&flight, seen).await else { return false };
         matches!(flight.ended(), Some(Outcome::Landed))
     }
 }
 
 impl Path<'_> {
-    /// A flight for a lookup that loads nothing, and what is known of the store. A load that runs is not waited for.
-    pub(super) fn fetching(&self) -> Option<(Arc<Flight>, Seen)> {
+    /// How a lookup that loads nothing asks the store. A load that runs is not waited for.
+    pub(super) fn fetching(&mut self) -> Option<Fetching> {
         let (wants, asks, before) = match self.call.strong {
             true => (Wants::Strong, Asks::Anew, Before::Nothing),
             false => (Wants::Fresh, Asks::Store, Before::LookAtMemory),
@@ -132,12 +162,22 @@ impl Path<'_> {
         let runtime = runtime::for_store();
         let departure = self.departure(&runtime, asks);
         let cells = self.cache.hub.tags.cells(&self.call.tags);
-        let boarded = self.board(&departure, &cells, before, Ground::Fore);
-        let Boarded::Flight(flight, Role::Leads) = boarded else { return None };
-        let seen = self.cache.unseen(&flight, wants);
-        if seen.is_none() {
-            self.cache.give_up(&flight, Outcome::Abandoned);
+        let (flight, role) = match self.board(&departure, &cells, before, Ground::Fore) {
+            Boarded::Filled => return self.look_again().map(|_| Fetching::Filled),
+            Boarded::Flight(flight, role) => (flight, role),
+        };
+        if role == Role::Follows && !flight.is_asking() {
+            return None;
         }
-        Some((flight, seen?))
+        let seen = self.cache.unseen(&flight, wants, self.call.accepts);
+        match (role, seen) {
+            (Role::Leads, Some(seen)) => Some(Fetching::Leads(flight, seen)),
+            (Role::Follows, Some(seen)) => Some(Fetching::Follows(seen)),
+            (Role::Leads, None) => {
+                self.cache.give_up(&flight, Outcome::Abandoned);
+                None
+            }
+            (Role::Follows, None) => None,
+        }
     }
 }

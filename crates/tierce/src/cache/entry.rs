@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use super::answer::{Freshness, Lookup};
 use super::asking::{Asking, Nothing};
+use super::consult::Fetching;
 use super::core::{Accepts, Serves, Sight};
-use super::flight::Flight;
 use super::hold::{self, Hold};
 use super::inner::{Inner, Typed};
 use super::load::{Load, Loaded};
 use super::lookup::{Call, OnFailure, Path, Served};
-use super::seen::Seen;
 use super::trip::Manner;
 use crate::error::{Error, LoadError, WriteError};
 use crate::expiry::Age;
@@ -86,14 +85,25 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
         }
         self.cache.shelf.as_ref()?;
         let cache: Arc<Inner> = self.cache.clone();
-        let (flight, seen) = self.fetching(&cache)?;
-        let found = Box::pin(cache.fetch(Arc::clone(&flight), seen, self.call.accepts)).await;
-        if found { flight.carried::<K, V>().value().cloned() } else { None }
+        let (fetching, found) = self.fetching(&cache);
+        match fetching? {
+            Fetching::Filled => found,
+            Fetching::Leads(flight, seen) => {
+                let found = Box::pin(cache.fetch(Arc::clone(&flight), seen)).await;
+                if found { flight.carried::<K, V>().value().cloned() } else { None }
+            }
+            Fetching::Follows(seen) => {
+                let value = Box::pin(cache.read_through(seen)).await?;
+                value.downcast().ok().map(|value| *value)
+            }
+        }
     }
 
-    fn fetching(&self, cache: &Arc<Inner>) -> Option<(Arc<Flight>, Seen)> {
+    /// Here is all that knows the key's type, which need not be one that can be sent.
+    fn fetching(&self, cache: &Arc<Inner>) -> (Option<Fetching>, Option<V>) {
         let mut asking = Asking::<_, _, _, Nothing<V, Infallible>, Infallible>::new(self.cache, self.key, None);
-        Path { cache, asked: &mut asking, call: &self.call }.fetching()
+        let fetching = Path { cache, asked: &mut asking, call: &self.call }.fetching();
+        (fetching, asking.found())
     }
 
     /// The value, loaded if it is not here. See [`Cache::get_or_load`](crate::Cache::get_or_load).

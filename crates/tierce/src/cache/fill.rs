@@ -44,7 +44,7 @@ impl Inner {
         let Filled { stood, held } = self.memory.fill(self, flight, new, out);
         if keep == Keep::No {
             self.gone.note(flight.hash, Reason::NotKept);
-        } else if !stood || !stands_by_tags || held {
+        } else if keep == Keep::Refused || !stood || !stands_by_tags || held {
             self.gone.note(flight.hash, Reason::Refused);
             Counters::bump(&self.counters.refused);
             trace::refused(&self.name, flight.hash);

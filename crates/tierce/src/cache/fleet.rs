@@ -14,7 +14,7 @@ use hashbrown::HashTable;
 use super::asking::kept;
 use super::flight::{AnyError, Departure, Fleet, Flight, Outcome, Outcomes};
 use super::inner::{Inner, Typed};
-use super::leased_many::leased_many;
+use super::leased_many::{Replaced, leased_many};
 use super::load::{Bare, Brought, Loaded};
 use super::run::{Guard, LoadFuture, run};
 use super::seats::Sleepers;
@@ -32,12 +32,13 @@ pub(super) struct Crew {
     pub(super) cache: Arc<Inner>,
     pub(super) departure: Departure,
     flights: Vec<Arc<Flight>>,
+    pub(super) replaced: Replaced,
 }
 
 impl Crew {
     /// `about` so many ids are expected.
     pub(super) fn new(cache: &Arc<Inner>, departure: Departure, about: usize) -> Self {
-        Crew { cache: Arc::clone(cache), departure, flights: Vec::with_capacity(about) }
+        Crew { cache: Arc::clone(cache), departure, flights: Vec::with_capacity(about), replaced: Replaced::default() }
     }
 
     pub(super) fn push(&mut self, flight: Arc<Flight>) {
@@ -108,6 +109,7 @@ impl Crew {
         if self.flights.extract_if(.., |flight| !flight.takes_off()).count() > 0 {
             self.departure.thin();
         }
+        let replaced = std::mem::take(&mut self.replaced);
         let place = self.cache.place(self.flights.first()?);
         let fleet = Fleet::Many(std::mem::take(&mut self.flights).into());
         let Ok(place) = place else {
@@ -129,7 +131,7 @@ impl Crew {
                 Ok(roll.sort(said, ttl))
             });
             match self.cache.shelf {
-                Some(_) => Box::pin(leased_many(Arc::clone(&self.cache), fleet, load)),
+                Some(_) => Box::pin(leased_many(Arc::clone(&self.cache), fleet, replaced, load)),
                 None => load,
             }
         });

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::core::Accepts;
 use super::flight::{AnyError, Flight};
 use super::inner::Inner;
 use super::load::{Aged, Bare, Keep};
@@ -29,9 +30,9 @@ use super::seen::{Seen, Wants};
 use super::shelf::{Opened, Shelf};
 use crate::expiry::Age;
 use crate::mutant::{self, Mutant};
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
-use crate::store::{self, Budget, Lease, Name, Tell, Token, Version};
+use crate::store::{self, Budget, Lease, Link, Name, Tell, Token, Version};
 
 /// How often those who lost a lease ask again: at first soon, since most loads are short.
 const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(200));
@@ -95,8 +96,15 @@ pub(super) async fn leased(
     };
     let began = cache.hub.clock.precise();
     let began_ms = cache.hub.clock.now_ms();
-    let extending = extend(shelf, &name, token, runtime);
-    let mut loaded = beside(load, extending).await?;
+    let lasting = Lasting::of(&cache, &name, token, runtime);
+    let extending = async {
+        if lasting.is_none() {
+            extend(&shelf.link, &name.key, token, runtime).await;
+        }
+    };
+    let loaded = beside(load, extending).await;
+    drop(lasting);
+    let mut loaded = loaded?;
     let took = cache.hub.clock.precise().saturating_sub(began);
     cache.counters.loaded_in(took);
     let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.is_absence, &cache.hub.random);
@@ -110,7 +118,7 @@ pub(super) async fn leased(
 /// A load that has ended, and its lease.
 struct Leasing<'a> {
     cache: &'a Inner,
-    flight: &'a Flight,
+    flight: &'a Arc<Flight>,
     name: &'a Name,
     lease: Leased<'a>,
     began: Duration,
@@ -126,9 +134,12 @@ impl Leasing<'_> {
             versions = shelf.link.versions(&tags, &mut self.budget).await;
         }
         let (Some(token), Some(versions), Keep::Yes) = (token, versions, loaded.keep) else { return };
+        if !self.cache.may_store(self.flight) {
+            return;
+        }
         let stamped = stamp(shelf, (names, versions), loaded, self.began, &mut self.budget).await;
         let Some((names, versions)) = stamped else {
-            loaded.keep = Keep::No;
+            loaded.keep = Keep::Refused;
             return;
         };
         let sealed =
@@ -152,7 +163,7 @@ impl Leasing<'_> {
             self.lease.token = None;
         }
         if filled == Some(false) && !mutant::on(Mutant::RefusedFillKept) {
-            loaded.keep = Keep::No;
+            loaded.keep = Keep::Refused;
         }
     }
 }
@@ -183,7 +194,8 @@ async fn claim(cache: &Inner, shelf: &Shelf, flight: &Flight, seen: &mut Seen) -
                     Wants::NotEarly => age(opened.aged) == Age::Fresh,
                     Wants::Anew => mutant::on(Mutant::RefreshTakesStored),
                 };
-                match opened.filter(is_good) {
+                let fits = |opened: &Opened| opened.value.is_some() || seen.accepts == Accepts::Absence;
+                match opened.filter(|opened| fits(opened) && is_good(opened)) {
                     Some(opened) => return Claim::Found(opened.into_flight(flight)),
                     None => seen.stored = Some(stored),
                 }
@@ -222,18 +234,57 @@ async fn stamp(
     Some((names, versions))
 }
 
+/// Lets a lease last elsewhere, until this is dropped: on a thread that waits for a plain function nothing runs but that.
+struct Lasting {
+    _load_runs: Arc<()>,
+}
+
+impl Lasting {
+    /// `None` where the load's own runtime goes on beside it.
+    fn of(cache: &Inner, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) -> Option<Self> {
+        let (token, shelf) = (token?, cache.shelf.as_ref()?);
+        let lasting = runtime::lasting().filter(|lasting| lasting.id() != runtime.id())?;
+        let load_runs = Arc::new(());
+        let (link, key, runs) = (Arc::clone(&shelf.link), name.key.clone(), Arc::downgrade(&load_runs));
+        let (on, at_most) = (Arc::clone(&lasting), cache.limits.deadline);
+        lasting.spawn(Box::pin(async move {
+            // A load past its deadline was given up, though its thread may not know.
+            let over = async {
+                let mut left = at_most;
+                while runs.strong_count() > 0 && !left.is_zero() {
+                    let pause = (link.patience.lease / 4).min(left);
+                    on.sleep(pause).await;
+                    left -= pause;
+                }
+            };
+            either(over, extend(&link, &key, Some(token), &on)).await;
+        }));
+        Some(Lasting { _load_runs: load_runs })
+    }
+}
+
 /// Lets a lease last while its load runs.
-async fn extend(shelf: &Shelf, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
+async fn extend(link: &Arc<Link>, key: &store::Key, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
     let Some(token) = token else { return };
-    let time = shelf.link.patience.lease;
+    let time = link.patience.lease;
     loop {
         runtime.sleep(time / 4).await;
-        let mut budget = shelf.link.budget();
-        let stands = shelf.link.ask(&mut budget, |store, within| store.extend(&name.key, token, time, within)).await;
+        let mut budget = link.budget();
+        let stands = link.ask(&mut budget, |store, within| store.extend(key, token, time, within)).await;
         if stands == Some(false) {
             return;
         }
     }
+}
+
+/// Ends with the first that ends.
+async fn either(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    poll_fn(|cx| match first.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => second.as_mut().poll(cx),
+    })
+    .await;
 }
 
 /// The first future's output; the second is polled beside it.

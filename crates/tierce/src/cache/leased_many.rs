@@ -15,7 +15,7 @@ use super::run::LoadFuture;
 use super::shelf::Shelf;
 use crate::runtime::Runtime;
 use crate::stats::Counters;
-use crate::store::{Budget, Lease, Name, Store, Tag, Tell, Token, Version, together};
+use crate::store::{Budget, Lease, Name, Store, Stored, Tag, Tell, Token, Version, together};
 
 /// The leases of one load's ids, which are given back unless they are ended otherwise.
 struct Leases<'a> {
@@ -30,14 +30,34 @@ struct Leases<'a> {
     budget: Budget,
 }
 
+/// What the store has of flights that it is no answer to: what their loads are to replace.
+#[derive(Default)]
+pub(super) struct Replaced(HashMap<usize, Stored>);
+
+impl Replaced {
+    pub(super) fn put(&mut self, flight: &Arc<Flight>, stored: Stored) {
+        self.0.insert(address(flight), stored);
+    }
+
+    fn of(&self, flight: &Arc<Flight>) -> Option<&Stored> {
+        self.0.get(&address(flight))
+    }
+}
+
+/// Tells the flights of one load apart.
+fn address(flight: &Arc<Flight>) -> usize {
+    Arc::as_ptr(flight).cast::<()>() as usize
+}
+
 /// A load of many ids, under leases.
 pub(super) async fn leased_many(
     cache: Arc<Inner>,
     fleet: Fleet,
+    replaced: Replaced,
     load: LoadFuture<Brought>,
 ) -> Result<Brought, AnyError> {
     let Some(shelf) = &cache.shelf else { return load.await };
-    let mut leases = Leases::take(&cache, shelf, &fleet).await;
+    let mut leases = Leases::take(&cache, shelf, &fleet, &replaced).await;
     let began_ms = cache.hub.clock.now_ms();
     let mut brought = beside(load, leases.extend()).await?;
     let took = cache.hub.clock.precise().saturating_sub(leases.began);
@@ -54,16 +74,17 @@ pub(super) async fn leased_many(
 }
 
 impl<'a> Leases<'a> {
-    async fn take(cache: &Inner, shelf: &'a Shelf, fleet: &Fleet) -> Self {
+    async fn take(cache: &Inner, shelf: &'a Shelf, fleet: &Fleet, replaced: &Replaced) -> Self {
         let mut budget = shelf.link.budget();
         let first = fleet.first();
         let named: Vec<_> = fleet.flights().iter().map(|flight| flight.name.clone()).collect();
         let time = shelf.link.patience.lease;
-        let asked = named.iter().map(|name| {
+        let asked = named.iter().zip(fleet.flights()).map(|(name, flight)| {
             let mut budget = budget;
+            let replaced = replaced.of(flight);
             async move {
                 let key = &name.as_ref()?.key;
-                let lease = shelf.link.ask(&mut budget, |store, within| store.lease(key, None, time, within)).await;
+                let lease = shelf.link.ask(&mut budget, |store, within| store.lease(key, replaced, time, within)).await;
                 if let Some(Lease::Won(token)) = lease { Some(token) } else { None }
             }
         });
@@ -133,7 +154,7 @@ impl<'a> Leases<'a> {
                     *held = None;
                 }
                 if let (Some(false), Some(Ok(loaded))) = (filled, brought) {
-                    loaded.keep = Keep::No;
+                    loaded.keep = Keep::Refused;
                 }
                 Some(())
             }
@@ -145,7 +166,7 @@ impl<'a> Leases<'a> {
 /// The bytes of one id, if it is to be stored. What a tag forbids is not kept here either.
 fn sealed(
     cache: &Inner,
-    (shelf, flight): (&Shelf, &Flight),
+    (shelf, flight): (&Shelf, &Arc<Flight>),
     brought: &mut Option<Result<Bare, AnyError>>,
     held: Option<&(Name, Token)>,
     names: &[Arc<str>],
@@ -153,14 +174,14 @@ fn sealed(
 ) -> Option<(Vec<u8>, Duration)> {
     let (name, _) = held?;
     let Some(Ok(loaded)) = brought else { return None };
-    if loaded.keep == Keep::No {
+    if loaded.keep != Keep::Yes || !cache.may_store(flight) {
         return None;
     }
     let mut all: Vec<Arc<str>> = names.to_vec();
     all.extend(own_tags(loaded).into_iter().filter(|tag| !names.contains(tag)));
     let tags = shelf.tags(all.iter().map(|tag| &**tag));
     let Some(versions) = tags.iter().map(version).collect::<Option<Vec<_>>>() else {
-        loaded.keep = Keep::No;
+        loaded.keep = Keep::Refused;
         return None;
     };
     let aged = loaded.aged?;

@@ -83,7 +83,10 @@ pub(crate) struct Aged {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     Yes,
+    /// Its loader says so.
     No,
+    /// It may have been overtaken, by what the store says.
+    Refused,
 }
 
 impl Bare {

@@ -217,7 +217,7 @@ impl Path<'_> {
         // Only now, since most find a load that runs: the count has a lock that all caches of the hub share.
         match cache.hub.running.behind() {
             Some(_until_it_counts_itself) => {
-                let seen = self.cache.unseen(&flight, Wants::NotEarly);
+                let seen = self.cache.unseen(&flight, Wants::NotEarly, self.call.accepts);
                 self.take_off(&flight, seen);
             }
             None => self.cache.give_up(&flight, Outcome::Abandoned),
@@ -274,14 +274,14 @@ impl Path<'_> {
 
 impl Inner {
     /// What is known of the store before it is asked for a flight; `None` without one.
-    pub(super) fn unseen(&self, flight: &Flight, wants: Wants) -> Option<Seen> {
+    pub(super) fn unseen(&self, flight: &Flight, wants: Wants, accepts: Accepts) -> Option<Seen> {
         let shelf = self.shelf.as_ref()?;
         let Some(name) = flight.name.clone() else {
             // It has no stable text, so its entries stay in this process.
             Counters::bump(&self.counters.unshared);
             return None;
         };
-        Some(Seen { name, stored: None, budget: shelf.link.budget(), wants })
+        Some(Seen { name, stored: None, budget: shelf.link.budget(), wants, accepts })
     }
 
     pub(super) fn asks(&self) -> Asks {

@@ -10,6 +10,7 @@
 //! whatever is spawned on it ends the call.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -28,6 +29,7 @@ use crate::mutant::{self, Mutant};
 use crate::runtime::Runtime;
 use crate::shared::Behind;
 use crate::stats::Counters;
+use crate::store::together;
 use crate::tag::Cell;
 
 /// Where the flights of ids go that nobody loads.
@@ -114,8 +116,13 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Roun
         let mut groups = Vec::new();
         loop {
             if !due.is_empty() {
-                let waits = self.board(&mut due, &cells).await;
+                let (waits, over) = self.board(&mut due, &cells, &mut patience).await;
                 self.sit(waits, &mut groups);
+                match over {
+                    Some(Waited::Hard) => self.end_hard(std::mem::take(&mut groups)),
+                    Some(_) => self.end_softly(&mut groups),
+                    None => {}
+                }
             }
             if groups.is_empty() {
                 return self.wants;
@@ -141,8 +148,14 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Roun
         (stepped, asking.found())
     }
 
-    /// Serves from memory what can be, and finds a flight for each of the others.
-    async fn board(&mut self, due: &mut Vec<usize>, cells: &[Arc<Cell>]) -> Vec<Wait> {
+    /// Serves from memory what can be, and finds a flight for each of the others. Says if its caller's patience had an end
+    /// while the store was asked.
+    async fn board(
+        &mut self,
+        due: &mut Vec<usize>,
+        cells: &[Arc<Cell>],
+        patience: &mut Patience,
+    ) -> (Vec<Wait>, Option<Waited>) {
         // What was invalidated before this must not be served.
         let arrived = self.cache.hub.tags.epoch();
         let mut waits = Vec::with_capacity(due.len());
@@ -152,15 +165,20 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Roun
                 waits.push(Wait { want, flight, role, arrived });
             }
         }
+        let mut over = None;
         if self.whole.shelf.is_some() {
-            for crew in self.start.asking() {
-                crew.consult().await;
-            }
+            let mut asking = pin!(together(self.start.asking().into_iter().map(Crew::consult)));
+            // What the store is not waited for any longer is loaded.
+            over = poll_fn(|cx| match asking.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(None),
+                Poll::Pending => patience.ends(cx).map_or(Poll::Pending, |waited| Poll::Ready(Some(waited))),
+            })
+            .await;
         }
         self.start.take_off();
         // By now the loads behind the caller count themselves.
         drop(behind);
-        waits
+        (waits, over)
     }
 
     fn serve_or_board(

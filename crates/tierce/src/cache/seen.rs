@@ -1,5 +1,6 @@
 //! What a lookup has learned of its store, and what follows.
 
+use super::core::Accepts;
 use crate::store::{Budget, Name, Stored};
 
 /// What follows for who leads a flight from what the store says.
@@ -10,6 +11,8 @@ pub(super) enum First {
     Early,
     /// He loads, and this is what the load is told.
     Load(Option<Seen>),
+    /// The same, and it is time for a stale value.
+    Late(Option<Seen>),
     /// His time is over; so is the flight.
     TooLate,
 }
@@ -34,4 +37,6 @@ pub(super) struct Seen {
     /// What is left of the lookup's time for the store.
     pub(super) budget: Budget,
     pub(super) wants: Wants,
+    /// Whether a known absence answers it.
+    pub(super) accepts: Accepts,
 }

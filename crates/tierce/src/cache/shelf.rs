@@ -98,8 +98,10 @@ impl Opened {
     }
 }
 
-/// The largest entry, in bytes: Memcached's limit, below which Redis is quick as well.
+/// The largest entry that is read, in bytes.
 const MOST_BYTES: usize = 1 << 20;
+/// The largest that is stored: Memcached's limit for an item with its name, below which Redis is quick as well.
+const MOST_STORED_BYTES: usize = MOST_BYTES - 512;
 
 impl Shelf {
     /// With room for so many entries in memory.
@@ -204,7 +206,7 @@ impl Shelf {
         let names = ["", ""].into_iter().chain(tags.iter().map(|tag| &**tag));
         let tags: Vec<_> = names.zip(versions.iter().copied()).collect();
         let bytes = store::seal(&head, name.whole(), &tags, &payload, self.shape.compression).ok()?;
-        (bytes.len() <= MOST_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
+        (bytes.len() <= MOST_STORED_BYTES).then_some((bytes, Duration::from_millis(head.kept_ms)))
     }
 
     /// How an entry begins that is made now, and how long the store is to keep it.

@@ -9,7 +9,10 @@ use super::flight::Flight;
 use super::seats::Sleepers;
 use super::shelf::{Opened, Shelf};
 use crate::stats::Counters;
-use crate::store::{Budget, Name, Tag};
+use crate::store::{Budget, Name, Stored, Tag};
+
+/// Each with its place among flights.
+type Placed<T> = Vec<(usize, T)>;
 
 impl Crew {
     /// Asks the store for all that are here. What it has lands, and leaves.
@@ -21,12 +24,16 @@ impl Crew {
         let cache = Arc::clone(&self.cache);
         let Some(shelf) = cache.shelf.as_ref().filter(|_| self.len() > 0) else { return };
         let mut budget = shelf.link.budget();
-        let opened = shelf.open_many(self.flights(), &mut budget).await;
+        let (stored, opened) = shelf.open_many(self.flights(), &mut budget).await;
         let standing = shelf.standing_many(opened, &mut budget).await;
         let now_ms = cache.hub.clock.now_ms();
         let mut found: Vec<_> = (0..self.len()).map(|_| None).collect();
         for (place, opened) in standing {
             found[place] = Some(opened).filter(|opened| now_ms < opened.aged.times.fresh_until_ms);
+        }
+        for (place, stored) in stored.into_iter().filter(|(place, _)| found[*place].is_none()) {
+            let flight = Arc::clone(&self.flights()[place]);
+            self.replaced.put(&flight, stored);
         }
         if found.iter().all(Option::is_none) {
             return;
@@ -43,19 +50,32 @@ impl Crew {
 }
 
 impl Shelf {
-    /// What there is of the keys of these flights, each with its place among them.
-    async fn open_many(&self, flights: &[Arc<Flight>], budget: &mut Budget) -> Vec<(usize, Opened)> {
+    /// What there is of the keys of these flights, each with its place among them; and those that say something.
+    async fn open_many(&self, flights: &[Arc<Flight>], budget: &mut Budget) -> (Placed<Stored>, Placed<Opened>) {
         let named = flights.iter().enumerate().filter_map(|(place, flight)| Some((place, flight.name.as_ref()?)));
         let named: Vec<(usize, &Name)> = named.filter(|(_, name)| !self.link.is_untold(&name.key)).collect();
         let keys: Vec<_> = named.iter().map(|(_, name)| name.key.clone()).collect();
         let asked_ms = self.asked_ms();
         let stored = self.link.ask(budget, |store, within| store.get_many(&keys, within)).await.unwrap_or_default();
         let entries = named.iter().zip(stored);
-        entries.filter_map(|((place, name), stored)| Some((*place, self.open(name, &stored?, asked_ms)?))).collect()
+        let stored: Vec<_> = entries.filter_map(|((place, name), stored)| Some((*place, *name, stored?))).collect();
+        let open = |(place, name, stored): &(usize, &Name, Stored)| Some((*place, self.open(name, stored, asked_ms)?));
+        let opened = stored.iter().filter_map(open).collect();
+        (stored.into_iter().map(|(place, _, stored)| (place, stored)).collect(), opened)
+    }
+
+    /// What the store has, fresh, of the keys of these flights, for one who neither leads nor waits for them.
+    pub(super) async fn read_many(&self, flights: &[Arc<Flight>]) -> Vec<(usize, Opened)> {
+        let mut budget = self.link.budget();
+        let (_, opened) = self.open_many(flights, &mut budget).await;
+        let mut standing = self.standing_many(opened, &mut budget).await;
+        let now_ms = self.asked_ms();
+        standing.retain(|(_, opened)| now_ms < opened.aged.times.fresh_until_ms);
+        standing
     }
 
     /// Those whose tags are at the versions that they have.
-    async fn standing_many(&self, mut opened: Vec<(usize, Opened)>, budget: &mut Budget) -> Vec<(usize, Opened)> {
+    async fn standing_many(&self, mut opened: Placed<Opened>, budget: &mut Budget) -> Placed<Opened> {
         let all: Vec<Tag> = opened.iter().flat_map(|(_, opened)| self.tags_of(opened)).collect();
         let Some((versions, age)) = self.known_versions_of(all, budget).await else { return Vec::new() };
         let now_ms = self.asked_ms();

@@ -9,12 +9,14 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core::Accepts;
 use super::inner::{Inner, Typed};
 use super::seen::{Seen, Wants};
 use super::shelf::Shelf;
 use crate::error::{Error, Kind};
 use crate::key::{Key, ToKey, Value};
 use crate::mutant::{self, Mutant};
+use crate::stats::Counters;
 use crate::store::{self, Fault};
 
 impl<K: Key, V: Value> Typed<K, V> {
@@ -74,7 +76,11 @@ impl<K: Key, V: Value> Typed<K, V> {
         let store_tags = shelf.tags(tags.iter().map(|tag| &**tag));
         let versions = shelf.link.versions(&store_tags, &mut budget).await;
         let sealed = versions.and_then(|versions| {
-            shelf.seal(&name, value.as_ref().map(|value| value as &dyn Any), &aged, tags, &versions)
+            let sealed = shelf.seal(&name, value.as_ref().map(|value| value as &dyn Any), &aged, tags, &versions);
+            if sealed.is_none() {
+                Counters::bump(&self.counters.unshared);
+            }
+            sealed
         });
         let told = match sealed {
             Some((bytes, time)) => {
@@ -85,7 +91,11 @@ impl<K: Key, V: Value> Typed<K, V> {
         };
         // Not kept here: another writer may have come between the store and this line. The next lookup finds it there.
         self.end_key(key);
-        told.map_err(|fault| untold("set", &fault))
+        told.map_err(|fault| {
+            let detail = "the value is kept nowhere, what was before is ended in this process, and the store is told to end \
+                          it until it has";
+            Error::new(Kind::Store, "set", format!("{detail}: {fault}"))
+        })
     }
 
     /// Gives a fresh entry its time anew; whether there was one.
@@ -100,7 +110,8 @@ impl<K: Key, V: Value> Typed<K, V> {
         let within = shelf.link.patience.change;
         let asked_ms = self.hub.clock.now_ms();
         let stored = shelf.link.tell(|store, _| store.get(&name.key, within)).await.map_err(refused)?;
-        let mut seen = Seen { name, stored: None, budget: shelf.link.budget(), wants: Wants::Fresh };
+        let mut seen =
+            Seen { name, stored: None, budget: shelf.link.budget(), wants: Wants::Fresh, accepts: Accepts::Absence };
         let Some(stored) = stored else { return Ok(false) };
         let Some(opened) = shelf.standing(&mut seen, &stored, asked_ms).await else { return Ok(false) };
         if self.hub.clock.now_ms() >= opened.aged.times.fresh_until_ms {

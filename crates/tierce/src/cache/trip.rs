@@ -189,7 +189,7 @@ impl<'a> Trip<'a> {
             Manner::Refresh => Wants::Anew,
             Manner::Strong => Wants::Strong,
         };
-        match cache.unseen(flight, wants) {
+        match cache.unseen(flight, wants, self.call.accepts) {
             Some(seen) if self.manner != Manner::Refresh => {
                 self.leads = Some(Arc::clone(flight));
                 return Onward::AskStore(seen);
@@ -204,7 +204,7 @@ impl<'a> Trip<'a> {
         let Some(flight) = self.leads.clone() else { return First::Load(None) };
         let (pledge, wants, name) = (Pledge::new(&self.cache, &flight), seen.wants, seen.name.clone());
         let patience = &mut self.patience;
-        let mut consult = pin!(self.cache.consult(&flight, seen, self.call.accepts));
+        let mut consult = pin!(self.cache.consult(&flight, seen));
         let ended = poll_fn(|cx| match consult.as_mut().poll(cx) {
             Poll::Ready(consulted) => Poll::Ready(Ok(consulted)),
             Poll::Pending => patience.ends(cx).map_or(Poll::Pending, |waited| Poll::Ready(Err(waited))),
@@ -216,7 +216,8 @@ impl<'a> Trip<'a> {
             Err(Waited::Hard) => return First::TooLate,
             Err(_time_for_a_stale_value) => {
                 let budget = self.cache.shelf.as_ref().map(|shelf| shelf.link.budget());
-                First::Load(budget.map(|budget| Seen { name, stored: None, budget, wants }))
+                let accepts = self.call.accepts;
+                First::Late(budget.map(|budget| Seen { name, stored: None, budget, wants, accepts }))
             }
         };
         pledge.kept();
@@ -233,6 +234,13 @@ impl<'a> Trip<'a> {
             First::Early => path.refresh_behind(&flight.node.runtime, &self.cells, Before::Nothing),
             First::TooLate => return Onward::Answer(path.stale_or(Outcome::Timeout, LoadError::Timeout.into())),
             First::Load(seen) => self.lead(&mut path, &flight, seen),
+            First::Late(seen) => {
+                self.lead(&mut path, &flight, seen);
+                // His patience says so once.
+                if let Some(stale) = path.stale(Because::Slow) {
+                    return Onward::Answer(Ok(stale));
+                }
+            }
         }
         // Nobody sits down for what the store has just brought.
         match flight.ended() {

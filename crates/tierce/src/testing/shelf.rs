@@ -1,8 +1,10 @@
 //! A store in the process.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::{Clock, to_ms};
@@ -57,6 +59,10 @@ struct State {
     last: u128,
     /// What all that is asked is answered with.
     fault: Option<Fault>,
+    /// Whether it does nothing for now.
+    is_frozen: bool,
+    /// Who asked meanwhile.
+    waiting: Vec<Waker>,
     /// Whether it tells of changes.
     tells: bool,
     ears: Vec<Ear>,
@@ -125,6 +131,20 @@ impl Shelf {
         lock(&self.state).fault = None;
     }
 
+    /// Answers nothing from now on, whatever time it is given, until [`release`](Self::release).
+    pub fn freeze(&self) {
+        lock(&self.state).is_frozen = true;
+    }
+
+    /// Answers those that wait and those that will ask.
+    pub fn release(&self) {
+        let mut state = lock(&self.state);
+        state.is_frozen = false;
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
     /// Loses everything, as a server that starts again.
     pub fn clear(&self) {
         let mut state = lock(&self.state);
@@ -148,9 +168,23 @@ impl Shelf {
         self.len() == 0
     }
 
+    async fn thawed(&self) {
+        poll_fn(|cx| {
+            let waker = cx.waker().clone();
+            let mut state = lock(&self.state);
+            if !state.is_frozen {
+                return Poll::Ready(());
+            }
+            state.waiting.push(waker);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Does a thing when the answer is first polled, as one step.
     fn step<'a, T: Send + 'a>(&'a self, act: impl FnOnce(&mut Now<'_>) -> T + Send + 'a) -> Answer<'a, T> {
         Box::pin(async move {
+            self.thawed().await;
             if self.line.is_cut.load(Relaxed) {
                 return Err(Fault::Down("the connection was cut".into()));
             }

@@ -38,6 +38,7 @@ mod guide;
 mod runtimes;
 mod shared;
 mod shared_batch;
+mod shared_faults;
 
 mod blocking;
 mod current;
