@@ -252,11 +252,10 @@ impl Core {
         Changes { tags: &self.hub.tags, purged_at: &self.purged_at, marks }
     }
 
-    /// Whether what a flight's load brought may go into the store: the flight stands, and nobody is about to change its key.
-    pub(crate) fn may_store(&self, flight: &Arc<Flight>) -> bool {
+    /// Whether what a flight's load brought may go into the store: nobody has been about to change its key meanwhile.
+    pub(crate) fn may_store(&self, flight: &Flight) -> bool {
         let mut slice = self.flights.lock(flight.hash);
-        let is_held = slice.writers().has(flight.hash, flight.cargo());
-        slice.stands(flight) && !is_held
+        !slice.writers().may_be_seen(flight.hash, flight.cargo(), flight.node.ticket)
     }
 
     /// What a key is called in the store, and its place among what others change.

@@ -411,7 +411,8 @@ impl Table {
 
     /// Whether a flight is the one that stands for its key.
     pub(crate) fn stands(&self, flight: &Arc<Flight>) -> bool {
-        self.lock(flight.hash).stands(flight)
+        let slice = self.lock(flight.hash);
+        slice.of.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
     }
 
     /// Takes a flight out if it is still the one that stands for its key; whether it was.
@@ -421,11 +422,6 @@ impl Table {
 }
 
 impl Slice<'_> {
-    /// Whether this flight stands.
-    pub(crate) fn stands(&self, flight: &Arc<Flight>) -> bool {
-        self.of.flights.find(flight.hash, |other| Arc::ptr_eq(other, flight)).is_some()
-    }
-
     /// The keys that writers hold.
     pub(crate) fn writers(&mut self) -> &mut Writers {
         &mut self.of.writers

@@ -118,7 +118,7 @@ pub(super) async fn leased(
 /// A load that has ended, and its lease.
 struct Leasing<'a> {
     cache: &'a Inner,
-    flight: &'a Arc<Flight>,
+    flight: &'a Flight,
     name: &'a Name,
     lease: Leased<'a>,
     began: Duration,

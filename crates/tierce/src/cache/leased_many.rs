@@ -166,7 +166,7 @@ impl<'a> Leases<'a> {
 /// The bytes of one id, if it is to be stored. What a tag forbids is not kept here either.
 fn sealed(
     cache: &Inner,
-    (shelf, flight): (&Shelf, &Arc<Flight>),
+    (shelf, flight): (&Shelf, &Flight),
     brought: &mut Option<Result<Bare, AnyError>>,
     held: Option<&(Name, Token)>,
     names: &[Arc<str>],

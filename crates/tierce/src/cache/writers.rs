@@ -4,6 +4,7 @@
 //! share the keys, so that none is dropped here.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -15,7 +16,14 @@ pub(crate) type Held = Arc<dyn Any + Send + Sync>;
 
 pub(crate) struct Writers {
     keys: HashTable<Written>,
+    /// The hashes of those that were held last, and tickets from when that ended.
+    ended: VecDeque<(u64, u64)>,
+    /// The ticket of the last that is remembered no more.
+    forgotten: u64,
 }
+
+/// So many ended holds are remembered of a slice: more than end while a load runs.
+const REMEMBERED: usize = 64;
 
 struct Written {
     key: Held,
@@ -26,7 +34,7 @@ struct Written {
 
 impl Writers {
     pub(crate) fn new() -> Self {
-        Writers { keys: HashTable::new() }
+        Writers { keys: HashTable::new(), ended: VecDeque::new(), forgotten: 0 }
     }
 
     /// A writer begins. Two at once disturb each other: whose change came last only the source knows. Gives the key to
@@ -50,6 +58,20 @@ impl Writers {
     /// Whether a writer holds this key.
     pub(crate) fn has(&self, hash: u64, key: &dyn Sought) -> bool {
         self.keys.find(hash, |written| written.hash == hash && key.is(&*written.key)).is_some()
+    }
+
+    /// A hold of a key with this hash has ended; loads that begin from now on have later tickets.
+    pub(crate) fn remember(&mut self, hash: u64, ticket: u64) {
+        if self.ended.len() == REMEMBERED {
+            self.forgotten = self.ended.pop_front().map_or(self.forgotten, |(_, ticket)| ticket);
+        }
+        self.ended.push_back((hash, ticket));
+    }
+
+    /// Whether a load with this ticket may have seen what a writer did.
+    pub(crate) fn may_be_seen(&self, hash: u64, key: &dyn Sought, ticket: u64) -> bool {
+        let since = |(of, ended): &(u64, u64)| *of == hash && *ended > ticket;
+        ticket < self.forgotten || self.ended.iter().any(since) || self.has(hash, key)
     }
 
     /// Something else happens to a key; whether a writer holds it.

@@ -171,3 +171,25 @@ async fn who_wants_a_value_loads_it_though_another_process_stores_an_absence_mea
     assert_eq!(absence.await.unwrap().unwrap(), None);
     assert_eq!(value.await.unwrap().unwrap(), "new");
 }
+
+#[tokio::test]
+async fn what_was_loaded_across_a_hold_is_not_stored() {
+    let processes = Processes::new();
+    let ((_a, in_a), (_b, in_b)) = (processes.start(SECOND), processes.start(SECOND));
+    let db = database();
+    db.freeze();
+    let loading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_or_load(&7, || db.load(&7)).await }
+    });
+    while db.loads() < 1 {
+        tokio::task::yield_now().await;
+    }
+    in_a.hold(&7).await.unwrap().unchanged();
+    db.release();
+    assert_eq!(loading.await.unwrap().unwrap(), "a lamp");
+    assert_eq!(in_b.get(&7).await, None);
+    // Nobody has held it since.
+    in_a.get_or_load(&7, || db.load(&7)).await.unwrap();
+    assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"));
+}
