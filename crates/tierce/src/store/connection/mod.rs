@@ -14,6 +14,8 @@ mod protocol;
 #[cfg(all(test, feature = "redis", feature = "memcached", feature = "testing"))]
 mod sans_io;
 mod shared;
+#[cfg(all(test, feature = "redis", feature = "testing"))]
+mod simulated;
 mod slots;
 
 pub(crate) use call::Connection;
