@@ -24,6 +24,8 @@ pub(crate) struct Greeting<P: Protocol> {
     pub(crate) answers: usize,
     /// Looks at the n-th answer.
     pub(crate) check: fn(usize, &P::Frame) -> Result<(), Arc<str>>,
+    /// What is said where the server closes before it has answered, or answers as one with TLS does.
+    pub(crate) closed: String,
     /// Is told what the server says unasked.
     pub(crate) pushed: Box<dyn FnMut(P::Frame) + Send>,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Greeting<P: Protocol> {
 const READ_BYTES: usize = 64 << 10;
 /// After so many rounds of reading and writing other tasks have their turn.
 const ROUNDS: usize = 16;
+/// How an alert of TLS begins, which is what a server with TLS may answer to one who has none (RFC 8446, section 5.1).
+const TLS_ALERT: [u8; 2] = [21, 3];
 /// A buffer that an unusual request made larger than this is given back.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -158,9 +162,13 @@ impl<P: Protocol> Driver<P> {
     }
 
     /// The connection broke, or there was none: pauses, longer each time.
-    fn broken(&mut self, fault: &Fault) {
+    fn broken(&mut self, fault: Fault) {
         {
             let mut state = lock(&self.shared.state);
+            let fault = match fault {
+                Fault::Lost if !state.line.is_up() => &down(&self.greeting.closed),
+                ref other => other,
+            };
             // A greeting that was refused would be refused again: nobody waits for that.
             if state.line.is_up() && !matches!(fault, Fault::Refused(_)) {
                 self.pause = self.shared.limits.pause.0;
@@ -233,6 +241,9 @@ impl<P: Protocol> Driver<P> {
         };
         let fed = {
             let mut state = lock(&self.shared.state);
+            if !state.line.is_up() && self.input[..length].starts_with(&TLS_ALERT) {
+                return Poll::Ready(Err(Fault::Lost));
+            }
             let fed = state.line.feed(&self.input[..length], &mut self.fed);
             if state.line.is_up() {
                 *alarm = None;
@@ -321,7 +332,7 @@ impl<P: Protocol> Future for Driver<P> {
             };
             match turn {
                 Turn::Again => {}
-                Turn::Broken(fault) => this.broken(&fault),
+                Turn::Broken(fault) => this.broken(fault),
                 Turn::Wait => {
                     // Not before it has read: an answer that is here is nobody's time that is over.
                     this.expire(cx);
