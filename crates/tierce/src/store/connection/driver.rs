@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::line::{Fed, down};
 use super::protocol::Protocol;
 use super::shared::{Shared, State};
+use crate::clock::to_ms;
 use crate::random::Random;
 use crate::runtime::{BoxFuture, Dialing, Runtime, Wire};
 use crate::store::fault::Fault;
@@ -72,6 +73,8 @@ pub(crate) struct Driver<P: Protocol> {
     /// How many were given answers since it last wrote.
     told: usize,
     pause: Duration,
+    /// Since when nothing was read though something was asked, in milliseconds.
+    silent_since_ms: u64,
     random: Random,
 }
 
@@ -100,6 +103,7 @@ impl<P: Protocol> Driver<P> {
             yielded: false,
             told: 0,
             pause,
+            silent_since_ms: 0,
             random: Random::from_process(),
         }
     }
@@ -132,6 +136,17 @@ impl<P: Protocol> Driver<P> {
                 _ => return,
             }
         }
+    }
+
+    /// Whether the oldest question is one that nobody waits for any more, and nothing has come for as long as a new connection
+    /// may take. A path that dies without a word would otherwise be written to for many minutes, until the system gives it
+    /// up; a server that stands still is found again by the next connection as it would be by this.
+    fn is_silent(&self) -> bool {
+        let now_ms = self.shared.clock.now_ms();
+        let silent_ms = now_ms.saturating_sub(self.silent_since_ms);
+        matches!(self.phase, Phase::Open { .. })
+            && silent_ms >= to_ms(self.shared.limits.open)
+            && self.state().line.is_given_up()
     }
 
     fn close(&mut self, fault: Fault) {
@@ -215,6 +230,9 @@ impl<P: Protocol> Driver<P> {
                 }
                 self.yielded = false;
                 self.told = 0;
+                if !state.line.is_busy() {
+                    self.silent_since_ms = self.shared.clock.now_ms();
+                }
                 state.line.output(&mut self.output);
                 if self.output.is_empty() {
                     // All who had asked have left.
@@ -239,6 +257,7 @@ impl<P: Protocol> Driver<P> {
             Poll::Ready(Ok(length)) => length,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(broke(&error))),
         };
+        self.silent_since_ms = self.shared.clock.now_ms();
         let fed = {
             let mut state = lock(&self.shared.state);
             if !state.line.is_up() && self.input[..length].starts_with(&TLS_ALERT) {
@@ -336,6 +355,10 @@ impl<P: Protocol> Future for Driver<P> {
                 Turn::Wait => {
                     // Not before it has read: an answer that is here is nobody's time that is over.
                     this.expire(cx);
+                    if this.is_silent() {
+                        this.broken(Fault::Lost);
+                        continue;
+                    }
                     if this.sleeps_or_ends(cx) {
                         return Poll::Ready(());
                     }

@@ -167,6 +167,11 @@ impl<P: Protocol> Line<P> {
         !self.written.is_empty()
     }
 
+    /// Whether nobody waits any more for the next answer that is to come.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.written.front().is_some_and(|slot| !self.slots.is_awaited(*slot))
+    }
+
     /// Whether something waits to be written.
     pub(crate) fn has_queue(&self) -> bool {
         !self.queued.is_empty()
