@@ -297,6 +297,9 @@ mod tests {
         assert_eq!(login("redis://:a%3Ab%2F?@h").as_deref(), Some("default/a:b/?"));
         assert_eq!(login("redis://u:p@h").as_deref(), Some("u/p"));
         assert_eq!(login("redis://h"), None);
+        assert_eq!(login("redis://u:p?q=@h?db=1").as_deref(), Some("u/p?q="));
+        assert_eq!(login("rediss://h?ca=/x@y"), None);
+        assert_eq!(login("rediss://u:p@h?ca=/x@y&server_name=a@b").as_deref(), Some("u/p"));
     }
 
     #[test]
@@ -305,6 +308,8 @@ mod tests {
         let tls = Tls::default().ca("/a b").identity("/c", "/k").server_name("n");
         assert_eq!(address.endpoints(), [Endpoint::Tls("h".into(), 6379, tls)]);
         assert_eq!(address.client_name(), "shop");
+        let address = Address::parse("rediss://h?ca=/x@y").unwrap();
+        assert_eq!(address.endpoints(), [Endpoint::Tls("h".into(), 6379, Tls::default().ca("/x@y"))]);
         let other = Tls::default().ca("/other");
         let expected = [Endpoint::Tls("h".into(), 6379, other.clone())];
         assert_eq!(address.with_tls(&other).unwrap().endpoints(), expected);
@@ -325,7 +330,9 @@ mod tests {
         refused("redis://[::1", "without its ]");
         refused("redis://secret@a", "a user without a password");
         refused("redis://:secret%zz@a", "two hexadecimal digits");
-        refused("redis://a?timeout=5", "\"timeout=5\"");
+        refused("redis://a?timeout=5", "the option \"timeout\"");
+        refused("redis://a?password=secret", "the option \"password\"");
+        refused("redis://a?secret", "a name and a value");
         refused("redis://a?ca=/ca", "\"ca\", which is of TLS alone; write rediss://");
         refused("rediss://a?cert=/c", "without the other");
         refused("redis://a?client_name=a%20b", "which no client can have");

@@ -113,23 +113,24 @@ impl Pulse {
         self.phase = Phase::Coherent;
         self.sent_ms = sent_ms;
         coherence.fills_last(true);
-        coherence.serve_until(sent_ms + self.bound_ms.saturating_sub(TICK_MS));
+        coherence.serve_until(after(sent_ms, self.bound_ms.saturating_sub(TICK_MS)));
     }
 
     /// A beat that was sent at that time has not been answered.
     pub(crate) fn missed(&mut self, coherence: &Coherence, sent_ms: u64, now_ms: u64, forget: impl FnOnce()) {
         if mutant::on(Mutant::BoundFromATicker) && self.phase == Phase::Coherent {
-            return coherence.serve_until(now_ms + self.bound_ms);
+            return coherence.serve_until(after(now_ms, self.bound_ms));
         }
         match self.phase {
             // It is this process that stood still: the next beat shows what of the store.
-            Phase::Coherent if now_ms.saturating_sub(sent_ms) > 2 * self.bound_ms + TICK_MS => {}
-            Phase::Coherent if self.grace_ms > 0 && now_ms < self.sent_ms + self.grace_ms => {
+            Phase::Coherent
+                if now_ms.saturating_sub(sent_ms) > self.bound_ms.saturating_mul(2).saturating_add(TICK_MS) => {}
+            Phase::Coherent if self.grace_ms > 0 && now_ms < after(self.sent_ms, self.grace_ms) => {
                 coherence.fills_last(false);
-                coherence.serve_until(self.sent_ms + self.grace_ms);
+                coherence.serve_until(after(self.sent_ms, self.grace_ms));
                 self.phase = Phase::Grace;
             }
-            Phase::Grace if now_ms < self.sent_ms + self.grace_ms => {}
+            Phase::Grace if now_ms < after(self.sent_ms, self.grace_ms) => {}
             Phase::New | Phase::Coherent | Phase::Grace => self.apart(coherence, forget),
             Phase::Apart => {}
         }
@@ -150,6 +151,11 @@ impl Pulse {
         coherence.serve_until(NEVER);
         self.phase = Phase::Apart;
     }
+}
+
+/// So long after that, and before [`NEVER`], which is said of what ends by itself.
+fn after(ms: u64, by_ms: u64) -> u64 {
+    ms.saturating_add(by_ms).min(NEVER - 1)
 }
 
 #[cfg(test)]
@@ -213,6 +219,17 @@ mod tests {
         // Nothing was missed, since it is the same connection.
         process.heard(1, 13_000);
         process.is(13_140, true, 2);
+    }
+
+    /// Issue 4.
+    #[test]
+    fn times_without_end_end_before_never() {
+        let coherence = Coherence::default();
+        let mut pulse = Pulse::new(Duration::MAX, Duration::MAX);
+        pulse.heard(&coherence, 1, 1000, || ());
+        assert_eq!((coherence.serve_until_ms(), coherence.is_coherent()), (NEVER - 1, true));
+        pulse.missed(&coherence, 1050, 1200, || ());
+        assert_eq!((coherence.serve_until_ms(), coherence.is_coherent()), (NEVER - 1, false));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::runtime::{self, Runtime};
 
 /// A pause between two beats: three are sent within the bound that is usual.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A beat is waited for no longer, whatever the bound: who waits without end is never found late.
+const LONGEST: Duration = Duration::from_secs(10);
 /// A pause where the store may not tell, until it is asked whether it may by now.
 const DEAF_PAUSE: Duration = Duration::from_secs(5);
 /// How often tags are asked for that this process knows, less up to a quarter by chance: a server that makes room by throwing
@@ -57,10 +59,11 @@ impl Link {
     /// Gives the pause after it; none to a keeper who was replaced, and has nothing to say any more.
     async fn one_beat(self: &Arc<Self>, keeper: u64, pulse: &mut Pulse) -> Option<Duration> {
         let (sent_ms, sent) = (self.clock.now_ms(), self.clock.precise());
-        if !self.keeping.back_by(keeper, sent_ms + to_ms(self.patience.coherence)) {
+        let within = self.patience.coherence.min(LONGEST);
+        if !self.keeping.back_by(keeper, sent_ms.saturating_add(to_ms(within))) {
             return None;
         }
-        let answer = self.store.beat(self.patience.coherence).await;
+        let answer = self.store.beat(within).await;
         if !self.keeping.back_by(keeper, self.clock.now_ms()) {
             return None;
         }

@@ -36,7 +36,7 @@ impl Keeping {
         if since_ms == 0 {
             self.late_since_ms.store(now_ms, Relaxed);
         }
-        since_ms == 0 || now_ms < since_ms + WAITED_MS
+        since_ms == 0 || now_ms < since_ms.saturating_add(WAITED_MS)
     }
 
     /// Makes the caller the keeper, if there is none that need not be replaced: his number.
@@ -47,7 +47,7 @@ impl Keeping {
         }
         self.keeper.compare_exchange(keeper, keeper + 1, Relaxed, Relaxed).ok()?;
         self.late_since_ms.store(0, Relaxed);
-        self.late_at_ms.store(now_ms + BUSY_MS, Relaxed);
+        self.late_at_ms.store(now_ms.saturating_add(BUSY_MS), Relaxed);
         Some(keeper + 1)
     }
 
@@ -56,7 +56,7 @@ impl Keeping {
         if self.keeper.load(Relaxed) != keeper {
             return false;
         }
-        self.late_at_ms.store(until_ms + BUSY_MS, Relaxed);
+        self.late_at_ms.store(until_ms.saturating_add(BUSY_MS), Relaxed);
         self.late_since_ms.store(0, Relaxed);
         true
     }
@@ -90,5 +90,13 @@ mod tests {
         assert!(keeping.is_kept(12_300));
         keeping.leave(two);
         assert!(keeping.take(12_300).is_some());
+    }
+
+    /// Issue 4.
+    #[test]
+    fn who_is_back_at_no_time_is_never_late() {
+        let keeping = Keeping::default();
+        let one = keeping.take(1000).unwrap();
+        assert!(keeping.back_by(one, u64::MAX) && keeping.is_kept(u64::MAX - 1));
     }
 }

@@ -14,14 +14,14 @@ pub(super) struct Options {
 impl Options {
     /// Takes the options off a URL. One that is not known would be one that does nothing, and is refused.
     pub(super) fn read(rest: &str, is_encrypted: bool) -> Result<(&str, Options), Error> {
-        // A password may have a question mark; a host has none.
-        let secrets = rest.rfind('@').map_or(0, |at| at + 1);
         let mut options = Options::default();
-        let Some(at) = rest[secrets..].find('?') else { return Ok((rest, options)) };
-        let (rest, query) = (&rest[..secrets + at], &rest[secrets + at + 1..]);
+        let Some((rest, query)) = split(rest) else { return Ok((rest, options)) };
         let (mut certificate, mut key) = (None, None);
         for part in query.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            // What stands there may be a secret that was meant for another place: no value is said again.
+            let Some((name, value)) = part.split_once('=') else {
+                return Err(wrong("has an option that is not a name and a value", "?db=0 or ?ca=/path/ca.pem"));
+            };
             let value = decoded(value)?;
             if matches!(name, "ca" | "cert" | "key" | "server_name") && !is_encrypted {
                 let what = format!("has the option {name:?}, which is of TLS alone");
@@ -35,7 +35,7 @@ impl Options {
                 "cert" => certificate = Some(value.into()),
                 "key" => key = Some(value.into()),
                 _ => {
-                    let what = format!("has the option {part:?}, which is none");
+                    let what = format!("has the option {name:?}, which is none");
                     return Err(wrong(&what, "db=, client_name=, ca=, cert=, key= or server_name="));
                 }
             }
@@ -52,6 +52,20 @@ impl Options {
         };
         Ok((rest, options))
     }
+}
+
+/// The names that options have.
+const NAMES: [&str; 6] = ["db", "client_name", "ca", "cert", "key", "server_name"];
+
+/// What stands before the options, and these. A password may have a question mark, and an option's value an `@`: the options
+/// begin at the first `?` behind which are nothing but options, or else behind the last `@`, since a host has no `?`.
+fn split(rest: &str) -> Option<(&str, &str)> {
+    let is_option = |part: &str| part.split_once('=').is_some_and(|(name, _)| NAMES.contains(&name));
+    let are_options = |query: &str| query.split('&').all(is_option);
+    let mut marks = rest.match_indices('?').map(|(at, _)| at);
+    let secrets = rest.rfind('@').map_or(0, |at| at + 1);
+    let at = marks.find(|at| are_options(&rest[at + 1..])).or_else(|| Some(secrets + rest[secrets..].find('?')?))?;
+    Some((&rest[..at], &rest[at + 1..]))
 }
 
 fn number(text: &str) -> Result<u32, Error> {

@@ -1,6 +1,10 @@
 //! What callers of one connection see, whatever becomes of the server.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
 use std::time::Duration;
 
 use tierce::Clock;
@@ -155,6 +159,78 @@ async fn a_killed_server_fails_its_callers_and_is_found_again_when_it_is_back() 
     let took = Clock::system().precise().checked_sub(back).unwrap();
     assert!(took < Duration::from_secs(3), "found again only after {took:?}");
     assert_eq!(client.get(b"a").await, Ok(Some(b"2".to_vec())));
+}
+
+/// Issue 4: a path that dies without a word leaves a connection on which nothing comes any more.
+#[tokio::test]
+async fn a_connection_that_has_gone_silent_is_given_up_and_another_is_opened() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (accepted, count) = (Arc::new(AtomicU32::new(0)), |accepted: &AtomicU32| accepted.load(Relaxed));
+    let _server = thread::spawn({
+        let accepted = Arc::clone(&accepted);
+        move || {
+            for stream in listener.incoming() {
+                let is_first = accepted.fetch_add(1, Relaxed) == 0;
+                thread::spawn(move || answer(stream.unwrap(), if is_first { 1 } else { usize::MAX }));
+            }
+        }
+    });
+    let client = client(&url, Duration::from_millis(50));
+    until_found(&client).await;
+    let began = Clock::system().precise();
+    assert_eq!(client.get(b"a").await, Err(Fault::Timeout), "it has gone silent");
+    until_found(&client).await;
+    let took = Clock::system().precise().saturating_sub(began);
+    assert_eq!(count(&accepted), 2);
+    // Nobody gives it up for being slow.
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(4), "{took:?}");
+}
+
+/// Answers a greeting, and so many questions behind it.
+fn answer(mut stream: std::net::TcpStream, mut questions: usize) {
+    let mut input = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut input) {
+        let input = String::from_utf8_lossy(&input[..length]);
+        if input.contains("HELLO") {
+            stream.write_all(b"%0\r\n").unwrap();
+        }
+        for _ in input.matches("GET").take(questions) {
+            stream.write_all(b"$-1\r\n").unwrap();
+            questions = questions.saturating_sub(1);
+        }
+    }
+}
+
+async fn until_found(client: &Client) {
+    let began = Clock::system().precise();
+    while client.get(b"a").await != Ok(None) {
+        assert!(Clock::system().precise().saturating_sub(began) < PATIENCE, "it is not found again");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_was_frozen_for_long_is_found_again_at_once_and_was_not_stormed() {
+    let server = Server::begin(&[]);
+    let client = client(&server.url(), Duration::from_millis(50));
+    until_found(&client).await;
+    server.signal("STOP");
+    let began = Clock::system().precise();
+    while Clock::system().precise().saturating_sub(began) < Duration::from_secs(4) {
+        drop(client.get(b"a").await);
+        tokio::task::yield_now().await;
+    }
+    server.signal("CONT");
+    let back = Clock::system().precise();
+    until_found(&client).await;
+    let took = Clock::system().precise().saturating_sub(back);
+    // A second by itself; the upper bound is for machines that are busy with builds.
+    assert!(took < Duration::from_secs(3), "found again only after {took:?}");
+    let stats = server.told("INFO stats\r\n");
+    let opened = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).unwrap();
+    // Those of this test, two, and one each second.
+    assert!(opened.trim().parse::<u32>().unwrap() < 10, "{opened} connections were opened");
 }
 
 #[tokio::test]

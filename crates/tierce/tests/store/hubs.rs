@@ -333,3 +333,16 @@ async fn servers_say_how_they_are_each_for_itself() {
     assert_eq!((told[0].software(), told[0].fault()), (Some("memcached"), None));
     assert!(told[0].memory_limit_bytes() > Some(0) && told[1].fault().is_some() && told[1].hits().is_none());
 }
+
+/// Issue 4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_without_end_are_served_without_end() {
+    let server = Server::begin(&[]);
+    let forever = Hub::builder().on_disconnect(OnDisconnect::ServeFor(Duration::MAX)).coherence(Duration::MAX);
+    let (a, db) = (connect(forever, &server).await, lamps());
+    a.keep(&db).await;
+    drop(server);
+    a.until("cut off", |a| !a.is_coherent()).await;
+    assert_eq!(a.lamps.peek(&7).as_deref(), Some("a lamp"));
+    assert_eq!(a.load(&db).await, "a lamp");
+}

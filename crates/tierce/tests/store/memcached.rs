@@ -202,6 +202,19 @@ async fn nothing_is_served_of_a_key_that_is_held() {
     assert!(store.get(&key, WITHIN).await.unwrap().is_some());
 }
 
+/// Issue 4: other programs may mark with any byte.
+#[tokio::test]
+async fn an_entry_whose_state_is_any_but_nothing_is_marked() {
+    let server = Server::memcached(&[]);
+    let (store, key) = (open(&[&server]), key("state"));
+    assert_eq!(server.told(&format!("ms {} 8\r\n12\u{2}entry\r\n", key.as_str())), "HD\r\n");
+    let seen = store.get(&key, WITHIN).await.unwrap().unwrap();
+    assert_eq!((seen.bytes.as_slice(), seen.marked), (b"12\0entry".as_slice(), true));
+    assert_eq!(store.touch(&key, b"12\0", LONG, WITHIN).await, Ok(false));
+    let lease = store.lease(&key, Some(&seen), LONG, WITHIN).await;
+    assert!(matches!(lease, Ok(Lease::Won(_))), "{lease:?}");
+}
+
 #[test]
 fn a_store_outlives_the_runtime_that_opened_it_and_its_leases_do_not() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,9 +1,11 @@
 //! The store on Redis: what every store promises, and what becomes of it when the server fails.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use tierce::store::redis::{Client, Redis, Reply};
-use tierce::store::{Address, Fault, Key, Lease, Store, Tag, Tell, Token, check_store};
+use tierce::store::{Address, Fault, Key, Lease, Listener, Store, Tag, Tell, Token, check_store};
 use tierce::testing::Shelf;
 use tierce::{Clock, ManualClock};
 
@@ -241,6 +243,78 @@ async fn a_server_that_forgot_the_scripts_is_told_them_again() {
         assert_eq!(told(&commands, &["SCRIPT", "FLUSH"]).await, Reply::Okay);
         assert_eq!(fill(&store, &key, token).await, Ok(true));
     }
+}
+
+/// Issue 4: other programs may mark with any byte.
+#[tokio::test]
+async fn an_entry_whose_state_is_any_but_nothing_is_marked() {
+    let server = Server::begin(&[]);
+    let (store, commands) = (open(&server), commands(&server));
+    for state in [1, 2, 255] {
+        let key = key(&state.to_string());
+        let mut bytes = ENTRY.to_vec();
+        bytes[2] = state;
+        assert_eq!(commands.command(&[b"SET", key.as_str().as_bytes(), &bytes]).await, Ok(Reply::Okay));
+        let seen = store.get(&key, WITHIN).await.unwrap().unwrap();
+        assert_eq!((seen.bytes.as_slice(), seen.marked), (ENTRY, true), "state {state}");
+        assert_eq!(store.touch(&key, &ENTRY[..3], LONG, WITHIN).await, Ok(false), "state {state}");
+        let lease = store.lease(&key, Some(&seen), LONG, WITHIN).await;
+        assert!(matches!(lease, Ok(Lease::Won(_))), "state {state}: {lease:?}");
+    }
+}
+
+/// Issue 4: the server does what its asker did not wait for, and refuses to do it twice.
+#[tokio::test]
+async fn a_listener_whose_first_beat_was_too_late_is_told_after_the_next() {
+    let server = Server::begin(&[]);
+    let store = open(&server);
+    let (key, hasty) = (key("told"), Duration::from_millis(30));
+    let told = Arc::new(AtomicU32::new(0));
+    assert!(store.listen("test", Arc::new(Told(Arc::clone(&told)))));
+    assert_eq!(store.get(&key, WITHIN).await, Ok(None));
+    server.signal("STOP");
+    // Its threads stop one by one.
+    while store.get(&key, hasty).await != Err(Fault::Timeout) {}
+    assert_eq!(store.beat(hasty).await, Err(Fault::Timeout));
+    server.signal("CONT");
+    let first = store.beat(WITHIN).await.unwrap();
+    store.invalidate(std::slice::from_ref(&key), WITHIN).await.unwrap();
+    assert_eq!(store.beat(WITHIN).await, Ok(first));
+    assert_eq!(told.load(Relaxed), 1);
+}
+
+/// Issue 4: a keeper is replaced by one on another runtime, and comes back.
+#[test]
+fn a_connection_that_was_told_before_is_told_again() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Server::begin(&[]);
+    let store = open(&server);
+    let told = Arc::new(AtomicU32::new(0));
+    assert!(store.listen("test", Arc::new(Told(Arc::clone(&told)))));
+    let (one, two) = (runtime(), runtime());
+    let mut numbers = [&one, &two, &one, &two].map(|here| here.block_on(store.beat(WITHIN)).unwrap()).to_vec();
+    // Between two of them something may not have been told.
+    numbers.dedup();
+    assert_eq!(numbers.len(), 4);
+    drop(one);
+    two.block_on(async {
+        store.invalidate(&[key("told")], WITHIN).await.unwrap();
+        assert_eq!(store.beat(WITHIN).await, Ok(numbers[3]));
+    });
+    assert_eq!(told.load(Relaxed), 1);
+}
+
+/// Counts the keys that it is told of.
+struct Told(Arc<AtomicU32>);
+
+impl Listener for Told {
+    fn key_changed(&self, _: &str) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn tag_changed(&self, _: &str) {}
+
+    fn all_changed(&self) {}
 }
 
 #[tokio::test]

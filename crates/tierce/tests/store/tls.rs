@@ -192,6 +192,25 @@ async fn a_server_without_tls_is_said_to_have_none() {
 }
 
 #[tokio::test]
+async fn a_server_with_tls_is_said_to_have_it() {
+    let papers = Papers::new();
+    let (_server, port) = redis(&papers, &papers.sign("localhost", 2100), OPEN);
+    says(&fault(&format!("redis://localhost:{port}")).await, "a server with TLS is written rediss://");
+    // Others answer that there is something wrong, as TLS says it, and wait.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let _alerting = std::thread::spawn(move || {
+        let all = listener.incoming().map(|stream| {
+            let mut stream = stream.unwrap();
+            std::io::Write::write_all(&mut stream, b"\x15\x03\x01\0\x02\x02\x46").unwrap();
+            stream
+        });
+        all.collect::<Vec<_>>()
+    });
+    says(&fault(&format!("redis://127.0.0.1:{port}")).await, "a server with TLS is written rediss://");
+}
+
+#[tokio::test]
 async fn files_that_are_not_there_or_are_none_are_an_error_at_once() {
     let papers = Papers::new();
     let check = async |url: &str, said: &str| {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::line::{Fed, down};
 use super::protocol::Protocol;
 use super::shared::{Shared, State};
+use crate::clock::to_ms;
 use crate::random::Random;
 use crate::runtime::{BoxFuture, Dialing, Runtime, Wire};
 use crate::store::fault::Fault;
@@ -24,6 +25,8 @@ pub(crate) struct Greeting<P: Protocol> {
     pub(crate) answers: usize,
     /// Looks at the n-th answer.
     pub(crate) check: fn(usize, &P::Frame) -> Result<(), Arc<str>>,
+    /// What is said where the server closes before it has answered, or answers as one with TLS does.
+    pub(crate) closed: String,
     /// Is told what the server says unasked.
     pub(crate) pushed: Box<dyn FnMut(P::Frame) + Send>,
 }
@@ -32,6 +35,8 @@ pub(crate) struct Greeting<P: Protocol> {
 const READ_BYTES: usize = 64 << 10;
 /// After so many rounds of reading and writing other tasks have their turn.
 const ROUNDS: usize = 16;
+/// How an alert of TLS begins, which is what a server with TLS may answer to one who has none (RFC 8446, section 5.1).
+const TLS_ALERT: [u8; 2] = [21, 3];
 /// A buffer that an unusual request made larger than this is given back.
 const KEPT_BYTES: usize = 1 << 20;
 
@@ -68,6 +73,8 @@ pub(crate) struct Driver<P: Protocol> {
     /// How many were given answers since it last wrote.
     told: usize,
     pause: Duration,
+    /// Since when nothing was read though something was asked, in milliseconds.
+    silent_since_ms: u64,
     random: Random,
 }
 
@@ -96,6 +103,7 @@ impl<P: Protocol> Driver<P> {
             yielded: false,
             told: 0,
             pause,
+            silent_since_ms: 0,
             random: Random::from_process(),
         }
     }
@@ -130,6 +138,17 @@ impl<P: Protocol> Driver<P> {
         }
     }
 
+    /// Whether the oldest question is one that nobody waits for any more, and nothing has come for as long as a new connection
+    /// may take. A path that dies without a word would otherwise be written to for many minutes, until the system gives it
+    /// up; a server that stands still is found again by the next connection as it would be by this.
+    fn is_silent(&self) -> bool {
+        let now_ms = self.shared.clock.now_ms();
+        let silent_ms = now_ms.saturating_sub(self.silent_since_ms);
+        matches!(self.phase, Phase::Open { .. })
+            && silent_ms >= to_ms(self.shared.limits.open)
+            && self.state().line.is_given_up()
+    }
+
     fn close(&mut self, fault: Fault) {
         {
             let mut state = lock(&self.shared.state);
@@ -158,9 +177,13 @@ impl<P: Protocol> Driver<P> {
     }
 
     /// The connection broke, or there was none: pauses, longer each time.
-    fn broken(&mut self, fault: &Fault) {
+    fn broken(&mut self, fault: Fault) {
         {
             let mut state = lock(&self.shared.state);
+            let fault = match fault {
+                Fault::Lost if !state.line.is_up() => &down(&self.greeting.closed),
+                ref other => other,
+            };
             // A greeting that was refused would be refused again: nobody waits for that.
             if state.line.is_up() && !matches!(fault, Fault::Refused(_)) {
                 self.pause = self.shared.limits.pause.0;
@@ -207,6 +230,9 @@ impl<P: Protocol> Driver<P> {
                 }
                 self.yielded = false;
                 self.told = 0;
+                if !state.line.is_busy() {
+                    self.silent_since_ms = self.shared.clock.now_ms();
+                }
                 state.line.output(&mut self.output);
                 if self.output.is_empty() {
                     // All who had asked have left.
@@ -231,8 +257,12 @@ impl<P: Protocol> Driver<P> {
             Poll::Ready(Ok(length)) => length,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(broke(&error))),
         };
+        self.silent_since_ms = self.shared.clock.now_ms();
         let fed = {
             let mut state = lock(&self.shared.state);
+            if !state.line.is_up() && self.input[..length].starts_with(&TLS_ALERT) {
+                return Poll::Ready(Err(Fault::Lost));
+            }
             let fed = state.line.feed(&self.input[..length], &mut self.fed);
             if state.line.is_up() {
                 *alarm = None;
@@ -321,10 +351,14 @@ impl<P: Protocol> Future for Driver<P> {
             };
             match turn {
                 Turn::Again => {}
-                Turn::Broken(fault) => this.broken(&fault),
+                Turn::Broken(fault) => this.broken(fault),
                 Turn::Wait => {
                     // Not before it has read: an answer that is here is nobody's time that is over.
                     this.expire(cx);
+                    if this.is_silent() {
+                        this.broken(Fault::Lost);
+                        continue;
+                    }
                     if this.sleeps_or_ends(cx) {
                         return Poll::Ready(());
                     }

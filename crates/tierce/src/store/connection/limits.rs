@@ -13,7 +13,7 @@ pub(crate) struct Limits {
     pub(crate) request_bytes: usize,
     /// Bytes of one answer.
     pub(crate) answer_bytes: usize,
-    /// How long opening and greeting may take.
+    /// How long opening and greeting may take, and how long nothing may come where something was asked for.
     pub(crate) open: Duration,
     /// The first and the longest pause before a new attempt.
     pub(crate) pause: (Duration, Duration),

@@ -2,6 +2,7 @@
 
 use super::meta::{Flags, Frame};
 use super::server::sound;
+use crate::store::envelope::STATE_AT;
 use crate::store::face::Stored;
 use crate::store::fault::Fault;
 
@@ -35,7 +36,13 @@ pub(super) fn here(frame: Frame) -> Result<Here, Fault> {
         Frame::Missing => Ok(Here::Nothing),
         Frame::Value(_, flags) if flags.kind == HOLD => Ok(Here::Hold),
         Frame::Value(_, flags) if flags.kind == LEASE => Ok(Here::Lease),
-        Frame::Value(bytes, flags) => Ok(Here::Entry(Stored::new(bytes, flags.is_stale), flags)),
+        Frame::Value(bytes, flags) => Ok(Here::Entry(stored(bytes, flags.is_stale), flags)),
         _ => Err(Fault::Garbled("neither an item nor none")),
     }
+}
+
+/// An entry as it was stored, and its mark: the server's, or one that was written into the bytes.
+fn stored(mut bytes: Vec<u8>, is_stale: bool) -> Stored {
+    let mark = bytes.get_mut(STATE_AT).map(std::mem::take);
+    Stored::new(bytes, is_stale || mark.is_some_and(|mark| mark != 0))
 }

@@ -20,6 +20,9 @@ impl Server {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
         let place = endpoint.place();
         let (endpoint, named) = (endpoint.clone(), place.clone());
+        let hint =
+            if matches!(endpoint, Endpoint::Tls(..)) { "" } else { "; a server with TLS is written memcacheds://" };
+        let closed = format!("{place}: it closed the connection before it answered{hint}");
         let link = Link::new(move |here| {
             let limits = Limits::default();
             let (endpoint, place) = (endpoint.clone(), named.clone());
@@ -30,7 +33,7 @@ impl Server {
                 })
             });
             let here = (here, Clock::system());
-            Connection::open(Meta::new(limits.answer_bytes), greeting(), dial, here, limits)
+            Connection::open(Meta::new(limits.answer_bytes), greeting(&closed), dial, here, limits)
         });
         Server { place, link }
     }
@@ -93,11 +96,11 @@ pub(crate) fn sound(frame: Frame) -> Result<Frame, Fault> {
 }
 
 /// A command that does nothing; a server that does not know it is too old.
-fn greeting() -> Greeting<Meta> {
+fn greeting(closed: &str) -> Greeting<Meta> {
     let check = |_, frame: &Frame| match frame {
         Frame::Done(_) => Ok(()),
         Frame::Error(text) => Err(Arc::from(format!("{text} (Memcached must be 1.6 or newer)"))),
         _ => Err(Arc::from("an answer that is none of Memcached's")),
     };
-    Greeting { bytes: b"mn\r\n".to_vec(), answers: 1, check, pushed: Box::new(|_| ()) }
+    Greeting { bytes: b"mn\r\n".to_vec(), answers: 1, check, closed: closed.to_string(), pushed: Box::new(|_| ()) }
 }

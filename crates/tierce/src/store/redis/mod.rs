@@ -145,5 +145,7 @@ fn greeting(address: &Address, pushed: Pushed) -> Greeting<Resp> {
         Reply::Error(text) => Err(Arc::clone(text)),
         _ => Ok(()),
     };
-    Greeting { bytes, answers, check, pushed }
+    let hint = if address.tls() { "" } else { "; a server with TLS is written rediss://" };
+    let closed = format!("{address}: it closed the connection before it answered{hint}");
+    Greeting { bytes, answers, check, closed, pushed }
 }

@@ -17,11 +17,15 @@ const fn script(text: &'static str) -> Script {
 }
 
 /// Data, lease; token, time, the first bytes that were seen, how many bytes there were (0: none). Gives the data if it is
-/// another, or 1 won, 0 lost, 2 held.
+/// another, or 1 won, 0 lost, 2 held. Of the third byte, the state, it is compared whether it is nothing.
 pub(crate) static LEASE: Script = script(
     "local length = redis.call('STRLEN', KEYS[1]) \
-     if length > 0 and (length ~= tonumber(ARGV[4]) or redis.call('GETRANGE', KEYS[1], 0, 63) ~= ARGV[3]) then \
-     return redis.call('GET', KEYS[1]) end \
+     if length > 0 then \
+     local head = redis.call('GETRANGE', KEYS[1], 0, 63) \
+     local function is(text) return string.sub(text, 3, 3) == '\\0' end \
+     if length ~= tonumber(ARGV[4]) or is(head) ~= is(ARGV[3]) \
+     or string.sub(head, 1, 2) ~= string.sub(ARGV[3], 1, 2) or string.sub(head, 4) ~= string.sub(ARGV[3], 4) then \
+     return redis.call('GET', KEYS[1]) end end \
      local lease = redis.call('GET', KEYS[2]) \
      if lease then return string.sub(lease, 1, 1) == 'h' and 2 or 0 end \
      redis.call('SET', KEYS[2], 'l' .. ARGV[1], 'PX', ARGV[2]) return 1",
@@ -70,7 +74,7 @@ pub(crate) static SET: Script = script(
 /// Data; head, time. What is marked is left as it is.
 pub(crate) static TOUCH: Script = script(
     "local length = redis.call('STRLEN', KEYS[1]) \
-     if length == 0 or length < #ARGV[1] or redis.call('GETRANGE', KEYS[1], 2, 2) == '\\1' then return 0 end \
+     if length == 0 or length < #ARGV[1] or redis.call('GETRANGE', KEYS[1], 2, 2) ~= '\\0' then return 0 end \
      redis.call('SETRANGE', KEYS[1], 0, ARGV[1]) \
      redis.call('PEXPIRE', KEYS[1], ARGV[2]) return 1",
 );

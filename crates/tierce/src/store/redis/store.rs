@@ -433,7 +433,7 @@ fn stored(reply: Reply) -> Result<Option<Stored>, Fault> {
         Reply::Nil => Ok(None),
         Reply::Bytes(mut bytes) => {
             let mark = bytes.get_mut(STATE_AT).map(std::mem::take);
-            Ok(Some(Stored::new(bytes, mark == Some(1))))
+            Ok(Some(Stored::new(bytes, mark.is_some_and(|mark| mark != 0))))
         }
         other => Err(refusal(&other)),
     }

@@ -12,13 +12,21 @@ use super::sound;
 use crate::store::connection::{Answers, Deadline, Link};
 use crate::store::face::Listener;
 use crate::store::fault::Fault;
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{Mutex, lock};
 
 /// Who is told of what, once somebody wants to be.
 pub(super) struct Tracking {
     heard: Arc<OnceLock<Heard>>,
-    /// The connection on which the server tells.
-    armed: AtomicU64,
+    armed: Mutex<Armed>,
+}
+
+/// Where the server tells.
+#[derive(Clone, Copy, Default)]
+struct Armed {
+    /// By which connection it does.
+    connection: Option<u64>,
+    /// How often it was asked to: what was changed between two of them may not have been told, on one connection either.
+    times: u64,
 }
 
 struct Heard {
@@ -27,12 +35,9 @@ struct Heard {
     listener: Arc<dyn Listener>,
 }
 
-/// No connection has this number.
-const NONE: u64 = u64::MAX;
-
 impl Tracking {
     pub(super) fn new() -> Self {
-        Tracking { heard: Arc::default(), armed: AtomicU64::new(NONE) }
+        Tracking { heard: Arc::default(), armed: Mutex::default() }
     }
 
     /// Passes on what is pushed, from the task of a connection.
@@ -51,7 +56,7 @@ impl Tracking {
         self.heard.set(Heard { prefixes, listener }).is_ok()
     }
 
-    /// See [`Store::beat`](crate::store::Store::beat): the number of the connection.
+    /// See [`Store::beat`](crate::store::Store::beat): how often the server was asked to tell, by this connection last.
     pub(super) async fn beat(&self, link: &Link<Resp>, within: Duration) -> Result<u64, Fault> {
         let Some(heard) = self.heard.get() else {
             return Err(Fault::Refused("nobody listens".into()));
@@ -61,20 +66,33 @@ impl Tracking {
             sound(link.ask_one(deadline, |out| resp::command(out, &[b"PING"])).await?)?;
         }
         let Some(number) = link.number() else { return Err(Fault::Lost) };
-        let is_armed = self.armed.load(Relaxed) == number;
-        let [markers, tags] = heard.prefixes.each_ref().map(|prefix| prefix.as_bytes());
-        let track = [b"CLIENT".as_slice(), b"TRACKING", b"ON", b"BCAST", b"PREFIX", markers, b"PREFIX", tags];
-        let parts: &[&[u8]] = if is_armed { &[b"PING"] } else { &track };
-        match link.ask((1, Some(number)), deadline, |out| resp::command(out, parts)).await? {
-            Answers::One(reply) => sound(reply)?,
-            Answers::All(_) => return Err(Fault::Garbled("several answers to one request")),
-        };
-        self.armed.store(number, Relaxed);
-        Ok(number)
+        let armed = *lock(&self.armed);
+        if armed.connection == Some(number) {
+            match link.ask((1, Some(number)), deadline, |out| resp::command(out, &[b"PING"])).await? {
+                Answers::One(reply) => sound(reply)?,
+                Answers::All(_) => return Err(Fault::Garbled("several answers to one request")),
+            };
+            return Ok(armed.times);
+        }
+        match link.ask((2, Some(number)), deadline, |out| heard.arm(out)).await? {
+            Answers::All(replies) => replies.into_iter().try_for_each(|reply| sound(reply).map(drop))?,
+            Answers::One(_) => return Err(Fault::Garbled("one answer to two commands")),
+        }
+        let mut armed = lock(&self.armed);
+        *armed = Armed { connection: Some(number), times: armed.times + 1 };
+        Ok(armed.times)
     }
 }
 
 impl Heard {
+    /// Asks the server to tell on this connection. It may do so already, by a request whose answer came too late or by an
+    /// earlier keeper's, and would refuse to be asked twice: so it first stops.
+    fn arm(&self, out: &mut Vec<u8>) {
+        let [markers, tags] = self.prefixes.each_ref().map(|prefix| prefix.as_bytes());
+        resp::command(out, &[b"CLIENT", b"TRACKING", b"OFF"]);
+        resp::command(out, &[b"CLIENT", b"TRACKING", b"ON", b"BCAST", b"PREFIX", markers, b"PREFIX", tags]);
+    }
+
     /// `invalidate` and the names of what was changed, or nothing in their place: everything was.
     fn tell(&self, push: &Reply) {
         let Reply::List(parts) = push else { return };
