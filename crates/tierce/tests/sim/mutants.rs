@@ -60,7 +60,6 @@ const SHARED_FAULTS: &[Mutant] = &[
     Mutant::KeyPushIgnored,
     Mutant::TagPushIgnored,
     Mutant::NotForgottenOnReturn,
-    Mutant::ServedWithoutBeats,
     Mutant::StrongBelievesVersions,
     Mutant::StrongJoinsAny,
 ];
@@ -75,6 +74,7 @@ const STEERED_FAULTS: &[Mutant] = &[
     Mutant::ChangedElsewhereKept,
     Mutant::AgedFlightJoined,
     Mutant::FillUnregistered,
+    Mutant::ServedWithoutBeats,
 ];
 
 /// Seeds after which a fault counts as not caught.

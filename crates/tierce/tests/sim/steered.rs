@@ -104,6 +104,20 @@ const SCHEDULES: &[Schedule] = &[
         ],
     },
     Schedule {
+        name: "no beat is answered for longer than the bound, and what is told comes as late",
+        bound: Bound::Coherence,
+        steps: &[
+            (0, 0, Read(1)),
+            (0, 1, Read(1)),
+            (100, 0, Read(1)),
+            (110, 0, Next("beat", 1, 500)),
+            (110, 0, Next("push", 1, 500)),
+            (112, 1, Invalidate),
+            (268, 0, Read(1)),
+            (280, 0, Read(1)),
+        ],
+    },
+    Schedule {
         name: "a key is changed elsewhere while the store, which has answered for it, is asked what its tag is at",
         bound: Bound::Coherence,
         steps: &[
