@@ -3,7 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::budget::Budget;
 use super::coherence::Pulse;
+use super::face::Tag;
 use super::fault::Fault;
 use super::key::purge_tag;
 use super::link::Link;
@@ -22,7 +24,7 @@ const DEAF_PAUSE: Duration = Duration::from_secs(5);
 const TOUCH: Duration = Duration::from_secs(30);
 /// A tag that no lookup needed for so long is left to the server.
 const LIVES: Duration = Duration::from_secs(3600);
-/// So many tags are asked for at once.
+/// So many tags are asked for at once, and then there is a beat: of 100,000, as many as are held, all within `TOUCH`.
 const TOUCHED_AT_ONCE: usize = 256;
 
 impl Link {
@@ -90,15 +92,10 @@ impl Link {
         self.keeping.back_by(keeper, self.clock.now_ms() + to_ms(pause)).then_some(pause)
     }
 
-    /// Asks for the tags that this process knows, so that the server keeps them.
-    async fn touch_tags(self: &Arc<Self>) {
-        let tags = self.versions.live(self.clock.precise().saturating_sub(LIVES));
-        for tags in tags.chunks(TOUCHED_AT_ONCE) {
-            let mut budget = self.budget();
-            if self.versions(tags, &mut budget).await.is_none() {
-                return;
-            }
-        }
+    /// Asks for tags, so that the server keeps them, within a pause; whether it answered.
+    async fn touch(self: &Arc<Self>, tags: &[Tag]) -> bool {
+        let mut budget = Budget::of(self.patience.lookup.min(PAUSE));
+        self.versions(tags, &mut budget).await.is_some()
     }
 
     /// When tags are asked for next.
@@ -109,15 +106,23 @@ impl Link {
 
 async fn beat(keeper: Keeper, mut pulse: Pulse, runtime: Arc<dyn Runtime>) {
     let mut touch = keeper.link.upgrade().map(|link| link.next_touch()).unwrap_or_default();
+    let mut tags = Vec::new();
     // It keeps no hub alive: the pause is where it is found gone.
     while let Some(link) = keeper.link.upgrade() {
         let Some(pause) = link.one_beat(keeper.number, &mut pulse).await else { return };
-        if link.clock.precise() >= touch {
-            link.touch_tags().await;
+        let now = link.clock.precise();
+        if tags.is_empty() && now >= touch {
+            tags = link.versions.live(now.saturating_sub(LIVES));
             touch = link.next_touch();
         }
+        let pause = runtime.sleep(pause);
+        // In the pause, and no more of them than fit into it: a beat that is late is memory that is not served.
+        let touched = tags.split_off(tags.len().saturating_sub(TOUCHED_AT_ONCE));
+        if !touched.is_empty() && !link.touch(&touched).await {
+            tags.clear();
+        }
         drop(link);
-        runtime.sleep(pause).await;
+        pause.await;
     }
 }
 

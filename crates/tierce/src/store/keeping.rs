@@ -1,17 +1,19 @@
-//! Who keeps a process's memory coherent: one task at a time, on one of its runtimes.
+//! Who does what one task at a time does for a process, on one of its runtimes: keeps memory coherent, or tells the store what
+//! it could not be told.
 //!
-//! The keeper says until when it will be back. One that is not is on a runtime that stands still, or nobody drives; whoever
+//! He, the keeper, says until when he will be back. One that is not is on a runtime that stands still, or nobody drives; whoever
 //! asks the store on another then takes over. He waits a little first: a process that stood still as a whole finds its keeper
 //! late as well, and that one is about to go on.
 
-use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 /// Who keeps, and until when he is believed to.
 #[derive(Default)]
 pub(super) struct Keeping {
     /// The number of the keeper; each has another.
     keeper: AtomicU64,
-    /// When the keeper is late; 0 where there is none.
+    /// When the keeper is late; 0 where there is none. In one order with what there is to do: of one who leaves and looks again
+    /// whether there is anything, and one who brings something and looks whether there is somebody, one sees the other.
     late_at_ms: AtomicU64,
     /// Since when he was found late; 0 while he was not.
     late_since_ms: AtomicU64,
@@ -25,7 +27,7 @@ const BUSY_MS: u64 = 1000;
 impl Keeping {
     /// Whether somebody keeps, and need not be replaced.
     pub(super) fn is_kept(&self, now_ms: u64) -> bool {
-        let late_at_ms = self.late_at_ms.load(Relaxed);
+        let late_at_ms = self.late_at_ms.load(SeqCst);
         if now_ms < late_at_ms {
             return true;
         }
@@ -47,7 +49,7 @@ impl Keeping {
         }
         self.keeper.compare_exchange(keeper, keeper + 1, Relaxed, Relaxed).ok()?;
         self.late_since_ms.store(0, Relaxed);
-        self.late_at_ms.store(now_ms.saturating_add(BUSY_MS), Relaxed);
+        self.late_at_ms.store(now_ms.saturating_add(BUSY_MS), SeqCst);
         Some(keeper + 1)
     }
 
@@ -56,7 +58,7 @@ impl Keeping {
         if self.keeper.load(Relaxed) != keeper {
             return false;
         }
-        self.late_at_ms.store(until_ms.saturating_add(BUSY_MS), Relaxed);
+        self.late_at_ms.store(until_ms.saturating_add(BUSY_MS), SeqCst);
         self.late_since_ms.store(0, Relaxed);
         true
     }
@@ -64,7 +66,7 @@ impl Keeping {
     /// The keeper ends.
     pub(super) fn leave(&self, keeper: u64) {
         if self.keeper.load(Relaxed) == keeper {
-            self.late_at_ms.store(0, Relaxed);
+            self.late_at_ms.store(0, SeqCst);
         }
     }
 }

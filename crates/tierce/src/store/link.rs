@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::mutant::{self, Mutant};
 use crate::random::Random;
 use crate::runtime;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use crate::sync::{Mutex, lock};
 
 /// How long an application waits for its store, and how long it believes what it has read.
@@ -66,8 +66,8 @@ pub(crate) struct Link {
     listener: OnceLock<Box<dyn Listener>>,
     /// Who beats.
     pub(super) keeping: Keeping,
-    /// Somebody tells the store what it could not be told.
-    telling: AtomicBool,
+    /// Who tells the store what it could not be told.
+    pub(super) telling: Keeping,
     pub(super) faults: AtomicU64,
     pub(super) damaged: AtomicU64,
     pub(super) last_fault: Mutex<Option<Fault>>,
@@ -77,10 +77,6 @@ pub(crate) struct Link {
 
 /// How long memory is believed of a store that does not tell of changes, unless said.
 const MEMORY: Duration = Duration::from_secs(1);
-/// So many are told at a time.
-const TOLD_AT_ONCE: usize = 100;
-/// How often it is tried.
-const RETRY: Duration = Duration::from_millis(200);
 
 impl Link {
     pub(crate) fn new(
@@ -103,7 +99,7 @@ impl Link {
             breaker: Breaker::default(),
             pending: Pending::default(),
             versions: Versions::default(),
-            telling: AtomicBool::new(false),
+            telling: Keeping::default(),
             faults: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
             last_fault: Mutex::new(None),
@@ -381,47 +377,6 @@ impl Link {
             }
         }
     }
-
-    /// Tells the store what it could not be told, until it has been, in a task of its own.
-    fn retry(self: &Arc<Self>) {
-        // Where there is no runtime, whoever asks the store next on one does it.
-        let Some(runtime) = runtime::lasting().filter(|_| !self.telling.swap(true, Relaxed)) else { return };
-        let telling = Telling(Arc::clone(self));
-        let task = Arc::clone(&runtime);
-        runtime.spawn(Box::pin(async move {
-            let Telling(link) = &telling;
-            while !link.pending.is_empty() {
-                link.tell_pending().await;
-                if !link.pending.is_empty() {
-                    task.sleep(RETRY).await;
-                }
-            }
-        }));
-    }
-
-    async fn tell_pending(self: &Arc<Self>) {
-        let telling = self.pending.tell(TOLD_AT_ONCE);
-        let untold = &telling.untold;
-        let within = self.patience.change;
-        if untold.too_many {
-            let all = super::key::purge_tag(&self.namespace);
-            if self.store.renew(&all, within).await.is_err() {
-                return;
-            }
-            self.versions.forget_all();
-        }
-        if !untold.keys.is_empty() && self.store.invalidate(&untold.keys, within).await.is_err() {
-            return;
-        }
-        for tag in &untold.tags {
-            if self.store.renew(tag, within).await.is_err() {
-                return;
-            }
-            self.versions.forget(tag);
-        }
-        self.pending.told(&telling);
-        self.breaker.answered();
-    }
 }
 
 /// Passes on what the store tells.
@@ -469,14 +424,5 @@ impl Drop for Untold<'_> {
             self.link.pending.keep(self.keys, self.tags);
             self.link.owe(&[]);
         }
-    }
-}
-
-/// Says that nobody tells any more, whatever becomes of the task.
-struct Telling(Arc<Link>);
-
-impl Drop for Telling {
-    fn drop(&mut self) {
-        self.0.telling.store(false, Relaxed);
     }
 }

@@ -21,6 +21,7 @@ mod keeper;
 mod keeping;
 mod link;
 mod pending;
+mod telling;
 mod versions;
 
 #[cfg(feature = "testing")]

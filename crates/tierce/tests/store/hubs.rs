@@ -1,6 +1,8 @@
 //! Hubs over real servers: several processes are several hubs of one test.
 #![allow(clippy::disallowed_methods, reason = "what real servers cost is measured by real time")]
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use tierce::store::redis::{Client, Redis, Reply};
 use tierce::store::{Address, Listener, OnDisconnect, Store};
 use tierce::testing::Source;
-use tierce::{Any, Cache, Hub, HubBuilder, KeyPattern, Kind, Like};
+use tierce::{Any, Cache, Hub, HubBuilder, KeyPattern, Kind, Like, ManualClock};
 
 use crate::server::{Server, free_port};
 
@@ -345,4 +347,81 @@ async fn times_without_end_are_served_without_end() {
     a.until("cut off", |a| !a.is_coherent()).await;
     assert_eq!(a.lamps.peek(&7).as_deref(), Some("a lamp"));
     assert_eq!(a.load(&db).await, "a lamp");
+}
+
+/// Issue 4.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_server_cannot_be_told_keeps_nothing_from_the_others() {
+    let (one, mut two) = (Server::memcached(&[]), Server::memcached(&[]));
+    let url = format!("memcached://{},{}", one.place(), two.place());
+    let hub = Hub::builder().namespace("shop").connect(&url).await.unwrap();
+    let a = Process { lamps: hub.cache("lamp").build(), hub };
+    two.kill();
+    let ids: Vec<_> = (0..400).collect();
+    a.lamps.invalidate_many(&ids).await.unwrap_err();
+    for id in 0..100 {
+        // Some are on the server that lives, and all may be kept.
+        drop(a.hub.invalidate_tag(&format!("tag {id}")).await);
+    }
+    let untold = |a: &Process| a.hub.store_health().unwrap().untold;
+    // Half of them, or about that.
+    a.until("told", |a| untold(a) < 350).await;
+    let began = Instant::now();
+    let mut before = (0, 0);
+    // What is told is told once: the server that lives has rest, though what the other is to be told is tried for ever.
+    while before != (changes(&one), untold(&a)) {
+        before = (changes(&one), untold(&a));
+        assert!(began.elapsed() < Duration::from_secs(20), "{before:?}");
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert!((150..350).contains(&before.1), "{} are untold", before.1);
+    two.start();
+    a.until("all told", |a| untold(a) == 0).await;
+}
+
+/// How many items were asked to go or to be stored.
+fn changes(server: &Server) -> u64 {
+    let stats = server.told("stats\r\n");
+    let counts = ["cmd_set", "delete_hits", "delete_misses"].map(|name| {
+        let line = stats.lines().find_map(|line| line.strip_prefix("STAT ")?.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap().trim().parse::<u64>().unwrap()
+    });
+    counts.iter().sum()
+}
+
+/// Issue 4: what is asked for so that the server keeps it holds up no beat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tags_are_asked_for_again_between_beats() {
+    let (server, clock) = (Server::begin(&[]), ManualClock::new());
+    let a = connect(Hub::builder().clock(clock.clock()).store_budget(Duration::from_secs(10)), &server).await;
+    a.until("coherent", Process::is_coherent).await;
+    for id in 0..600 {
+        let load = || async move { Ok::<_, std::io::Error>(id.to_string()) };
+        // A tag that is new is told of, and known only after that.
+        while a.lamps.peek(&id).is_none() {
+            a.lamps.entry(&id).tags([format!("lamp {id}")]).get_or_load(load).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut watch = TcpStream::connect(server.place()).unwrap();
+    watch.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    watch.write_all(b"MONITOR\r\n").unwrap();
+    let mut lines = BufReader::new(watch).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "+OK");
+    clock.advance(Duration::from_secs(31));
+    let (began, mut asked, mut beats) = (Instant::now(), 0, 0);
+    while asked < 600 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{asked} were asked for");
+        let line = lines.next().unwrap();
+        if line.contains(" lua] ") {
+            continue;
+        }
+        match line.matches("\"t{shop:").count() {
+            0 => beats += usize::from(line.contains("\"PING\"")),
+            tags => {
+                assert!(asked == 0 || beats > 0, "{asked} and {tags} more were asked for without a beat");
+                (asked, beats) = (asked + tags, 0);
+            }
+        }
+    }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tierce::store::memcached::Memcached;
 use tierce::store::redis::Redis;
-use tierce::store::{Address, Key, Store};
-use tierce::testing::Source;
+use tierce::store::{Address, Fault, Key, Store};
+use tierce::testing::{Shelf, Source};
 use tierce::{Cache, Clock, Hub, block_on, cached};
 use tokio::runtime::{Builder, Runtime};
 
@@ -184,6 +184,29 @@ fn who_keeps_memory_coherent_is_replaced_when_his_runtime_stands_still() {
         lamps.invalidate(&7).await.unwrap();
         assert_eq!(lamps.peek(&7), None);
     });
+}
+
+/// Issue 4.
+#[test]
+fn what_could_not_be_told_is_told_by_another_when_the_runtime_of_who_tells_stands_still() {
+    let (shelf, first) = (Shelf::default(), runtime());
+    let hub = Hub::builder().store(shelf.clone()).build();
+    let lamps = lamps(&hub);
+    shelf.fail(Fault::Timeout);
+    first.block_on(lamps.invalidate(&7)).unwrap_err();
+    shelf.mend();
+    assert_eq!(hub.store_health().unwrap().untold, 1);
+    // Nobody drives the first from here on.
+    runtime().block_on(async {
+        let began = Clock::system().precise();
+        while hub.store_health().unwrap().untold > 0 {
+            assert_eq!(lamps.get(&8).await, None);
+            tokio::task::yield_now().await;
+            assert!(Clock::system().precise().saturating_sub(began) < WITHIN, "nobody tells it");
+        }
+    });
+    // The first goes on, and finds that there is nothing left.
+    first.block_on(lamps.invalidate(&7)).unwrap();
 }
 
 /// Waits for a future on a thread that is no runtime.
