@@ -87,6 +87,12 @@ impl Coherence {
         self.is_coherent.load(Ordering::Acquire)
     }
 
+    /// Whether all that memory has ends by itself, since nobody was told of anything yet, or forgot it: nothing is to be
+    /// forgotten then, and loads that run may be waited for.
+    fn ends_by_itself(&self) -> bool {
+        !self.is_coherent() && self.serve_until_ms() == NEVER
+    }
+
     fn serve_until(&self, until_ms: u64) {
         self.serve_until_ms.store(until_ms, Ordering::Release);
     }
@@ -131,6 +137,7 @@ impl Pulse {
                 self.phase = Phase::Grace;
             }
             Phase::Grace if now_ms < after(self.sent_ms, self.grace_ms) => {}
+            Phase::New if coherence.ends_by_itself() => self.phase = Phase::Apart,
             Phase::New | Phase::Coherent | Phase::Grace => self.apart(coherence, forget),
             Phase::Apart => {}
         }
@@ -139,8 +146,10 @@ impl Pulse {
     /// The store tells nobody: it cannot, or may not.
     pub(crate) fn deaf(&mut self, coherence: &Coherence, forget: impl FnOnce()) {
         self.number = None;
-        if self.phase != Phase::Apart {
-            self.apart(coherence, forget);
+        match self.phase {
+            Phase::New if coherence.ends_by_itself() => self.phase = Phase::Apart,
+            Phase::New | Phase::Coherent | Phase::Grace => self.apart(coherence, forget),
+            Phase::Apart => {}
         }
     }
 
@@ -233,6 +242,17 @@ mod tests {
     }
 
     #[test]
+    fn who_has_never_heard_anything_has_nothing_to_forget() {
+        let mut process = Process::new(10_000);
+        process.missed(1000, 1150);
+        process.is(NEVER, false, 0);
+        process.pulse.deaf(&process.coherence, || process.forgotten += 1);
+        process.is(NEVER, false, 0);
+        process.heard(1, 1200);
+        process.is(1340, true, 1);
+    }
+
+    #[test]
     fn who_bypasses_serves_nothing_of_what_it_had() {
         let mut process = Process::new(0);
         process.heard(1, 1000);
@@ -252,9 +272,11 @@ mod tests {
 
     #[test]
     fn a_new_keeper_gives_nothing_grace_that_an_older_one_left() {
-        let mut process = Process::new(10_000);
-        process.missed(1000, 1150);
-        process.is(NEVER, false, 1);
+        let (mut old, mut new) = (Process::new(10_000), Process::new(10_000));
+        old.heard(1, 950);
+        new.coherence = old.coherence;
+        new.missed(1000, 1150);
+        new.is(NEVER, false, 1);
     }
 
     #[test]
