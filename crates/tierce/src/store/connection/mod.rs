@@ -15,6 +15,7 @@ mod protocol;
 mod sans_io;
 mod shared;
 #[cfg(all(test, feature = "redis", feature = "testing"))]
+#[path = "tests/simulated.rs"]
 mod simulated;
 mod slots;
 
