@@ -9,7 +9,7 @@ use super::item::{HOLD, Here, LEASE, here};
 use super::lease::To;
 use super::meta::{self, Frame, Request};
 use super::rendezvous::Rendezvous;
-use super::server::{Server, sound};
+use super::server::{Server, servers, sound};
 use crate::clock::to_ms;
 use crate::error::{self, Error};
 use crate::mutant::{self, Mutant};
@@ -64,8 +64,8 @@ impl Memcached {
             let why = format!("{address} is no Memcached; a Memcached is written memcached://host:11211");
             return Err(Error::new(error::Kind::Invalid, "connect", why));
         }
-        let servers: Vec<_> = address.endpoints().iter().map(|endpoint| Arc::new(Server::new(endpoint))).collect();
-        let rendezvous = Rendezvous::new(servers.iter().map(|server| server.place.as_str()));
+        let servers = servers(address.endpoints());
+        let rendezvous = Rendezvous::new(servers.iter().map(|server| server.place()));
         Ok(Memcached { servers, rendezvous })
     }
 
@@ -206,7 +206,7 @@ impl Memcached {
                 Ok(_) => vec![("fault".to_string(), "it says nothing".to_string())],
                 Err(fault) => vec![("fault".to_string(), Fault::to_string(&fault))],
             };
-            face::Server::new(server.place.as_str(), facts)
+            face::Server::new(server.place(), facts)
         };
         Ok(self.servers.iter().zip(asked).map(facts).collect())
     }
