@@ -13,7 +13,8 @@ pub enum Fault {
     Lost,
     /// There is no connection, and why; the server was not asked.
     Down(Arc<str>),
-    /// Of a store's several servers the one that was meant has not answered lately, and was not asked; others are.
+    /// Of a store's several servers the one that was meant has not answered, or was not asked since it has not lately; whether it
+    /// did what it was asked is not known. Others are asked.
     Away(Arc<str>),
     /// As many requests wait as may; the server was not asked.
     Full,

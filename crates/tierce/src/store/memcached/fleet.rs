@@ -2,7 +2,7 @@
 //!
 //! A hub gives its store up as a whole when it does not answer (`store/breaker.rs`). Of several servers one alone may be away: what
 //! it has is missed then at no cost, and the others are asked as ever. So each of several has a breaker of its own here, and
-//! that one is shut, [`Fault::Away`], does not count against the store, unless all are.
+//! what one alone does not answer, [`Fault::Away`], does not count against the store, unless all are shut.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::random::Random;
 use crate::runtime;
 use crate::store::breaker::{Breaker, Leave};
-use crate::store::connection::{Deadline, Link};
+use crate::store::connection::{Deadline, Link, down};
 use crate::store::fault::Fault;
 
 /// Who was asked with less time left than this, and has not answered, has shown nothing: a server nearby answers in a tenth of it.
@@ -58,9 +58,20 @@ impl Fleet {
             return Ok(());
         }
         self.look();
-        let why = Arc::from(format!("{place} has not answered lately"));
-        let are_all = self.members.iter().all(|member| member.breaker.is_shut());
-        Err(if are_all { Fault::Down(why) } else { Fault::Away(why) })
+        Err(down(format!("{place} has not answered lately")))
+    }
+
+    /// A fault of one server as it is of the store: none of the others' while one of them may be asked.
+    pub(super) fn of_one(&self, fault: Fault) -> Fault {
+        let is_away = matches!(fault, Fault::Timeout | Fault::Lost | Fault::Down(_) | Fault::Garbled(_));
+        let are_all = self.members.len() == 1 || self.members.iter().all(|member| member.breaker.is_shut());
+        if !is_away || are_all {
+            return fault;
+        }
+        Fault::Away(match fault {
+            Fault::Down(why) => why,
+            other => other.to_string().into(),
+        })
     }
 
     /// One of them was asked with so much time left, and has answered, or has not. One alone is the hub's to give up.

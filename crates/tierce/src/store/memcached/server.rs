@@ -47,6 +47,11 @@ impl Server {
         &self.fleet.member(self.at).link
     }
 
+    /// A fault of one server as it is of the store.
+    pub(crate) fn of_one(&self, fault: Fault) -> Fault {
+        self.fleet.of_one(fault)
+    }
+
     /// Where it is.
     pub(crate) fn place(&self) -> &str {
         &self.fleet.member(self.at).place
