@@ -13,6 +13,9 @@ pub enum Fault {
     Lost,
     /// There is no connection, and why; the server was not asked.
     Down(Arc<str>),
+    /// Of a store's several servers the one that was meant has not answered, or was not asked since it has not lately; whether it
+    /// did what it was asked is not known. Others are asked.
+    Away(Arc<str>),
     /// As many requests wait as may; the server was not asked.
     Full,
     /// The request is larger than may be sent; the server was not asked.
@@ -29,6 +32,7 @@ impl fmt::Display for Fault {
             Fault::Timeout => f.write_str("the store did not answer in time"),
             Fault::Lost => f.write_str("the connection to the store broke before the answer"),
             Fault::Down(why) => write!(f, "no connection to the store: {why}"),
+            Fault::Away(which) => write!(f, "one of the store's servers is away: {which}"),
             Fault::Full => f.write_str("too many requests wait for the store"),
             Fault::TooLarge => f.write_str("the request is larger than may be sent to the store"),
             Fault::Refused(text) => write!(f, "the store refused: {text}"),

@@ -334,7 +334,7 @@ impl Link {
         let is_away = match &fault {
             Fault::Timeout => had_its_time,
             Fault::Lost | Fault::Down(_) | Fault::Garbled(_) => true,
-            Fault::Full | Fault::TooLarge | Fault::Refused(_) => false,
+            Fault::Away(_) | Fault::Full | Fault::TooLarge | Fault::Refused(_) => false,
         };
         if is_away {
             self.breaker.failed(self.clock.now_ms(), &self.random);
@@ -369,7 +369,8 @@ impl Link {
                 runtime.spawn(Box::pin(async move {
                     let key = Key::new(format!("{{{}:*probe}}", link.namespace));
                     match link.store.get(&key, link.patience.lookup).await {
-                        Ok(_) => link.breaker.answered(),
+                        // Where it is said that others are asked, they may be.
+                        Ok(_) | Err(Fault::Away(_)) => link.breaker.answered(),
                         Err(fault) => link.note(fault, true),
                     }
                 }));

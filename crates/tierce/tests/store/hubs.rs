@@ -425,3 +425,54 @@ async fn tags_are_asked_for_again_between_beats() {
         }
     }
 }
+
+/// Issue 4: a fleet is not given up for one of its servers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_keeps_nobody_from_the_others() {
+    let (one, two) = (Server::memcached(&[]), Server::memcached(&[]));
+    let url = format!("memcached://{},{}", one.place(), two.place());
+    let open = async |number: u32| {
+        let hub = Hub::builder().namespace(&format!("shop{number}")).connect(&url).await.unwrap();
+        Process { lamps: hub.cache("lamp").build(), hub }
+    };
+    // Where the tags that all entries have are on the server that stays.
+    let has = |server: &Server, name: String| server.told(&format!("mg {name} t\r\n")).starts_with("HD");
+    let mut number = 0;
+    let a = loop {
+        let a = open(number).await;
+        a.load(&lamps()).await;
+        if has(&one, format!("t{{shop{number}:*}}")) && has(&one, format!("t{{shop{number}:*lamp:1}}")) {
+            break a;
+        }
+        number += 1;
+    };
+    for id in 1000..1300 {
+        let load = || async move { Ok::<_, std::io::Error>(id.to_string()) };
+        a.lamps.get_or_load(&id, load).await.unwrap();
+    }
+    two.signal("STOP");
+    let (b, loads) = (open(number).await, Arc::new(AtomicU64::new(0)));
+    let began = Instant::now();
+    for id in 1000..1300 {
+        let loads = Arc::clone(&loads);
+        let load = move || async move {
+            loads.fetch_add(1, Relaxed);
+            Ok::<_, std::io::Error>(id.to_string())
+        };
+        assert_eq!(b.lamps.get_or_load(&id, load).await.unwrap(), id.to_string());
+    }
+    let (took, loads) = (began.elapsed(), loads.load(Relaxed));
+    assert!(took < Duration::from_secs(5), "300 lookups waited {took:?}");
+    // Half of them, or about that.
+    assert!((90..210).contains(&loads), "{loads} of 300 were loaded");
+    assert!(!b.hub.store_health().unwrap().is_away, "one server answers");
+    two.signal("CONT");
+    let began = Instant::now();
+    // By who had found it away.
+    for id in 1000..1300 {
+        while b.lamps.entry(&id).strong().get().await.is_none() {
+            assert!(began.elapsed() < Duration::from_secs(20), "{id} is not found again");
+            tokio::task::yield_now().await;
+        }
+    }
+}

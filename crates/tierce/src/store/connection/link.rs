@@ -125,4 +125,9 @@ impl Deadline {
     pub(crate) fn after(time: Duration) -> Self {
         Deadline { ms: Clock::system().now_ms().saturating_add(to_ms(time)) }
     }
+
+    /// How long it is until then.
+    pub(crate) fn left(self) -> Duration {
+        Duration::from_millis(self.ms.saturating_sub(Clock::system().now_ms()))
+    }
 }

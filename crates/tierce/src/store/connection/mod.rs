@@ -22,6 +22,7 @@ mod slots;
 pub(crate) use call::Connection;
 pub(crate) use driver::Greeting;
 pub(crate) use limits::Limits;
+pub(crate) use line::down;
 pub(crate) use link::{Deadline, Link};
 pub(crate) use protocol::{Garbled, Protocol, Received, Taken};
 pub(crate) use slots::Answers;

@@ -1,5 +1,6 @@
 //! Memcached, from 1.6 on, by its meta commands.
 
+mod fleet;
 #[cfg(feature = "testing")]
 pub(super) mod fuzzed;
 mod item;

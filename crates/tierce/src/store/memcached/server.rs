@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::fleet::{Fleet, Member};
 use super::meta::{self, Frame, Meta, Request};
 use crate::clock::Clock;
 use crate::runtime::{self, Endpoint, Runtime};
@@ -11,38 +12,63 @@ use crate::store::fault::Fault;
 
 /// A server and the connections to it.
 pub(crate) struct Server {
-    pub(crate) place: String,
-    link: Link<Meta>,
+    fleet: Arc<Fleet>,
+    at: usize,
+}
+
+/// The servers at these places. Nothing is opened before the first question.
+pub(crate) fn servers(endpoints: &[Endpoint]) -> Vec<Arc<Server>> {
+    let fleet = Fleet::new(endpoints.iter().map(member).collect());
+    (0..endpoints.len()).map(|at| Arc::new(Server { fleet: Arc::clone(&fleet), at })).collect()
+}
+
+fn member(endpoint: &Endpoint) -> Member {
+    let place = endpoint.place();
+    let (endpoint, named) = (endpoint.clone(), place.clone());
+    let hint = if matches!(endpoint, Endpoint::Tls(..)) { "" } else { "; a server with TLS is written memcacheds://" };
+    let closed = format!("{place}: it closed the connection before it answered{hint}");
+    let link = Link::new(move |here| {
+        let limits = Limits::default();
+        let (endpoint, place) = (endpoint.clone(), named.clone());
+        let dial = Box::new(move |runtime: &Arc<dyn Runtime>| -> runtime::Dialing {
+            let (dialing, place) = (runtime.dial(&endpoint), place.clone());
+            Box::pin(
+                async move { dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}"))) },
+            )
+        });
+        let here = (here, Clock::system());
+        Connection::open(Meta::new(limits.answer_bytes), greeting(&closed), dial, here, limits)
+    });
+    Member::new(place, link)
 }
 
 impl Server {
-    /// Nothing is opened before the first question.
-    pub(crate) fn new(endpoint: &Endpoint) -> Self {
-        let place = endpoint.place();
-        let (endpoint, named) = (endpoint.clone(), place.clone());
-        let hint =
-            if matches!(endpoint, Endpoint::Tls(..)) { "" } else { "; a server with TLS is written memcacheds://" };
-        let closed = format!("{place}: it closed the connection before it answered{hint}");
-        let link = Link::new(move |here| {
-            let limits = Limits::default();
-            let (endpoint, place) = (endpoint.clone(), named.clone());
-            let dial = Box::new(move |runtime: &Arc<dyn Runtime>| -> runtime::Dialing {
-                let (dialing, place) = (runtime.dial(&endpoint), place.clone());
-                Box::pin(async move {
-                    dialing.await.map_err(|error| io::Error::new(error.kind(), format!("{place}: {error}")))
-                })
-            });
-            let here = (here, Clock::system());
-            Connection::open(Meta::new(limits.answer_bytes), greeting(&closed), dial, here, limits)
-        });
-        Server { place, link }
+    fn link(&self) -> &Link<Meta> {
+        &self.fleet.member(self.at).link
+    }
+
+    /// A fault of one server as it is of the store.
+    pub(crate) fn of_one(&self, fault: Fault) -> Fault {
+        self.fleet.of_one(fault)
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> &str {
+        &self.fleet.member(self.at).place
     }
 
     /// Asks, on the connection of this number alone where it is said; all answers in their order.
     pub(crate) async fn ask(&self, request: Request, on: Option<u64>, deadline: Deadline) -> Result<Vec<Frame>, Fault> {
         let answers = u32::try_from(request.answers).map_err(|_| Fault::TooLarge)?;
         let encode = |out: &mut Vec<u8>| out.extend_from_slice(&request.bytes);
-        match self.link.ask((answers, on), deadline, encode).await? {
+        self.fleet.leave(self.at)?;
+        let time = deadline.left();
+        let asked = self.link().ask((answers, on), deadline, encode).await;
+        // A connection that is gone shows nothing of the server.
+        if on.is_none() || !matches!(asked, Err(Fault::Down(_))) {
+            self.fleet.note(self.at, time, asked.as_ref().err());
+        }
+        match asked? {
             Answers::One(frame) => Ok(vec![frame]),
             Answers::All(frames) => Ok(frames),
         }
@@ -55,7 +81,11 @@ impl Server {
 
     /// What there is of an item; what the server calls an error is a fault.
     pub(crate) async fn get(&self, name: &str, deadline: Deadline) -> Result<Frame, Fault> {
-        sound(self.link.ask_one(deadline, |out| meta::get(out, name)).await?)
+        self.fleet.leave(self.at)?;
+        let time = deadline.left();
+        let asked = self.link().ask_one(deadline, |out| meta::get(out, name)).await;
+        self.fleet.note(self.at, time, asked.as_ref().err());
+        sound(asked?)
     }
 
     /// As [`ask`](Self::ask), for two answers.
@@ -73,7 +103,7 @@ impl Server {
     /// The number of the connection that there is, once there is one.
     pub(crate) async fn connected(&self, deadline: Deadline) -> Result<u64, Fault> {
         loop {
-            if let Some(number) = self.link.number() {
+            if let Some(number) = self.link().number() {
                 return Ok(number);
             }
             // It is answered as soon as there is a connection, or failed when there is none to be had.
@@ -83,7 +113,7 @@ impl Server {
 
     /// Whether this is the connection that there is.
     pub(crate) fn is_connected_by(&self, number: u64) -> bool {
-        self.link.number() == Some(number)
+        self.link().number() == Some(number)
     }
 }
 

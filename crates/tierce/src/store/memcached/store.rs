@@ -9,7 +9,7 @@ use super::item::{HOLD, Here, LEASE, here};
 use super::lease::To;
 use super::meta::{self, Frame, Request};
 use super::rendezvous::Rendezvous;
-use super::server::{Server, sound};
+use super::server::{Server, servers, sound};
 use crate::clock::to_ms;
 use crate::error::{self, Error};
 use crate::mutant::{self, Mutant};
@@ -64,9 +64,14 @@ impl Memcached {
             let why = format!("{address} is no Memcached; a Memcached is written memcached://host:11211");
             return Err(Error::new(error::Kind::Invalid, "connect", why));
         }
-        let servers: Vec<_> = address.endpoints().iter().map(|endpoint| Arc::new(Server::new(endpoint))).collect();
-        let rendezvous = Rendezvous::new(servers.iter().map(|server| server.place.as_str()));
+        let servers = servers(address.endpoints());
+        let rendezvous = Rendezvous::new(servers.iter().map(|server| server.place()));
         Ok(Memcached { servers, rendezvous })
+    }
+
+    /// An answer on its way; of one server that is away it is said that it is one of several.
+    fn answer<'a, T: 'a>(&'a self, asked: impl Future<Output = Result<T, Fault>> + Send + 'a) -> Answer<'a, T> {
+        Box::pin(async move { asked.await.map_err(|fault| self.servers[0].of_one(fault)) })
     }
 
     fn server(&self, name: &str) -> &Arc<Server> {
@@ -206,7 +211,7 @@ impl Memcached {
                 Ok(_) => vec![("fault".to_string(), "it says nothing".to_string())],
                 Err(fault) => vec![("fault".to_string(), Fault::to_string(&fault))],
             };
-            face::Server::new(server.place.as_str(), facts)
+            face::Server::new(server.place(), facts)
         };
         Ok(self.servers.iter().zip(asked).map(facts).collect())
     }
@@ -214,14 +219,14 @@ impl Memcached {
 
 impl Store for Memcached {
     fn get<'a>(&'a self, key: &'a Key, within: Duration) -> Answer<'a, Option<Stored>> {
-        Box::pin(async move {
+        self.answer(async move {
             let frame = self.server(key.as_str()).get(key.as_str(), Deadline::after(within)).await?;
             Ok(here(frame)?.entry())
         })
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key], within: Duration) -> Answer<'a, Vec<Option<Stored>>> {
-        Box::pin(async move { self.many(keys, Deadline::after(within)).await })
+        self.answer(async move { self.many(keys, Deadline::after(within)).await })
     }
 
     fn lease<'a>(
@@ -231,7 +236,7 @@ impl Store for Memcached {
         time: Duration,
         within: Duration,
     ) -> Answer<'a, Lease> {
-        Box::pin(async move {
+        self.answer(async move {
             let (server, deadline) = (self.server(key.as_str()), Deadline::after(within));
             let to = To { server, number: server.connected(deadline).await?, deadline };
             let (time_s, nonce) = (lasting_s(time), nonce().to_be_bytes());
@@ -247,7 +252,7 @@ impl Store for Memcached {
     }
 
     fn extend<'a>(&'a self, key: &'a Key, token: Token, time: Duration, within: Duration) -> Answer<'a, bool> {
-        Box::pin(async move {
+        self.answer(async move {
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(false) };
             stands(to.extend(key.as_str(), token, lasting_s(time)).await)
         })
@@ -262,7 +267,7 @@ impl Store for Memcached {
         _: Tell,
         within: Duration,
     ) -> Answer<'a, bool> {
-        Box::pin(async move {
+        self.answer(async move {
             fits(bytes)?;
             let mut token = token;
             if mutant::on(Mutant::TokenOfAnotherConnection) {
@@ -274,14 +279,14 @@ impl Store for Memcached {
     }
 
     fn give_back<'a>(&'a self, key: &'a Key, token: Token, within: Duration) -> Answer<'a, ()> {
-        Box::pin(async move {
+        self.answer(async move {
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(()) };
             stands(to.give_back(key.as_str(), token).await)
         })
     }
 
     fn hold<'a>(&'a self, key: &'a Key, time: Duration, within: Duration) -> Answer<'a, Token> {
-        Box::pin(async move {
+        self.answer(async move {
             let (server, deadline) = (self.server(key.as_str()), Deadline::after(within));
             let to = To { server, number: server.connected(deadline).await?, deadline };
             let (key, time) = (key.as_str(), lasting_s(time));
@@ -295,7 +300,7 @@ impl Store for Memcached {
     }
 
     fn set<'a>(&'a self, key: &'a Key, bytes: &'a [u8], time: Duration, within: Duration) -> Answer<'a, ()> {
-        Box::pin(async move {
+        self.answer(async move {
             fits(bytes)?;
             let (key, time, deadline) = (key.as_str(), seconds(time), Deadline::after(within));
             let request = match time {
@@ -313,28 +318,28 @@ impl Store for Memcached {
     }
 
     fn touch<'a>(&'a self, key: &'a Key, head: &'a [u8], time: Duration, within: Duration) -> Answer<'a, bool> {
-        Box::pin(async move { self.touch_entry(key.as_str(), head, seconds(time), Deadline::after(within)).await })
+        self.answer(async move { self.touch_entry(key.as_str(), head, seconds(time), Deadline::after(within)).await })
     }
 
     fn invalidate<'a>(&'a self, keys: &'a [Key], within: Duration) -> Answer<'a, ()> {
-        Box::pin(async move { self.end(keys, Deadline::after(within)).await })
+        self.answer(async move { self.end(keys, Deadline::after(within)).await })
     }
 
     fn mark_stale<'a>(&'a self, key: &'a Key, kept: Duration, within: Duration) -> Answer<'a, ()> {
         // Rounded down: it is to last for at most so long.
         let kept = kept.as_secs().min(LONGEST_S);
-        Box::pin(async move { self.mark(key.as_str(), kept, Deadline::after(within)).await })
+        self.answer(async move { self.mark(key.as_str(), kept, Deadline::after(within)).await })
     }
 
     fn versions<'a>(&'a self, tags: &'a [Tag], within: Duration) -> Answer<'a, Vec<Version>> {
-        Box::pin(async move {
+        self.answer(async move {
             let deadline = Deadline::after(within);
             together(tags.iter().map(|tag| self.version(tag.as_str(), deadline))).await.into_iter().collect()
         })
     }
 
     fn renew<'a>(&'a self, tag: &'a Tag, within: Duration) -> Answer<'a, ()> {
-        Box::pin(async move {
+        self.answer(async move {
             let (tag, deadline) = (tag.as_str(), Deadline::after(within));
             let (server, bytes) = (self.server(tag), renewed().to_be_bytes());
             let store = Request::default().store(&format!("t{tag}"), &bytes, &format!("T{TAG_S}"));
@@ -355,7 +360,7 @@ impl Store for Memcached {
     }
 
     fn servers(&self, within: Duration) -> Answer<'_, Vec<face::Server>> {
-        Box::pin(async move { self.facts(Deadline::after(within)).await })
+        self.answer(async move { self.facts(Deadline::after(within)).await })
     }
 }
 
