@@ -16,6 +16,7 @@ impl Hub {
     /// | `rediss://…` | the same, encrypted (feature `tls`): [`Tls`](crate::runtime::Tls) |
     /// | `redis+unix:///path/to/socket` | the same by a Unix socket |
     /// | `memcached://host[:11211],host2,…` | one Memcached server or more |
+    /// | `memcacheds://…` | the same, encrypted (feature `tls`) |
     ///
     /// A store that does not answer is no error: the hub works without it, tries again behind its callers, and says so in
     /// [`store_health`](Hub::store_health). [`Builder::require_store`](crate::HubBuilder::require_store) makes it one.

@@ -206,7 +206,9 @@ pub struct Error {
 pub enum Kind {
     /// A name is taken by a cache of another shape.
     Conflict,
-    /// The store did not take a change; it is kept, and told again until it holds.
+    /// The store did not take a change, which is told again until it holds, or did not answer.
+    ///
+    /// The latter is of `servers`, `command` and, where the store is required, `connect`.
     Store,
     /// A name or a tag is empty or too long, or an option contradicts another.
     Invalid,

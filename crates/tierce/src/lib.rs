@@ -1,4 +1,4 @@
-//! Caching for web services: values in the process, invalidation that holds, one load per key.
+//! Caching for services, in and among processes: invalidation that holds, one load per key.
 //!
 //! A [`Hub`] is what the caches of one application share. A [`Cache`] is one named family of entries: all callers of
 //! a key share one load, and what was invalidated is never served again. A [`Memory`] is the bounded map below it,
