@@ -170,3 +170,17 @@ def test_views_hold_while_threads_change_the_mapping():
         sys.setswitchinterval(interval)
     changing.join(30)
     assert errors == []
+
+
+def test_a_listener_that_raises_is_told_of_the_rest():
+    told = []
+
+    def listener(key, value, reason):
+        told.append(key)
+        raise LookupError(key)
+
+    mapping = LRUCache(3, getsizeof=identity, listener=listener)
+    mapping[1] = mapping[2] = mapping[3] = 1
+    with pytest.raises(LookupError, match="1"):
+        mapping[4] = 3
+    assert told == [1, 2, 3] and mapping[4] == 3

@@ -56,8 +56,15 @@ class Cache(MutableMapping):
         if self._depth == 0 and self._left:
             left, self._left = self._left, []
         self._lock.release()
+        failed = None
         for key, value, reason in left:
-            self._listener(key, value, reason)
+            # One that raises keeps nothing from being told; the first error is raised when all were.
+            try:
+                self._listener(key, value, reason)
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _tell(self, key, value, reason):
         if self._listener is not None:

@@ -53,7 +53,8 @@ def memo(
     ask for other keys; one that waits for itself raises CycleError.
 
     Arguments must be hashable. user(42), user(user_id=42) and a default of 42
-    are one key.
+    are one key. A default that cannot be hashed counts as one value. On a class
+    method put @memo above @classmethod.
 
     maxsize: how many results are kept; None keeps all. The least recently used go first.
     ttl: how long a result is fresh: "5m", seconds, or a timedelta. None: for ever.
@@ -63,7 +64,8 @@ def memo(
     weight: how much all results together may weigh; weigher says what one
         does (sys.getsizeof unless given).
     per_instance: for methods: each instance has results of its own, of maxsize
-        each, and is not kept alive by them.
+        each, and is not kept alive by them. They hang on its __dict__; one that
+        has none is kept alive by results that refer to it.
     typed: keep f(3), f(3.0) and f(True) apart.
     copy: give each caller a deep copy, or what the given function makes of the
         value. Otherwise all callers share one object.
