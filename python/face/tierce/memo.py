@@ -362,7 +362,7 @@ class _Verbs:
             ) from None
         own.__qualname__ = self.__qualname__
         space = getattr(instance, "__dict__", None)
-        if not isinstance(space, dict):
+        if not isinstance(space, dict) or space is not instance.__dict__:
             return self._keep_instance(instance, of, own, own)
         # The instance keeps it alive, so that a result which refers to the instance is one cycle with it.
         kept = self._keep_instance(instance, of, own, weakref.ref(own))

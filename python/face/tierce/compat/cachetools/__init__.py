@@ -1,6 +1,7 @@
 """cachetools' classes and decorators. The classes are safe among threads without a lock of yours."""
 
 from functools import update_wrapper
+from threading import Lock
 from weakref import ref
 
 from ...lru import CacheInfo
@@ -118,7 +119,7 @@ def cachedmethod(cache, key=keys.methodkey, lock=None, condition=None):
 
     def decorate(method):
         # Who waits for a key of an instance has to see what loads it: by the instance, which may not be hashable.
-        pending_of = {}
+        pending_of, gate = {}, Lock()
 
         def pending_at(self):
             address = id(self)
@@ -136,7 +137,7 @@ def cachedmethod(cache, key=keys.methodkey, lock=None, condition=None):
             waited = condition(self) if condition is not None else None
             pending = set()
             if waited is not None:
-                with waited if locked is None else locked:
+                with gate:
                     pending = pending_at(self)
             load = _cached(mapping, lambda *_, **__: key(self, *args, **kwargs), locked, waited, False, pending)(method)
             return load(self, *args, **kwargs)
