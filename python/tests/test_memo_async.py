@@ -519,7 +519,6 @@ assert source(1) is True
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="no eager tasks here")
 def test_a_loader_that_catches_a_circle_gives_its_value(run):
     @memo
     async def source(x):

@@ -180,6 +180,12 @@ class _OfClass(classmethod):
 def _is_async(function):
     import inspect
 
+    if not hasattr(inspect, "markcoroutinefunction"):
+        # Before 3.12 asyncio alone knows what was marked.
+        import asyncio
+
+        if asyncio.iscoroutinefunction(function):
+            return True
     called = getattr(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
