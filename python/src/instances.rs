@@ -32,12 +32,12 @@ impl Instance {
     /// Its memo, if this is that instance and the memo is still there.
     #[inline]
     unsafe fn own_of(&self, instance: *mut PyObject) -> Option<Owned> {
-        if ptr::eq(ffi::PyWeakref_GetObject(self.of.as_ptr()), instance) { self.own() } else { None }
+        if ptr::eq(referent(&self.of), instance) { self.own() } else { None }
     }
 
     #[inline]
     unsafe fn own(&self) -> Option<Owned> {
-        let own = if self.is_weak { ffi::PyWeakref_GetObject(self.own.as_ptr()) } else { self.own.as_ptr() };
+        let own = if self.is_weak { referent(&self.own) } else { self.own.as_ptr() };
         (!ptr::eq(own, ffi::Py_None())).then(|| Owned::share(own))
     }
 
@@ -45,6 +45,13 @@ impl Instance {
     pub(crate) fn objects(&self) -> [*mut PyObject; 2] {
         [self.of.as_ptr(), self.own.as_ptr()]
     }
+}
+
+/// What a weak reference leads to, or None.
+#[allow(deprecated, reason = "its successor is there from 3.13 on; what it borrows is used at once, under the lock")]
+#[inline]
+unsafe fn referent(of: &Owned) -> *mut PyObject {
+    ffi::PyWeakref_GetObject(of.as_ptr())
 }
 
 /// What holds the entries of the instance that is the first argument. The face makes it when there is none.
