@@ -20,6 +20,7 @@ mod probe;
 mod signature;
 mod table;
 // What Python sees.
+mod instances;
 mod load;
 mod lru;
 mod memo;

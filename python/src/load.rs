@@ -29,8 +29,11 @@ unsafe fn led(it: *mut Memo, args: Args, count: Count) -> Result<Owned> {
             if let Err(Raised) = ask(c"_behind", &[it.cast(), key, flight, positional, named]) {
                 let error = raised();
                 end(it, key, flight, error.as_ref());
-                restore(error);
-                return Err(Raised);
+                // The face has reported it. No thread could be had: the caller's value is in hand all the same.
+                if !error.as_ref().is_some_and(|error| is_failure(error)) {
+                    restore(error);
+                    return Err(Raised);
+                }
             }
             copied(it, found)?
         }
@@ -66,10 +69,15 @@ unsafe fn run_and_land(
     }
 }
 
+/// Whether an error is the work's own, and not a thread told to end.
+unsafe fn is_failure(error: &Owned) -> bool {
+    ffi::PyErr_GivenExceptionMatches(error.as_ptr(), ffi::PyExc_Exception) != 0
+}
+
 /// Ends a flight that brings nothing; those who wait hear why.
 unsafe fn end(it: *mut Memo, key: *mut PyObject, flight: *mut PyObject, error: Option<&Owned>) {
     if take_out(it, key, flight).is_err() {
-        // A `==` that raises: the flight stays, is over, and the next caller finds that out.
+        // The key was collected, and its table with it.
         ffi::PyErr_Clear();
     }
     publish(flight, c"error", error.map_or(ffi::Py_None(), Owned::as_ptr));

@@ -164,7 +164,7 @@ unsafe extern "C" fn call(
     if names.is_null()
         && ffi::PyVectorcall_NARGS(flags) == 1
         && let Some(view) = (*it).table.rule.single(*args)
-        && let Look::Found(slot) = (*it).table.look(&view, &[])
+        && let Look::Found(slot) = (*it).table.look(&view)
     {
         return hit(it, slot).into_ptr();
     }

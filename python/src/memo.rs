@@ -4,14 +4,14 @@
 //! the face's (`tierce/flight.py`), which comes back through the verbs (`verbs.rs`, `load.rs`) for every step that has to
 //! be one.
 
-use std::collections::HashMap;
 use std::ptr;
 
 use pyo3_ffi as ffi;
 
 use crate::clock::now_ms;
+use crate::instances::Instances;
 use crate::key::{Call, View};
-use crate::owned::{Owned, PyObject, Raised, Result, ask, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, type_error};
 use crate::ready::ready;
 use crate::signature::{Given, Signature};
 use crate::table::Table;
@@ -34,7 +34,7 @@ pub(crate) struct Memo {
     /// One `int` or `str` by position may be looked up without looking at the signature.
     pub(crate) is_single: bool,
     /// Where each instance has entries of its own: theirs, by the instances' addresses.
-    pub(crate) instances: Option<HashMap<usize, Owned>>,
+    pub(crate) instances: Option<Instances>,
     pub(crate) limits: Limits,
     pub(crate) weight: u64,
     pub(crate) counts: Counts,
@@ -145,17 +145,5 @@ pub(crate) unsafe fn with_view<T>(
     match signature.bind(given, places) {
         Some(call) => then(Some(rule.call(call)?)),
         None => then(None),
-    }
-}
-
-/// What holds the entries of the instance that is the first argument. The face makes it when there is none.
-pub(crate) unsafe fn of_instance(it: *mut Memo, given: Given) -> Result<Owned> {
-    let Some(instance) = given.positional.first() else {
-        return Err(type_error(c"the instance is missing: a method with per_instance=True is called on one"));
-    };
-    let known = (*it).instances.as_ref().and_then(|all| all.get(&(*instance as usize)).cloned());
-    match known {
-        Some(own) => Ok(own),
-        None => ask(c"_adopt", &[it.cast(), *instance]),
     }
 }

@@ -44,8 +44,8 @@ pub(crate) struct Table<X> {
 pub(crate) enum Look {
     Found(u32),
     Absent,
-    /// Whether this entry has the key only Python can say.
-    Undecided(u32),
+    /// Of some entries only Python can say whether they have the key.
+    Undecided,
 }
 
 impl<X> Table<X> {
@@ -66,9 +66,9 @@ impl<X> Table<X> {
         self.index.len()
     }
 
-    /// Looks for a key, past the entries that Python has told apart from it already.
+    /// Looks for a key, up to the first entry that may have it.
     #[inline]
-    pub(crate) unsafe fn look(&self, view: &View, told_apart: &[u32]) -> Look {
+    pub(crate) unsafe fn look(&self, view: &View) -> Look {
         let mut undecided = false;
         let found = self.index.find(view.hash, |&slot| {
             let entry = self.entry(slot);
@@ -79,16 +79,37 @@ impl<X> Table<X> {
                 Verdict::Same => true,
                 Verdict::Different => false,
                 Verdict::Undecided => {
-                    undecided = !told_apart.contains(&slot);
-                    undecided
+                    undecided = true;
+                    true
                 }
             }
         });
         match found {
             None => Look::Absent,
-            Some(slot) if undecided => Look::Undecided(*slot),
+            Some(_) if undecided => Look::Undecided,
             Some(slot) => Look::Found(*slot),
         }
+    }
+
+    /// The entry that has this key without a doubt; else puts down those of which only Python can say it.
+    pub(crate) unsafe fn look_through(&self, view: &View, undecided: &mut Vec<u32>) -> Option<u32> {
+        let found = self.index.find(view.hash, |&slot| {
+            let entry = self.entry(slot);
+            if entry.hash != view.hash {
+                return false;
+            }
+            let verdict = self.rule.compare(&entry.key, view);
+            if verdict == Verdict::Undecided {
+                undecided.push(slot);
+            }
+            verdict == Verdict::Same
+        });
+        found.copied()
+    }
+
+    /// The entry that has this hash and this very object as its value: without a comparison of keys.
+    pub(crate) fn find_value(&self, hash: u64, value: *mut PyObject) -> Option<u32> {
+        self.index.find(hash, |&slot| std::ptr::eq(self.entry(slot).value.as_ptr(), value)).copied()
     }
 
     /// An entry that a look has just found.

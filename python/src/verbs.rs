@@ -12,8 +12,9 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::clock::now_ms;
+use crate::instances::of_instance;
 use crate::key::View;
-use crate::memo::{Age, Memo, NEVER, copied, of_instance, with_view};
+use crate::memo::{Age, Memo, NEVER, copied, with_view};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, integer, none, tuple, type_error};
 use crate::probe::find;
 use crate::seed;
@@ -145,16 +146,14 @@ pub(crate) unsafe fn stand_and_keep(
     weight: u64,
 ) -> Result<bool> {
     let view = view(key)?;
-    let (entry, running) = both(it, &view)?;
-    match running {
-        Some(slot) if ptr::eq((*it).flights.entry(slot).value.as_ptr(), flight) => {
-            let landed = (*it).flights.remove(slot);
-            keep(it, &view, entry, value, weight);
-            drop(landed);
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
+    let entry = find(&raw mut (*it).entries, &view)?;
+    let Some(slot) = (*it).flights.find_value(view.hash, flight) else {
+        return Ok(false);
+    };
+    let landed = (*it).flights.remove(slot);
+    keep(it, &view, entry, value, weight);
+    drop(landed);
+    Ok(true)
 }
 
 /// Puts a value in, in the place of the older one; what has no room leaves.
@@ -226,16 +225,11 @@ unsafe fn left(it: *mut Memo, args: Args, count: Count) -> Result<Owned> {
     Ok(boolean(take_out(it, key, flight)?))
 }
 
+/// Takes a flight out, if it stands. No key is compared, so that no `==` keeps it here.
 pub(crate) unsafe fn take_out(it: *mut Memo, key: *mut PyObject, flight: *mut PyObject) -> Result<bool> {
     let view = view(key)?;
-    match find(&raw mut (*it).flights, &view)? {
-        Some(slot) if ptr::eq((*it).flights.entry(slot).value.as_ptr(), flight) => {
-            let left = (*it).flights.remove(slot);
-            drop(left);
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
+    let left = (*it).flights.find_value(view.hash, flight).map(|slot| (*it).flights.remove(slot));
+    Ok(left.is_some())
 }
 
 pub(crate) unsafe extern "C" fn put(it: *mut PyObject, args: Args, count: Count, _: *mut PyObject) -> *mut PyObject {
@@ -287,6 +281,15 @@ unsafe fn peeked(it: *mut Memo, key: *mut PyObject) -> Result<Owned> {
     }
 }
 
+pub(crate) unsafe extern "C" fn flies(it: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+    answer(flying(it.cast(), key))
+}
+
+unsafe fn flying(it: *mut Memo, key: *mut PyObject) -> Result<Owned> {
+    let view = view(key)?;
+    Ok(boolean(find(&raw mut (*it).flights, &view)?.is_some()))
+}
+
 pub(crate) unsafe extern "C" fn clear(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     let it = it.cast::<Memo>();
     (*it).counts = Default::default();
@@ -318,56 +321,4 @@ unsafe fn counted(it: *mut Memo) -> Result<Owned> {
         integer((*it).weight)?,
         integer((*it).flights.len() as u64)?,
     ])
-}
-
-pub(crate) unsafe extern "C" fn keep_instance(
-    it: *mut PyObject,
-    args: Args,
-    count: Count,
-    _: *mut PyObject,
-) -> *mut PyObject {
-    answer(kept_instance(it.cast(), args, count))
-}
-
-/// Gives what holds the entries of the instance: what another thread has put there first stays.
-unsafe fn kept_instance(it: *mut Memo, args: Args, count: Count) -> Result<Owned> {
-    let [instance, own] = exactly(args, count)?;
-    let Some(all) = (*it).instances.as_mut() else {
-        return Err(type_error(c"this function has one cache for all"));
-    };
-    Ok(all.entry(instance as usize).or_insert_with(|| Owned::share(own)).clone())
-}
-
-pub(crate) unsafe extern "C" fn drop_instance(it: *mut PyObject, address: *mut PyObject) -> *mut PyObject {
-    let address = ffi::PyLong_AsSize_t(address);
-    if !ffi::PyErr_Occurred().is_null() {
-        return ptr::null_mut();
-    }
-    let gone = (*it.cast::<Memo>()).instances.as_mut().and_then(|all| all.remove(&address));
-    drop(gone);
-    none().into_ptr()
-}
-
-pub(crate) unsafe extern "C" fn instances(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    answer(all_instances(it.cast()))
-}
-
-unsafe fn all_instances(it: *mut Memo) -> Result<Owned> {
-    let all: Vec<_> = (*it).instances.iter().flat_map(|all| all.values().cloned()).collect();
-    let list = Owned::steal(ffi::PyList_New(0))?;
-    for own in all {
-        if ffi::PyList_Append(list.as_ptr(), own.as_ptr()) < 0 {
-            return Err(Raised);
-        }
-    }
-    Ok(list)
-}
-
-pub(crate) unsafe extern "C" fn own(
-    it: *mut PyObject,
-    args: Args,
-    count: Count,
-    names: *mut PyObject,
-) -> *mut PyObject {
-    answer(of_instance(it.cast(), Given::new(args, count.cast_unsigned(), names)))
 }

@@ -1,21 +1,21 @@
 //! The type `Memo`: the way of a call that memory answers, by vectorcall, and what CPython asks of a type.
 
-use std::collections::HashMap;
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 use std::ptr;
 
 use pyo3_ffi as ffi;
 
+use crate::instances::{Instance, Instances, of_instance};
 use crate::key::Rule;
-use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, of_instance, with_view};
+use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, with_view};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, tuple_of, type_error};
 use crate::probe::find;
 use crate::signature::{Given, Signature};
 use crate::table::{Look, Table};
 use crate::token::token;
 use crate::types::{self, END_OF_MEMBERS, keep, of_call, of_one, offset, plain, slot};
-use crate::{load, seed, verbs};
+use crate::{instances, load, seed, verbs};
 
 pub(crate) unsafe fn make_type() -> Result<Owned> {
     let members = vec![
@@ -94,7 +94,7 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     (&raw mut (*it).signature).write(signature);
     (&raw mut (*it).is_async).write(is_async);
     (&raw mut (*it).is_single).write(is_single);
-    (&raw mut (*it).instances).write(per_instance.then(HashMap::new));
+    (&raw mut (*it).instances).write(per_instance.then(Instances::new));
     (&raw mut (*it).limits).write(limits);
     (&raw mut (*it).counts).write(Counts::default());
     (&raw mut (*it).entries).write(Table::new(rule));
@@ -114,7 +114,7 @@ unsafe extern "C" fn call(
         && ffi::PyVectorcall_NARGS(flags) == 1
         && (*it).is_single
         && let Some(view) = (*it).entries.rule.single(*args)
-        && let Look::Found(slot) = (*it).entries.look(&view, &[])
+        && let Look::Found(slot) = (*it).entries.look(&view)
         && let Some(value) = fresh(it, slot)
     {
         return answer(give(it, value));
@@ -177,7 +177,7 @@ unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *m
     let pointer = |owned: &Option<Owned>| owned.as_ref().map_or(ptr::null_mut(), Owned::as_ptr);
     let own = [kind, it.dict, pointer(&it.function), pointer(&it.slow), pointer(&it.copy)];
     let defaults = it.signature.iter().flat_map(Signature::objects);
-    let instances = it.instances.iter().flat_map(|all| all.values()).map(Owned::as_ptr);
+    let instances = it.instances.iter().flat_map(Instances::values).flat_map(Instance::objects);
     for object in own.into_iter().chain(defaults).chain(instances) {
         let said = show(object);
         if said != 0 {
@@ -241,10 +241,15 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         plain(c"_clear", verbs::clear, c"Takes everything out and sets the counts to nothing."),
         plain(c"_ground", verbs::ground, c"Detaches all flights: the threads and loops that led them are gone."),
         plain(c"_counts", verbs::counts, c"(hits, misses, stale, joined, evicted, entries, weight, flights)"),
-        of_call(c"_keep_instance", verbs::keep_instance, c"(instance, memo): what holds the entries of an instance."),
-        of_one(c"_drop_instance", verbs::drop_instance, c"(address): the instance is gone."),
-        plain(c"_instances", verbs::instances, c"What holds the entries of the instances."),
-        of_call(c"_own", verbs::own, c"(instance, ...): what holds the entries of this instance."),
+        of_one(c"_flies", verbs::flies, c"(key): whether a load of it stands."),
+        of_call(
+            c"_keep_instance",
+            instances::keep_instance,
+            c"(instance, weak reference to it, memo, memo or weak reference to it): what holds its entries.",
+        ),
+        of_call(c"_drop_instance", instances::drop_instance, c"(address, weak reference): the instance is gone."),
+        plain(c"_instances", instances::instances, c"What holds the entries of the instances."),
+        of_call(c"_own", instances::own, c"(instance, ...): what holds the entries of this instance."),
         // SAFETY: a table of methods ends with zeros.
         unsafe { std::mem::zeroed() },
     ]

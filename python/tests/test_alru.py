@@ -89,3 +89,144 @@ def test_the_names_of_what_is_replaced():
 
     assert source(1) == source(1) == 1 and calls == [1]
     assert source.cache_info() == (1, 1, 10, 1)
+
+
+def test_closing_ends_the_loads_for_all_who_wait():
+    calls, landed = [], []
+
+    @alru_cache
+    async def source(x):
+        calls.append(x)
+        await asyncio.sleep(0.01)
+        landed.append(x)
+        return x
+
+    async def main():
+        tasks = [asyncio.create_task(source(1)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await source.cache_close()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(one, (RuntimeError, asyncio.CancelledError)) for one in found), found
+        await asyncio.sleep(0.03)
+        assert calls == [1] and landed == [], "who waited begins no load of his own"
+        assert not source.cache_contains(1) and source.cache_parameters()["tasks"] == 0
+
+    asyncio.run(main())
+
+
+def test_closing_may_wait_for_the_loads():
+    @alru_cache
+    async def source(x):
+        await asyncio.sleep(0.01)
+        return x
+
+    async def main():
+        tasks = [asyncio.create_task(source(1)) for _ in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await source.cache_close(wait=True)
+        assert await asyncio.gather(*tasks) == [1] * 5
+        with pytest.raises(RuntimeError, match="closed"):
+            await source(1)
+
+    asyncio.run(main())
+
+
+def test_what_was_invalidated_while_it_was_loaded_is_not_there():
+    @alru_cache
+    async def source(x):
+        await asyncio.sleep(0.01)
+        return x
+
+    async def main():
+        task = asyncio.create_task(source(1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert source.cache_contains(1) and source.cache_invalidate(1)
+        assert not source.cache_contains(1) and not source.cache_invalidate(1)
+        assert await task == 1 and not source.cache_contains(1)
+
+    asyncio.run(main())
+
+
+def test_a_forked_child_has_no_loads_of_its_parent():
+    import os
+    import subprocess
+    import sys
+
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    code = """
+import asyncio, os, warnings
+warnings.simplefilter("ignore")
+from tierce import alru_cache
+
+@alru_cache
+async def source(x):
+    await asyncio.sleep(0.01)
+    return x
+
+async def main():
+    task = asyncio.create_task(source(1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(source.cache_contains(1) + 2 * source.cache_parameters()["tasks"])
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert await task == 1
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_hit_asks_the_mapping_as_cachetools_does():
+    from tierce.compat.cachetools.keys import hashkey
+
+    asked = []
+
+    class Asked(cachetools.LRUCache):
+        def __getitem__(self, key):
+            asked.append(key)
+            return super().__getitem__(key)
+
+        def __missing__(self, key):
+            if key == hashkey("given"):
+                return "missing"
+            raise KeyError(key)
+
+    source = cachetools.cached(Asked(10))(lambda x: x)
+    assert source(1) == source(1) == 1 and asked == [hashkey(1)] * 2
+    assert source("given") == "missing"
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_methods_of_an_instance_share_a_load_by_a_condition(locked):
+    import threading
+    import time
+
+    calls = []
+
+    class Kind:
+        def __init__(self):
+            self.cache = cachetools.LRUCache(10)
+            self.lock = threading.RLock()
+            self.condition = threading.Condition(self.lock)
+
+        @cachetools.cachedmethod(
+            lambda self: self.cache, lock=(lambda self: self.lock) if locked else None, condition=lambda self: self.condition
+        )
+        def get(self, x):
+            calls.append(x)
+            time.sleep(0.05)
+            return x
+
+    one = Kind()
+    threads = [threading.Thread(target=one.get, args=(1,), daemon=True) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert calls == [1] and one.get(1) == 1 and Kind().get(1) == 1 and calls == [1, 1]

@@ -401,3 +401,32 @@ print("ok")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "ok", done.stderr
+
+
+def test_keys_that_collide_cost_a_comparison_each():
+    """400 keys of one hash: a lookup compares each of them at most once."""
+
+    class Same:
+        compared = 0
+
+        def __init__(self, number):
+            self.number = number
+
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            Same.compared += 1
+            return self.number == other.number
+
+    import time
+
+    for maker in (lru_cache(None), memo(maxsize=None)):
+        cached = maker(lambda x: x.number)
+        for number in range(1500):
+            cached(Same(number))
+        Same.compared, begin = 0, time.process_time()
+        for number in range(20):
+            assert cached(Same(number)) == number
+        assert Same.compared <= 20 * 1500
+        assert time.process_time() - begin < 1, "cubic: half a minute"

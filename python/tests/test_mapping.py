@@ -119,3 +119,68 @@ def test_a_listener_may_use_the_mapping():
     for key in range(5):
         mapping[key] = key
     assert len(mapping) == 2
+
+
+def test_what_goes_between_a_key_and_its_value_is_skipped():
+    timer = Timer()
+    mapping = TTLCache(10, ttl=1, timer=timer)
+    mapping[1] = mapping[2] = mapping[3] = "x"
+    for walk in (mapping.items, mapping.values):
+        timer.time = 0
+        mapping[1] = mapping[2] = mapping[3] = "x"
+        for _ in walk():
+            timer.time = 1
+    lru = LRUCache(2)
+    lru[1] = lru[2] = "x"
+    seen = []
+    for key, value in lru.items():
+        seen.append(key)
+        lru[key + 10] = lru[key + 20] = value
+    assert seen == [1] and "x" in lru.values() and lru == dict(lru.items())
+
+
+def test_views_hold_while_threads_change_the_mapping():
+    mapping = LRUCache(5)
+    end = threading.Event()
+    errors = []
+
+    def change():
+        number = 0
+        while not end.is_set():
+            number += 1
+            mapping[number % 50] = number
+
+    def look():
+        try:
+            for _ in range(3000):
+                list(mapping.items()), list(mapping.values()), mapping == {}
+        except KeyError as error:
+            errors.append(error)
+
+    import sys
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        changing = threading.Thread(target=change, daemon=True)
+        changing.start()
+        look()
+    finally:
+        end.set()
+        sys.setswitchinterval(interval)
+    changing.join(30)
+    assert errors == []
+
+
+def test_a_listener_that_raises_is_told_of_the_rest():
+    told = []
+
+    def listener(key, value, reason):
+        told.append(key)
+        raise LookupError(key)
+
+    mapping = LRUCache(3, getsizeof=identity, listener=listener)
+    mapping[1] = mapping[2] = mapping[3] = 1
+    with pytest.raises(LookupError, match="1"):
+        mapping[4] = 3
+    assert told == [1, 2, 3] and mapping[4] == 3

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 from held_time import held_time
+from waiting import until
 
 import tierce
 from tierce import CycleError, memo
@@ -298,12 +299,6 @@ def test_invalidate_refresh_set_and_clear():
     assert source.cache_info() == (0, 0, 10_000, 0)
 
 
-def until(condition):
-    """Waits for what another thread does; the suite's own time is the bound."""
-    while not condition():
-        threading.Event().wait(0.001)
-
-
 def in_threads(count, what):
     results = [None] * count
     errors = []
@@ -571,7 +566,7 @@ def test_what_cannot_be_kept_is_refused_when_it_is_decorated():
     def generator():
         yield 1
 
-    for wrong in (generator, staticmethod(len), 5):
+    for wrong in (generator, 5, staticmethod(generator)):
         with pytest.raises(TypeError):
             memo(wrong)
 
@@ -602,3 +597,92 @@ def test_importing_is_quick_and_brings_nobody_along():
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert tierce.__version__
+
+
+def test_a_refresh_that_is_queued_is_waited_for_by_the_thread_that_asked_for_it():
+    with held_time() as clock:
+        go, refreshing = threading.Event(), []
+
+        @memo(ttl=10, stale=5, jitter=0)
+        def source(x):
+            if threading.current_thread().name.startswith("tierce-refresh"):
+                refreshing.append(x)
+                assert go.wait(60)
+            return len(refreshing)
+
+        for x in range(5):
+            source(x)
+        clock.advance(12)
+        for x in range(4):
+            source(x)
+        until(lambda: len(refreshing) == 4)
+        source(4)
+        clock.advance(10)
+        threading.Timer(0.05, go.set).start()
+        assert source(4) >= 4, "it is queued behind the others, and does not wait for itself"
+
+
+def test_a_stale_value_is_served_where_no_refresh_can_begin(monkeypatch, caplog):
+    from tierce import flight
+
+    with held_time() as clock:
+        source, calls = counted(ttl=10, stale=5, jitter=0)
+        source(1)
+        clock.advance(12)
+
+        class Refusing:
+            def submit(self, *_):
+                raise RuntimeError("cannot schedule new futures after shutdown")
+
+        monkeypatch.setattr(flight, "_pool", Refusing())
+        assert source(1) == [1, 2, 3] and "a refresh of" in caplog.text
+        assert source._counts()[-1] == 0
+        clock.advance(5)
+        assert source(1) == [1, 2, 3] and len(calls) == 2
+
+
+class Grudge:
+    """A key whose comparison raises once it was told to."""
+
+    raises = False
+
+    def __init__(self, number):
+        self.number = number
+
+    def __hash__(self):
+        return 7
+
+    def __eq__(self, other):
+        if Grudge.raises:
+            raise ArithmeticError("grudge")
+        return self.number == other.number
+
+
+def test_a_load_whose_key_cannot_be_compared_at_its_end_leaves_nothing_behind():
+    Grudge.raises = False
+
+    done, other = [], Grudge(1)
+    began, go = threading.Event(), threading.Event()
+
+    @memo
+    def slow(x):
+        if x.number == 1:
+            began.set()
+            assert go.wait(60)
+        elif not done:
+            Grudge.raises = True
+            raise LookupError
+        return x.number
+
+    threads, _, _ = in_threads(1, lambda: slow(other))
+    assert began.wait(60)
+    try:
+        with pytest.raises(LookupError):
+            slow(Grudge(2))
+    finally:
+        Grudge.raises = False
+    done.append(1)
+    assert slow(Grudge(2)) == 2, "the older failure is not raised for ever"
+    go.set()
+    joined(threads)
+    assert slow._counts()[-1] == 0

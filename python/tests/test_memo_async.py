@@ -517,3 +517,120 @@ thread.join(30)
 assert source(1) is True
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_loader_that_catches_a_circle_gives_its_value(run):
+    @memo
+    async def source(x):
+        try:
+            await source(x)
+        except CycleError:
+            await asyncio.sleep(0)
+            return "caught"
+
+    async def main():
+        assert await source(1) == "caught" and await source(1) == "caught"
+        assert source._counts()[-1] == 0
+
+    run(main())
+
+
+class Grudge:
+    """A key whose comparison raises once it was told to."""
+
+    raises = False
+
+    def __init__(self, number):
+        self.number = number
+
+    def __hash__(self):
+        return 7
+
+    def __eq__(self, other):
+        if Grudge.raises:
+            raise ArithmeticError("grudge")
+        return self.number == other.number
+
+
+@pytest.mark.parametrize("how", ["fails", "is left"])
+def test_a_load_whose_key_cannot_be_compared_at_its_end_leaves_nothing_behind(how):
+    """In a process of its own: what it guards against is a loop that never awaits."""
+    code = f"""
+import asyncio, sys
+sys.path[:0] = {sys.path!r}
+from test_memo_async import Grudge, turns
+from tierce import memo
+
+@memo
+async def source(x):
+    if x.number == 1 or "is left" == {how!r} and not done:
+        await go.wait()
+    elif not done:
+        Grudge.raises = True
+        raise LookupError
+    return x.number
+
+async def main():
+    global go, done
+    go, done = asyncio.Event(), []
+    first = asyncio.create_task(source(Grudge(1)))
+    await turns()
+    second = asyncio.create_task(source(Grudge(2)))
+    await turns()
+    if {how!r} == "is left":
+        second.cancel()
+        Grudge.raises = True
+    await asyncio.wait([second])
+    Grudge.raises = False
+    done.append(1)
+    assert await source(Grudge(2)) == 2
+    go.set()
+    assert await first == 1 and source._counts()[-1] == 0
+
+asyncio.run(main())
+print("ok")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout.strip() == "ok", done.stderr
+
+
+def test_ten_thousand_callers_leave_in_no_time(run):
+    """Each left a list of all: minutes."""
+    import time
+
+    async def main():
+        source = Source()
+        tasks = [asyncio.create_task(source.get(1)) for _ in range(20_000)]
+        await source.began.wait()
+        await turns()
+        begin = time.process_time()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert time.process_time() - begin < 5
+        assert source.get._counts()[-1] == 0
+
+    run(main())
+
+
+def test_a_stale_value_is_served_without_a_loop_and_where_no_refresh_can_begin(run, caplog):
+    with held_time() as clock:
+        calls = []
+
+        @memo(ttl=10, stale=5, jitter=0)
+        async def source(x):
+            calls.append(x)
+            return len(calls)
+
+        def broken(x):
+            raise RuntimeError("no load can begin")
+
+        assert run(source(1)) == 1
+        clock.advance(12)
+        with pytest.raises(StopIteration) as stopped:
+            source(1).send(None)
+        assert stopped.value.value == 1 and source._counts()[-1] == 0
+        wrapped, source.__wrapped__ = source.__wrapped__, broken
+        assert run(source(1)) == 1 and "a refresh of" in caplog.text
+        source.__wrapped__ = wrapped
+        assert run(source(1)) == 1 and source._counts()[-1] == 0

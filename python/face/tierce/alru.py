@@ -1,12 +1,11 @@
 """`alru_cache`: what the package async-lru has."""
 
 import asyncio
-from functools import update_wrapper
 
 from . import flight_async
 from ._tierce import Memo
 from .lru import CacheInfo
-from .memo import _NO_DEFAULT, BoundMemo, _is_async, _mark_async, _Settings, flight
+from .memo import _NO_DEFAULT, BoundMemo, _dress, _is_async, _mark_async, _Settings, flight
 
 __all__ = ["alru_cache"]
 
@@ -54,17 +53,13 @@ def _made(function, maxsize, typed, ttl, jitter):
         share = jitter / lasts
     settings = _Settings(most, lasts, None, share, None, None, False, typed, False, False)
     made = Memo(
-        function, _load, None, None, _NO_DEFAULT, True, False, 0, typed,
+        function, flight_async.load, None, None, _NO_DEFAULT, True, False, 0, typed,
         settings.maxsize, None, settings.ttl_ms, settings.stale_ms, settings.jitter,
     )  # fmt: skip
+    _dress(made, function)
     made._keep = None
     made._settings = settings
     made._is_async = True
-    made._closed = False
-    update_wrapper(made, function)
-    made.__wrapped__ = function
-    if not hasattr(made, "__qualname__"):
-        made.__qualname__ = repr(function)
     _mark_async(made)
     flight.memos.add(made)
     _Verbs(made, maxsize, typed).lend()
@@ -75,12 +70,6 @@ def _unwrapped(function):
     while hasattr(function, "func"):  # a partial
         function = function.func
     return function
-
-
-async def _load(memo, key, args, kwargs):
-    if memo._closed:
-        raise RuntimeError(f"alru_cache is closed for {memo!r}")
-    return await flight_async.load(memo, key, args, kwargs)
 
 
 class _Verbs:
@@ -100,15 +89,12 @@ class _Verbs:
     def contains(self, /, *args, **kwargs):
         """Whether the result of such a call is here, or is being loaded."""
         key = self.made.key(*args, **kwargs)
-        return self.made._peek(key) is not None or self._flies(key)
-
-    def _flies(self, key):
-        return any(one.memo is self.made and one.key == key for one in list(flight_async._running))
+        return self.made._peek(key) is not None or self.made._flies(key)
 
     def invalidate(self, /, *args, **kwargs):
         """End the result of such a call; whether there was one, or a load of it."""
         key = self.made.key(*args, **kwargs)
-        return self._flies(key) | self.made._drop(key)
+        return self.made._flies(key) | self.made._drop(key)
 
     def clear(self):
         """Forget all results and counts."""
@@ -119,15 +105,15 @@ class _Verbs:
         """Refuse calls from now on; loads that run are cancelled, or waited for with wait=True."""
         made = self.made
         tasks = self._tasks()
-        made._closed = True
+        # What is in memory would be served without asking whether we are closed, and what lands from now on as well.
+        self.counts = self.info()
+        made._closed = f"alru_cache is closed for {made!r}"
+        made._clear()
         if not wait:
             for task in tasks:
                 task.cancel()
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
-        # What is in memory would be served without asking whether we are closed.
-        self.counts = self.info()
-        made._clear()
 
     def info(self):
         """Hits, misses, maxsize and currsize; who joins a load has hit."""
@@ -139,7 +125,7 @@ class _Verbs:
     def parameters(self):
         """maxsize, typed, how many loads run, and whether it is closed."""
         made = self.made
-        return {"maxsize": self.maxsize, "typed": self.typed, "tasks": len(self._tasks()), "closed": made._closed}
+        return {"maxsize": self.maxsize, "typed": self.typed, "tasks": len(self._tasks()), "closed": bool(made._closed)}
 
     def _tasks(self):
         running = [one.task for one in list(flight_async._running) if one.memo is self.made]

@@ -138,6 +138,8 @@ def behind(memo, key, flight, args, kwargs):
         _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tierce-refresh")
     context = copy_context()
     context.run(loading.set, flight)
+    # Nobody's, until a thread of the pool begins it: whoever asks for it meanwhile waits, as any other.
+    flight.thread = None
     _pool.submit(context.run, _refresh, memo, key, flight, args, kwargs)
 
 

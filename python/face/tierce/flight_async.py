@@ -1,6 +1,7 @@
 """Loads of async functions: one task runs the function, those who want its value wait for it, on any loop."""
 
 import asyncio
+import os
 import sys
 from _thread import allocate_lock
 from contextvars import copy_context
@@ -17,11 +18,23 @@ RECHECK_S = 0.1
 _running = set()
 """Flights whose tasks run: a loop itself holds its tasks weakly."""
 
+_of_parent = []
+"""What ran when the process was forked: kept, since tasks that go while they are pending complain."""
+
+
+def _after_fork():
+    _of_parent.extend(_running)
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 class AsyncFlight(Waits):
     """One load of a key by a task of a loop."""
 
-    __slots__ = ("memo", "key", "loop", "task", "value", "error", "over", "left", "abandoned", "waiting", "lock", "behind")
+    __slots__ = ("memo", "key", "loop", "task", "value", "error", "over", "left", "abandoned", "waiting", "lock", "behind", "held")
 
     def __init__(self, memo, key, loop):
         self.waits = []
@@ -36,7 +49,10 @@ class AsyncFlight(Waits):
         self.left = False
         # Its loop stood still: all look again, whoever began it included.
         self.abandoned = False
-        self.waiting = []
+        # Futures, and the loops they are of.
+        self.waiting = {}
+        # Whoever leads it does not wait yet: until then nobody who leaves is the last.
+        self.held = True
         self.lock = allocate_lock()
         self.behind = False
 
@@ -57,6 +73,7 @@ class AsyncFlight(Waits):
             else:
                 self.task = self.loop.create_task(coroutine, context=context)
         except BaseException as error:
+            self._report(error)
             self._end(PENDING, error)
             return
         if self.task.done():
@@ -69,11 +86,7 @@ class AsyncFlight(Waits):
             return self._end(PENDING, None)
         error = task.exception()
         if error is not None:
-            if self.behind and isinstance(error, Exception):
-                try:
-                    raise error
-                except Exception:
-                    report(self.memo)
+            self._report(error)
             return self._end(PENDING, error)
         try:
             value, weight = task.result(), 1
@@ -83,6 +96,14 @@ class AsyncFlight(Waits):
         except BaseException as failure:
             return self._end(PENDING, failure)
         self._end(value, None)
+
+    def _report(self, error):
+        """Of a load that nobody waits for."""
+        if self.behind and isinstance(error, Exception):
+            try:
+                raise error
+            except Exception:
+                report(self.memo)
 
     def _end(self, value, error):
         """Publishes what the load brought: a value, an error, or neither when it was given up."""
@@ -94,17 +115,18 @@ class AsyncFlight(Waits):
             with self.lock:
                 if not self.over:
                     self.value, self.error, self.over = value, error, True
-                waiting, self.waiting = self.waiting, []
-            for loop, future in waiting:
+                waiting, self.waiting = self.waiting, {}
+            for future, loop in waiting.items():
                 _wake(loop, future)
 
-    async def wait(self, loop, parent):
+    async def wait(self, loop, parent, leads):
         """Returns when the load is over, or was given up. A caller who is cancelled leaves, and nobody else."""
         future = loop.create_future()
         with self.lock:
             if self.over or self.left:
                 return
-            self.waiting.append((loop, future))
+            self.waiting[future] = loop
+            self.held = self.held and not leads
         if parent is not None:
             parent.waits.append(self)
         try:
@@ -131,8 +153,8 @@ class AsyncFlight(Waits):
 
     def _leave(self, loop, future):
         with self.lock:
-            self.waiting = [(other, one) for other, one in self.waiting if one is not future]
-            if self.waiting or self.over or self.behind:
+            self.waiting.pop(future, None)
+            if self.waiting or self.over or self.behind or self.held:
                 return
             self.left = True
         # The last has left. Who comes from now on begins anew.
@@ -172,9 +194,11 @@ async def load(memo, key, args, kwargs, renew=False):
     """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
     loop = asyncio._get_running_loop()
     if loop is None:
-        raise RuntimeError(_no_loop(memo))
+        return _without_loop(memo, key, renew)
     parent = innermost()
     while True:
+        if memo._closed:
+            raise RuntimeError(memo._closed)
         flight = AsyncFlight(memo, key, loop)
         said, found = memo._board(key, flight, renew)
         if said == HIT:
@@ -187,7 +211,7 @@ async def load(memo, key, args, kwargs, renew=False):
             found = flight
             flight.begin(args, kwargs, False)
         if not found.over:
-            await found.wait(loop, parent)
+            await found.wait(loop, parent, leads)
         try:
             if found.value is not PENDING:
                 return memo._copied(found.value)
@@ -197,6 +221,17 @@ async def load(memo, key, args, kwargs, renew=False):
         finally:
             # An exception's traceback has this frame, and the flight the exception.
             del flight, found
+
+
+def _without_loop(memo, key, renew):
+    """What memory has, stale or not: nothing can be loaded here."""
+    flight = AsyncFlight(memo, key, None)
+    said, found = memo._board(key, flight, renew)
+    if said in (LEAD, REFRESH):
+        flight._end(PENDING, None)
+    if said in (HIT, REFRESH):
+        return found
+    raise RuntimeError(_no_loop(memo))
 
 
 def _no_loop(memo):

@@ -4,7 +4,7 @@ import heapq
 import random
 import time
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import ItemsView, MutableMapping, ValuesView
 from threading import RLock
 from types import GenericAlias
 
@@ -56,8 +56,15 @@ class Cache(MutableMapping):
         if self._depth == 0 and self._left:
             left, self._left = self._left, []
         self._lock.release()
+        failed = None
         for key, value, reason in left:
-            self._listener(key, value, reason)
+            # One that raises keeps nothing from being told; the first error is raised when all were.
+            try:
+                self._listener(key, value, reason)
+            except Exception as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _tell(self, key, value, reason):
         if self._listener is not None:
@@ -146,6 +153,24 @@ class Cache(MutableMapping):
         with self._step():
             self._purge()
             return len(self._data)
+
+    def items(self):
+        """What is here, as pairs; what goes meanwhile is skipped."""
+        return _Items(self)
+
+    def values(self):
+        """The values of what is here; what goes meanwhile is skipped."""
+        return _Values(self)
+
+    def _pairs(self):
+        # Key and value in one step, so that nothing expires or makes room in between.
+        for key in self:
+            with self._step():
+                held = self._holds(key)
+                if held:
+                    value = self[key]
+            if held:
+                yield key, value
 
     def get(self, key, default=None):
         """The value of a key, or the default."""
@@ -239,6 +264,23 @@ class Cache(MutableMapping):
         made = type(self).__new__(type(self))
         made.__setstate__(self.__getstate__())
         return made
+
+
+class _Items(ItemsView):
+    __slots__ = ()
+
+    def __iter__(self):
+        return self._mapping._pairs()
+
+
+class _Values(ValuesView):
+    __slots__ = ()
+
+    def __iter__(self):
+        return (value for _, value in self._mapping._pairs())
+
+    def __contains__(self, value):
+        return any(one is value or one == value for one in self)
 
 
 def _copied(container):

@@ -2,6 +2,8 @@
 
 import weakref
 from functools import update_wrapper
+from itertools import count
+from types import FunctionType, GenericAlias
 
 from . import flight
 from ._tierce import Memo, Ready
@@ -11,6 +13,8 @@ from .lru import CacheInfo
 __all__ = ["BoundMemo", "Memo", "memo"]
 
 _NO_DEFAULT = object()
+
+_numbers = count(1)
 
 
 def memo(
@@ -49,7 +53,8 @@ def memo(
     ask for other keys; one that waits for itself raises CycleError.
 
     Arguments must be hashable. user(42), user(user_id=42) and a default of 42
-    are one key.
+    are one key. A default that cannot be hashed counts as one value. On a class
+    method put @memo above @classmethod.
 
     maxsize: how many results are kept; None keeps all. The least recently used go first.
     ttl: how long a result is fresh: "5m", seconds, or a timedelta. None: for ever.
@@ -59,7 +64,8 @@ def memo(
     weight: how much all results together may weigh; weigher says what one
         does (sys.getsizeof unless given).
     per_instance: for methods: each instance has results of its own, of maxsize
-        each, and is not kept alive by them.
+        each, and is not kept alive by them. They hang on its __dict__; one that
+        has none is kept alive by results that refer to it.
     typed: keep f(3), f(3.0) and f(True) apart.
     copy: give each caller a deep copy, or what the given function makes of the
         value. Otherwise all callers share one object.
@@ -144,8 +150,10 @@ def _keeper(copy, freeze, weigher):
 def _decorate(function, settings):
     import inspect
 
-    if isinstance(function, (staticmethod, classmethod)):
-        raise TypeError(f"put @memo below @{type(function).__name__}, so that it is given the function itself")
+    if isinstance(function, classmethod):
+        return _OfClass(_decorate(function.__func__, settings))
+    if isinstance(function, staticmethod):
+        return staticmethod(_decorate(function.__func__, settings))
     if not callable(function):
         raise TypeError(f"memo decorates functions, and {function!r} is none")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -157,15 +165,27 @@ def _decorate(function, settings):
     else:
         load = flight.load
     made = _make(function, settings, is_async, load, 0)
-    update_wrapper(made, function)
     if is_async:
         _mark_async(made)
     return made
 
 
+class _OfClass(classmethod):
+    """A method of a class whose verbs know the class: from 3.13 on classmethod itself binds no descriptors."""
+
+    def __get__(self, instance, owner=None):
+        return self.__func__._bind(type(instance) if owner is None else owner)
+
+
 def _is_async(function):
     import inspect
 
+    if not hasattr(inspect, "markcoroutinefunction"):
+        # Before 3.12 asyncio alone knows what was marked.
+        import asyncio
+
+        if asyncio.iscoroutinefunction(function):
+            return True
     called = getattr(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
 
@@ -190,8 +210,8 @@ def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
         function, load, settings.copy, told, _NO_DEFAULT, is_async, per_instance, skipped, settings.typed,
         settings.maxsize, settings.weight, settings.ttl_ms, settings.stale_ms, settings.jitter,
     )  # fmt: skip
-    made.__wrapped__ = function
-    made.__qualname__ = getattr(function, "__qualname__", repr(function))
+    _dress(made, function)
+    made._name = f"<memo {made.__qualname__} {next(_numbers)}>"
     made._keep = settings.keep
     made._settings = settings
     made._told = told
@@ -200,21 +220,53 @@ def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
     return made
 
 
+def _dress(made, function):
+    """Gives it the looks of the function, and nothing of what another cache has written on that for itself."""
+    update_wrapper(made, function)
+    for name in list(made.__dict__):
+        if name in _PRIVATE or name.startswith("cache_") or hasattr(Memo, name) and not name.startswith("__"):
+            del made.__dict__[name]
+    made.__wrapped__ = function
+    if "__qualname__" not in made.__dict__:
+        made.__qualname__ = repr(function)
+
+
+_PRIVATE = {"_bind", "_closed", "_is_async", "_is_coroutine", "_is_coroutine_marker", "_keep", "_name", "_settings", "_told"}
+
+
+class _Default:
+    """Stands in a key for a default that cannot be hashed."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return f"<the default of {self.name}>"
+
+
+def _hashable(one):
+    try:
+        hash(one.default)
+    except TypeError:
+        return _Default(one.name)
+    return one.default
+
+
 def _signature(function, skipped):
     """A function's parameters as the glue reads them, or None where calls are told apart as they are written."""
     import inspect
 
     kinds = inspect.Parameter
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        # What it takes itself: a wrapper's __wrapped__ and __signature__ say what somebody else takes.
+        if isinstance(function, FunctionType):
+            bare = FunctionType(function.__code__, {}, None, function.__defaults__, function.__closure__)
+            bare.__kwdefaults__, function = function.__kwdefaults__, bare
+        parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
     except (TypeError, ValueError):
         return None
     named = [one for one in parameters if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)][skipped:]
-    defaults = [_NO_DEFAULT if one.default is kinds.empty else one.default for one in named]
-    try:
-        hash(tuple(defaults))
-    except TypeError:
-        return None
+    defaults = [_NO_DEFAULT if one.default is kinds.empty else _hashable(one) for one in named]
     positional = [one for one in named if one.kind is not kinds.KEYWORD_ONLY]
     return (
         tuple(one.name for one in named),
@@ -283,7 +335,11 @@ class _Verbs:
         return value if copy is None else copy(value)
 
     def _behind(self, key, of, args, kwargs):
-        flight.behind(self, key, of, args, kwargs)
+        try:
+            flight.behind(self, key, of, args, kwargs)
+        except Exception:
+            flight.report(self)
+            raise
 
     def _bind(self, instance):
         return BoundMemo(self, instance)
@@ -292,10 +348,10 @@ class _Verbs:
         """What holds the results of an instance that has none yet, and goes with it."""
         from_weak, address = weakref.ref(self), id(instance)
 
-        def gone(_):
+        def gone(of):
             memo = from_weak()
             if memo is not None:
-                memo._drop_instance(address)
+                memo._drop_instance(address, of)
 
         if self._is_async:
             from .flight_async import load
@@ -303,7 +359,7 @@ class _Verbs:
             load = flight.load
         own = _make(self.__wrapped__, self._settings, self._is_async, load, 1, self._told)
         try:
-            own._reference = weakref.ref(instance, gone)
+            of = weakref.ref(instance, gone)
         except TypeError:
             name = type(instance).__qualname__
             raise TypeError(
@@ -311,7 +367,14 @@ class _Verbs:
                 f"add '__weakref__' to {name}.__slots__"
             ) from None
         own.__qualname__ = self.__qualname__
-        return self._keep_instance(instance, own)
+        space = getattr(instance, "__dict__", None)
+        if not isinstance(space, dict) or space is not instance.__dict__:
+            return self._keep_instance(instance, of, own, own)
+        # The instance keeps it alive, so that a result which refers to the instance is one cycle with it.
+        kept = self._keep_instance(instance, of, own, weakref.ref(own))
+        if kept is own:
+            space[self._name] = _Kept(own)
+        return kept
 
     def __reduce__(self):
         return self.__qualname__
@@ -326,6 +389,8 @@ class _Verbs:
         return f"<memo of {self.__wrapped__!r}>"
 
 
+Memo.__class_getitem__ = classmethod(GenericAlias)
+Memo._closed = None  # the sentence of an alru_cache that was closed
 for _name, _verb in vars(_Verbs).items():
     if callable(_verb) and _name not in ("__init__",):
         setattr(Memo, _name, _verb)
@@ -334,8 +399,27 @@ for _name, _verb in vars(_Verbs).items():
 del _name, _verb
 
 
+class _Kept:
+    """Keeps an instance's results alive, in its __dict__: a copy or a pickle of the instance has none of them."""
+
+    __slots__ = ("own",)
+
+    def __init__(self, own=None):
+        self.own = own
+
+    def __reduce__(self):
+        return _Kept, ()
+
+    def __eq__(self, other):
+        return isinstance(other, _Kept)
+
+    __hash__ = None
+
+
 class BoundMemo:
     """A method made by memo, of one instance."""
+
+    __class_getitem__ = classmethod(GenericAlias)
 
     __slots__ = ("__func__", "__self__", "__weakref__")
 
@@ -379,7 +463,22 @@ class BoundMemo:
         return function._own(self.__self__) if function._settings.per_instance else function
 
     def __getattr__(self, name):
+        if name in ("__func__", "__self__"):
+            raise AttributeError(name)  # of one that is not made yet
+        if name == "__signature__":
+            return _bound_signature(self.__func__)
         return getattr(self.__func__, name)
+
+    def __reduce__(self):
+        return getattr, (self.__self__, self.__func__.__name__)
+
+    def __copy__(self):
+        return type(self)(self.__func__, self.__self__)
+
+    def __deepcopy__(self, memo, /):
+        from copy import deepcopy
+
+        return type(self)(self.__func__, deepcopy(self.__self__, memo))
 
     def __eq__(self, other):
         if not isinstance(other, BoundMemo):
@@ -391,6 +490,14 @@ class BoundMemo:
 
     def __repr__(self):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+def _bound_signature(function):
+    import inspect
+
+    whole = inspect.signature(function)
+    first, *rest = whole.parameters.values()
+    return whole if first.kind is first.VAR_POSITIONAL else whole.replace(parameters=rest)
 
 
 def _register():

@@ -1,10 +1,12 @@
 """cachetools' classes and decorators. The classes are safe among threads without a lock of yours."""
 
 from functools import update_wrapper
+from threading import Lock
+from weakref import ref
 
-from ..lru import CacheInfo
-from ..mapping import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
-from . import _keys as keys
+from ...lru import CacheInfo
+from ...mapping import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
+from . import keys
 
 __all__ = [
     "Cache", "CacheInfo", "FIFOCache", "LFUCache", "LRUCache", "RRCache", "TLRUCache", "TTLCache", "cached",
@@ -29,11 +31,15 @@ def cached(cache, key=keys.hashkey, lock=None, condition=None, info=False):
     condition: the same, and who asks for a key that is loading waits for it.
     info: give the function a cache_info().
     """
+    return _cached(cache, key, lock, condition, info, set())
+
+
+def _cached(cache, key, lock, condition, info, pending):
     guard = condition if condition is not None and lock is None else lock
     guard = _Open() if guard is None else guard
 
     def decorate(function):
-        counts, pending = [0, 0], set()
+        counts = [0, 0]
 
         def wrapper(*args, **kwargs):
             if cache is None:
@@ -43,8 +49,8 @@ def cached(cache, key=keys.hashkey, lock=None, condition=None, info=False):
             with guard:
                 if condition is not None:
                     while of in pending:
-                        condition.wait_for(lambda: of not in pending)
-                found = cache.get(of, _NOTHING) if hasattr(cache, "get") else _got(cache, of)
+                        condition.wait()
+                found = _got(cache, of)
                 if found is not _NOTHING:
                     counts[0] += 1
                     return found
@@ -100,6 +106,11 @@ def _got(cache, key):
         return _NOTHING
 
 
+def _forget(pending_of, address, of):
+    if pending_of.get(address, (None,))[0] is of:
+        del pending_of[address]
+
+
 def cachedmethod(cache, key=keys.methodkey, lock=None, condition=None):
     """Keep the results of a method in the mapping that `cache(self)` gives, or not at all where that is None.
 
@@ -107,13 +118,28 @@ def cachedmethod(cache, key=keys.methodkey, lock=None, condition=None):
     """
 
     def decorate(method):
+        # Who waits for a key of an instance has to see what loads it: by the instance, which may not be hashable.
+        pending_of, gate = {}, Lock()
+
+        def pending_at(self):
+            address = id(self)
+            found = pending_of.get(address)
+            if found is None or found[0]() is not self:
+                found = (ref(self, lambda of: _forget(pending_of, address, of)), set())
+                pending_of[address] = found
+            return found[1]
+
         def wrapper(self, *args, **kwargs):
             mapping = cache(self)
             if mapping is None:
                 return method(self, *args, **kwargs)
             locked = lock(self) if lock is not None else None
             waited = condition(self) if condition is not None else None
-            load = cached(mapping, lambda *_, **__: key(self, *args, **kwargs), locked, waited)(method)
+            pending = set()
+            if waited is not None:
+                with gate:
+                    pending = pending_at(self)
+            load = _cached(mapping, lambda *_, **__: key(self, *args, **kwargs), locked, waited, False, pending)(method)
             return load(self, *args, **kwargs)
 
         return update_wrapper(wrapper, method)
