@@ -8,6 +8,7 @@
 #![allow(clippy::missing_safety_doc, reason = "one contract for all, above")]
 
 // References, and the types that CPython makes of our slots.
+mod own;
 mod owned;
 mod raised;
 mod seed;
@@ -20,6 +21,7 @@ mod probe;
 mod signature;
 mod table;
 // What Python sees.
+mod instance;
 mod instances;
 mod load;
 mod lru;

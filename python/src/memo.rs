@@ -9,7 +9,7 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::clock::now_ms;
-use crate::instances::Instances;
+use crate::instance::Instances;
 use crate::key::{Call, View};
 use crate::owned::{Owned, PyObject, Raised, Result, type_error};
 use crate::ready::ready;

@@ -12,9 +12,9 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::clock::now_ms;
-use crate::instances::of_instance;
 use crate::key::View;
 use crate::memo::{Age, Memo, NEVER, copied, with_view};
+use crate::own::of_instance;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, integer, none, tuple, type_error};
 use crate::probe::find;
 use crate::seed;

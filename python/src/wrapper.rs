@@ -6,9 +6,10 @@ use std::ptr;
 
 use pyo3_ffi as ffi;
 
-use crate::instances::{Instance, Instances, of_instance};
+use crate::instance::{Instance, Instances};
 use crate::key::Rule;
 use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, with_view};
+use crate::own::of_instance;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, tuple_of, type_error};
 use crate::probe::find;
 use crate::signature::{Given, Signature};
