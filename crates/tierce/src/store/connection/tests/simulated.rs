@@ -1,5 +1,6 @@
 //! A connection on a simulated network, in virtual time: a seed decides how bytes are cut and delayed, which connections are cut in
-//! the middle of an answer, go silent, drip or are never opened, and in which order tasks have their turn.
+//! the middle of an answer, go silent, drip or are never opened, and in which order tasks have their turn. Only the pauses before
+//! it is opened again are the process's own chance.
 //!
 //! Each answer says what was asked, so that an answer to somebody else would be seen.
 
@@ -272,6 +273,6 @@ fn nobody_gets_another_ones_answer_or_waits_too_long_whatever_the_network_does()
         ("failed", failed),
         ("left", left),
     ] {
-        assert!(count.load(Relaxed) > SEEDS / 10, "{what}: {}", count.load(Relaxed));
+        assert!(count.load(Relaxed) >= 5, "{what}: {}, of {SEEDS} seeds", count.load(Relaxed));
     }
 }
