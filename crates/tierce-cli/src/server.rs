@@ -1,5 +1,6 @@
 //! A server that processes share: one of our own, which may be broken, or the one that somebody named.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -169,7 +170,10 @@ impl Server {
     }
 }
 
-/// A port on which nothing listens.
+/// A port on which nothing listens; if it can be, below those that systems lend to clients: one of those may be lent to
+/// somebody before the server has it.
 fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let free = |port| Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr()?.port());
+    let mut chosen = (0..100_u64).map(|attempt| 10_000 + (RandomState::new().hash_one(attempt) % 20_000) as u16);
+    chosen.find_map(|port| free(port).ok()).map_or_else(|| free(0), Ok)
 }

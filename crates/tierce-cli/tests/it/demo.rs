@@ -55,7 +55,8 @@ impl Running {
     /// The same with more arguments.
     pub(crate) fn serve_with(more: &[&str]) -> (Self, String) {
         let running = Self::start(&[&["--serve", "--port", "0"], SHORT.as_slice(), more].concat());
-        let line = line_with(&running.stdout, "http://");
+        let line = line_or(&running.stdout, "http://")
+            .unwrap_or_else(|why| panic!("{why}; it complained:\n{}", rest(&running.stderr)));
         let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
         (running, address)
     }
@@ -114,18 +115,22 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     lines
 }
 
+#[cfg(unix)]
 fn line_with(lines: &Receiver<String>, text: &str) -> String {
+    line_or(lines, text).unwrap_or_else(|why| panic!("{why}"))
+}
+
+fn line_or(lines: &Receiver<String>, text: &str) -> Result<String, String> {
     let mut read = Vec::new();
     loop {
         match lines.recv_timeout(DEADLINE) {
-            Ok(line) if line.contains(text) => return line,
+            Ok(line) if line.contains(text) => return Ok(line),
             Ok(line) => read.push(line),
-            Err(error) => panic!("{error} without {text:?} after {read:#?}"),
+            Err(error) => return Err(format!("{error} without {text:?} after {read:#?}")),
         }
     }
 }
 
-#[cfg(unix)]
 fn rest(lines: &Receiver<String>) -> String {
     let mut read = String::new();
     loop {

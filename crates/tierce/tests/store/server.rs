@@ -1,5 +1,6 @@
 //! A server of a test's own.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -138,5 +139,8 @@ impl Drop for Server {
 
 /// A port on which nothing listens.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    // Below those that systems lend to clients: one of those may be lent to somebody before the server has it.
+    let mut chosen = (0..100_u64).map(|attempt| 10_000 + (RandomState::new().hash_one(attempt) % 20_000) as u16);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    chosen.find(is_free).expect("one of a hundred is free")
 }
