@@ -40,6 +40,7 @@ use crate::expiry::Age;
 use crate::key::{Key, ToKey, Value};
 use crate::runtime::{self, Runtime};
 use crate::stats::Counters;
+use crate::store::both;
 
 /// Ids in one load unless said: as many as databases take in one `IN (…)` without a second thought (Oracle's limit).
 const AT_MOST: usize = 1000;
@@ -305,12 +306,16 @@ async fn fetch_many<K: Key, V: Value, Q: ToKey<K>>(cache: &Arc<Typed<K, V>>, ids
             Boarded::Filled => found[at] = path.look_again().and_then(|_| asking.found()),
         }
     }
-    crew.consult().await;
-    if let Some(shelf) = whole.shelf.as_ref().filter(|_| !followed.is_empty()) {
-        for (place, opened) in shelf.read_many(&followed).await {
-            Counters::bump(&cache.counters.store_hits);
-            found[places[place]] = opened.value.and_then(|value| value.downcast().ok()).map(|value| *value);
+    let reading = async {
+        match whole.shelf.as_ref().filter(|_| !followed.is_empty()) {
+            Some(shelf) => shelf.read_many(&followed).await,
+            None => Vec::new(),
         }
+    };
+    let ((), read) = both(crew.consult(), reading).await;
+    for (place, opened) in read {
+        Counters::bump(&cache.counters.store_hits);
+        found[places[place]] = opened.value.and_then(|value| value.downcast().ok()).map(|value| *value);
     }
     for (at, flight) in led {
         if let Some(Outcome::Landed) = flight.ended() {

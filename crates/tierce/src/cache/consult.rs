@@ -47,6 +47,14 @@ pub(super) enum Fetching {
 }
 
 impl Shelf {
+    /// What the store has of a key, and what that says if its tags are at the versions that it has.
+    async fn ask(&self, seen: &mut Seen) -> Option<(Stored, Option<Opened>)> {
+        let (asked_ms, key) = (self.asked_ms(), &seen.name.key);
+        let stored = self.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten()?;
+        let opened = self.standing(seen, &stored, asked_ms).await;
+        Some((stored, opened))
+    }
+
     /// What an entry says, if its tags are at the versions that it has. It is known to be good as of the older of the two
     /// answers: believed from the entry's on, it would be served twice as long as its tags' versions are.
     pub(super) async fn standing(&self, seen: &mut Seen, stored: &Stored, asked_ms: u64) -> Option<Opened> {
@@ -92,11 +100,7 @@ impl Inner {
             seen.budget.spend_all();
             return Consulted::Nothing(seen);
         }
-        let asked_ms = self.hub.clock.now_ms();
-        let key = &seen.name.key;
-        let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten();
-        let Some(stored) = stored else { return Consulted::Nothing(seen) };
-        let opened = shelf.standing(&mut seen, &stored, asked_ms).await;
+        let Some((stored, opened)) = shelf.ask(&mut seen).await else { return Consulted::Nothing(seen) };
         let fits = |opened: &Opened| opened.value.is_some() || seen.accepts == Accepts::Absence;
         let Some(opened) = opened.filter(fits) else {
             seen.stored = Some(stored);
@@ -131,10 +135,7 @@ impl Inner {
     /// What the store has, fresh, for one who neither leads nor waits; memory does not get it.
     pub(super) async fn read_through(self: Arc<Self>, mut seen: Seen) -> Option<AnyValue> {
         let shelf = self.shelf.as_ref().filter(|shelf| !shelf.link.is_untold(&seen.name.key))?;
-        let asked_ms = self.hub.clock.now_ms();
-        let key = &seen.name.key;
-        let stored = shelf.link.ask(&mut seen.budget, |store, within| store.get(key, within)).await.flatten()?;
-        let opened = shelf.standing(&mut seen, &stored, asked_ms).await?;
+        let opened = shelf.ask(&mut seen).await?.1?;
         if self.hub.clock.now_ms() >= opened.aged.times.fresh_until_ms {
             return None;
         }

@@ -152,7 +152,9 @@ impl<K: Key, V: Value> Hold<K, V> {
         };
         let mut out = Fallout::new();
         let mut slice = self.cache.flights.lock(self.hash);
-        slice.writers().remember(self.hash, self.cache.flights.ticket());
+        if self.cache.shelf.is_some() {
+            slice.writers().remember(self.hash, self.cache.flights.ticket());
+        }
         let undisturbed = std::mem::take(&mut self.entered) && slice.writers().leave(self.hash, &self.key);
         let alone = undisturbed || mutant::on(Mutant::WritersNotCompared);
         let detached =

@@ -96,15 +96,7 @@ pub(super) async fn leased(
     };
     let began = cache.hub.clock.precise();
     let began_ms = cache.hub.clock.now_ms();
-    let lasting = Lasting::of(&cache, &name, token, runtime);
-    let extending = async {
-        if lasting.is_none() {
-            extend(&shelf.link, &name.key, token, runtime).await;
-        }
-    };
-    let loaded = beside(load, extending).await;
-    drop(lasting);
-    let mut loaded = loaded?;
+    let mut loaded = under(&cache, &name, token, runtime, load).await?;
     let took = cache.hub.clock.precise().saturating_sub(began);
     cache.counters.loaded_in(took);
     let times = cache.ages.times(cache.hub.clock.now_ms(), loaded.ttl, loaded.is_absence, &cache.hub.random);
@@ -113,6 +105,21 @@ pub(super) async fn leased(
     let mut load = Leasing { cache: &cache, flight: &flight, name: &name, lease, began, budget };
     load.store(names, versions, &mut loaded).await;
     Ok(loaded)
+}
+
+/// What a load brings, its lease extended meanwhile.
+async fn under(
+    cache: &Inner,
+    name: &Name,
+    token: Option<Token>,
+    runtime: &Arc<dyn Runtime>,
+    load: LoadFuture<Bare>,
+) -> Result<Bare, AnyError> {
+    let (Some(token), Some(shelf)) = (token, &cache.shelf) else { return load.await };
+    match Lasting::of(cache, (&shelf.link, &name.key, token), runtime) {
+        Some(_lasting) => load.await,
+        None => beside(load, extend((&shelf.link, &name.key, token), runtime, || true)).await,
+    }
 }
 
 /// A load that has ended, and its lease.
@@ -212,13 +219,7 @@ async fn stamp(
     began: Duration,
     budget: &mut Budget,
 ) -> Option<(Vec<Arc<str>>, Vec<Version>)> {
-    let kept = loaded.cells.iter().map(|cell| Arc::from(cell.name()));
-    let mut more: Vec<Arc<str>> = Vec::new();
-    for tag in loaded.tags.iter().cloned().chain(kept) {
-        if !names.contains(&tag) && !more.contains(&tag) {
-            more.push(tag);
-        }
-    }
+    let more: Vec<_> = own_tags(loaded).into_iter().filter(|tag| !names.contains(tag)).collect();
     if more.is_empty() {
         return Some((names, versions));
     }
@@ -234,6 +235,17 @@ async fn stamp(
     Some((names, versions))
 }
 
+/// The tags that an answer names, each once.
+pub(super) fn own_tags(loaded: &Bare) -> Vec<Arc<str>> {
+    let mut tags: Vec<Arc<str>> = Vec::new();
+    for tag in loaded.tags.iter().cloned().chain(loaded.cells.iter().map(|cell| Arc::from(cell.name()))) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
 /// Lets a lease last elsewhere, until this is dropped: on a thread that waits for a plain function nothing runs but that.
 struct Lasting {
     _load_runs: Arc<()>,
@@ -241,50 +253,43 @@ struct Lasting {
 
 impl Lasting {
     /// `None` where the load's own runtime goes on beside it.
-    fn of(cache: &Inner, name: &Name, token: Option<Token>, runtime: &Arc<dyn Runtime>) -> Option<Self> {
-        let (token, shelf) = (token?, cache.shelf.as_ref()?);
+    fn of(
+        cache: &Inner,
+        (link, key, token): (&Arc<Link>, &store::Key, Token),
+        runtime: &Arc<dyn Runtime>,
+    ) -> Option<Self> {
         let lasting = runtime::lasting().filter(|lasting| lasting.id() != runtime.id())?;
         let load_runs = Arc::new(());
-        let (link, key, runs) = (Arc::clone(&shelf.link), name.key.clone(), Arc::downgrade(&load_runs));
-        let (on, at_most) = (Arc::clone(&lasting), cache.limits.deadline);
+        let (link, key, runs) = (Arc::clone(link), key.clone(), Arc::downgrade(&load_runs));
+        let (on, clock) = (Arc::clone(&lasting), cache.hub.clock.clone());
+        let until = clock.precise().saturating_add(cache.limits.deadline);
         lasting.spawn(Box::pin(async move {
             // A load past its deadline was given up, though its thread may not know.
-            let over = async {
-                let mut left = at_most;
-                while runs.strong_count() > 0 && !left.is_zero() {
-                    let pause = (link.patience.lease / 4).min(left);
-                    on.sleep(pause).await;
-                    left -= pause;
-                }
-            };
-            either(over, extend(&link, &key, Some(token), &on)).await;
+            let runs = || runs.strong_count() > 0 && clock.precise() < until;
+            extend((&link, &key, token), &on, runs).await;
         }));
         Some(Lasting { _load_runs: load_runs })
     }
 }
 
 /// Lets a lease last while its load runs.
-async fn extend(link: &Arc<Link>, key: &store::Key, token: Option<Token>, runtime: &Arc<dyn Runtime>) {
-    let Some(token) = token else { return };
+async fn extend(
+    (link, key, token): (&Arc<Link>, &store::Key, Token),
+    runtime: &Arc<dyn Runtime>,
+    runs: impl Fn() -> bool,
+) {
     let time = link.patience.lease;
     loop {
         runtime.sleep(time / 4).await;
+        if !runs() {
+            return;
+        }
         let mut budget = link.budget();
         let stands = link.ask(&mut budget, |store, within| store.extend(key, token, time, within)).await;
         if stands == Some(false) {
             return;
         }
     }
-}
-
-/// Ends with the first that ends.
-async fn either(first: impl Future<Output = ()>, second: impl Future<Output = ()>) {
-    let (mut first, mut second) = (pin!(first), pin!(second));
-    poll_fn(|cx| match first.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => second.as_mut().poll(cx),
-    })
-    .await;
 }
 
 /// The first future's output; the second is polled beside it.

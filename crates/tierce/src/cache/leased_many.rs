@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::flight::{AnyError, Fleet, Flight};
 use super::inner::Inner;
-use super::leased::beside;
+use super::leased::{beside, own_tags};
 use super::load::{Aged, Bare, Brought, Keep};
 use super::run::LoadFuture;
 use super::shelf::Shelf;
@@ -190,17 +190,6 @@ fn sealed(
         Counters::bump(&cache.counters.unshared);
     }
     sealed
-}
-
-/// The tags that an answer names, each once.
-fn own_tags(loaded: &Bare) -> Vec<Arc<str>> {
-    let mut tags: Vec<Arc<str>> = Vec::new();
-    for tag in loaded.tags.iter().cloned().chain(loaded.cells.iter().map(|cell| Arc::from(cell.name()))) {
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
-    }
-    tags
 }
 
 impl Drop for Leases<'_> {

@@ -68,7 +68,7 @@ pub(crate) use key::{
     Name, Names, NotAKey, TagName, check_namespace, purge_tag, purge_tag_of, tag, write as write_key,
 };
 pub use packing::Compression;
-pub(crate) use together::together;
+pub(crate) use together::{both, together};
 
 pub(crate) use budget::Budget;
 pub(crate) use coherence::Coherence;

@@ -1,5 +1,6 @@
 //! Several futures at once, in one task.
 
+use std::pin::pin;
 use std::task::Poll;
 
 /// Runs all of them; what they give, in their order.
@@ -19,4 +20,30 @@ pub(crate) async fn together<T>(futures: impl IntoIterator<Item = impl Future<Ou
     })
     .await;
     running.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+/// Runs two, of different kinds; what they give.
+pub(crate) async fn both<A, B>(one: impl Future<Output = A>, two: impl Future<Output = B>) -> (A, B) {
+    let (mut one, mut two) = (pin!(one), pin!(two));
+    let (mut of_one, mut of_two) = (None, None);
+    std::future::poll_fn(|cx| {
+        if of_one.is_none()
+            && let Poll::Ready(output) = one.as_mut().poll(cx)
+        {
+            of_one = Some(output);
+        }
+        if of_two.is_none()
+            && let Poll::Ready(output) = two.as_mut().poll(cx)
+        {
+            of_two = Some(output);
+        }
+        match (of_one.take(), of_two.take()) {
+            (Some(one), Some(two)) => Poll::Ready((one, two)),
+            (one, two) => {
+                (of_one, of_two) = (one, two);
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }

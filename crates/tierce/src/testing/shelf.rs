@@ -62,7 +62,9 @@ struct State {
     /// Whether it does nothing for now.
     is_frozen: bool,
     /// Who asked meanwhile.
-    waiting: Vec<Waker>,
+    waiting: HashMap<u64, Waker>,
+    /// Tells those apart.
+    asked: u64,
     /// Whether it tells of changes.
     tells: bool,
     ears: Vec<Ear>,
@@ -136,13 +138,18 @@ impl Shelf {
         lock(&self.state).is_frozen = true;
     }
 
+    /// How many questions wait, of a store that is frozen.
+    pub fn waiting(&self) -> usize {
+        lock(&self.state).waiting.len()
+    }
+
     /// Answers those that wait and those that will ask.
     pub fn release(&self) {
         let mut state = lock(&self.state);
         state.is_frozen = false;
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// Loses everything, as a server that starts again.
@@ -169,13 +176,21 @@ impl Shelf {
     }
 
     async fn thawed(&self) {
+        let number = {
+            let mut state = lock(&self.state);
+            state.asked += 1;
+            state.asked
+        };
+        let _leaves = Waits { shelf: self, number };
         poll_fn(|cx| {
             let waker = cx.waker().clone();
             let mut state = lock(&self.state);
             if !state.is_frozen {
                 return Poll::Ready(());
             }
-            state.waiting.push(waker);
+            let old = state.waiting.insert(number, waker);
+            drop(state);
+            drop(old);
             Poll::Pending
         })
         .await;
@@ -200,6 +215,19 @@ impl Shelf {
             ears.iter().for_each(|ear| changes.iter().for_each(|change| ear.hear(change)));
             Ok(answer)
         })
+    }
+}
+
+/// A question that waits, until it is answered or left.
+struct Waits<'a> {
+    shelf: &'a Shelf,
+    number: u64,
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let old = lock(&self.shelf.state).waiting.remove(&self.number);
+        drop(old);
     }
 }
 

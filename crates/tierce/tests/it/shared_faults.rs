@@ -32,6 +32,20 @@ fn database() -> Source<u64, String> {
     Source::from([(7, "a lamp".to_string()), (8, "another".to_string())])
 }
 
+/// A load that has begun, of a database that answers when it is released.
+async fn begun<T: Send + 'static>(
+    db: &Source<u64, String>,
+    load: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    db.freeze();
+    let loads = db.loads();
+    let load = tokio::spawn(load);
+    while db.loads() == loads {
+        tokio::task::yield_now().await;
+    }
+    load
+}
+
 /// Other tasks have gone as far as they can.
 async fn settle() {
     for _ in 0..100 {
@@ -154,14 +168,11 @@ async fn who_wants_a_value_loads_it_though_another_process_stores_an_absence_mea
     let processes = Processes::new();
     let ((_a, in_a), (_b, in_b)) = (processes.start(SECOND), processes.start(SECOND));
     let db = database();
-    db.freeze();
-    let absence = tokio::spawn({
+    let absence = begun(&db, {
         let (in_a, db) = (in_a.clone(), db.clone());
         async move { in_a.find_or_load(&9, || db.find(&9)).await }
     });
-    while db.loads() < 1 {
-        tokio::task::yield_now().await;
-    }
+    let absence = absence.await;
     let value = tokio::spawn({
         let in_b = in_b.clone();
         async move { in_b.get_or_load(&9, || async { Ok::<_, std::io::Error>("new".to_string()) }).await }
@@ -177,14 +188,11 @@ async fn what_was_loaded_across_a_hold_is_not_stored() {
     let processes = Processes::new();
     let ((_a, in_a), (_b, in_b)) = (processes.start(SECOND), processes.start(SECOND));
     let db = database();
-    db.freeze();
-    let loading = tokio::spawn({
+    let loading = begun(&db, {
         let (in_a, db) = (in_a.clone(), db.clone());
         async move { in_a.get_or_load(&7, || db.load(&7)).await }
     });
-    while db.loads() < 1 {
-        tokio::task::yield_now().await;
-    }
+    let loading = loading.await;
     in_a.hold(&7).await.unwrap().unchanged();
     db.release();
     assert_eq!(loading.await.unwrap().unwrap(), "a lamp");
@@ -192,4 +200,56 @@ async fn what_was_loaded_across_a_hold_is_not_stored() {
     // Nobody has held it since.
     in_a.get_or_load(&7, || db.load(&7)).await.unwrap();
     assert_eq!(in_b.get(&7).await.as_deref(), Some("a lamp"));
+}
+
+#[tokio::test]
+async fn what_the_store_refused_is_told_as_invalidated_and_counted() {
+    let processes = Processes::new();
+    let ((_a, in_a), (_b, in_b)) = (processes.start(SECOND), processes.start(SECOND));
+    let db = database();
+    let loading = begun(&db, {
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_or_load(&7, || db.load(&7)).await }
+    });
+    let loading = loading.await;
+    in_b.invalidate(&7).await.unwrap();
+    db.release();
+    loading.await.unwrap().unwrap();
+    assert_eq!((in_a.peek(&7), in_a.stats().refused), (None, 1));
+    let told = in_a.explain(&7).await.to_string();
+    assert!(told.contains("loaded, but invalidated before the load ended"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_store_is_kept_by_a_load_and_not_by_a_set_and_is_counted() {
+    let processes = Processes::new();
+    let (_a, in_a) = processes.start(SECOND * 1000);
+    let large = "a".repeat(1 << 20);
+    in_a.set(7, "a lamp".to_string()).await.unwrap();
+    in_a.set(7, large.clone()).await.unwrap();
+    assert_eq!((in_a.get(&7).await, in_a.stats().unshared), (None, 1));
+    let load = || async { Ok::<_, std::io::Error>(large) };
+    in_a.get_or_load(&7, load).await.unwrap();
+    assert_eq!((in_a.peek(&7).map(|value| value.len()), in_a.stats().unshared), (Some(1 << 20), 2));
+}
+
+#[tokio::test]
+async fn a_batch_asks_at_once_for_what_it_leads_and_what_it_follows() {
+    let processes = Processes::new();
+    let ((_a, in_a), (_b, in_b)) = (processes.start(SECOND), processes.start(SECOND));
+    let db = database();
+    in_a.get_many_or_load(&[7, 8], |ids| db.load_many(ids)).await.unwrap();
+    processes.shelf.freeze();
+    let single = tokio::spawn({
+        let in_b = in_b.clone();
+        async move { in_b.get(&7).await }
+    });
+    settle().await;
+    assert_eq!(processes.shelf.waiting(), 1);
+    let many = tokio::spawn(async move { in_b.get_many(&[7, 8]).await });
+    settle().await;
+    assert_eq!(processes.shelf.waiting(), 3, "one question would wait for the other's answer");
+    processes.shelf.release();
+    assert!(single.await.unwrap().is_some());
+    assert_eq!(many.await.unwrap(), [Some("a lamp".to_string()), Some("another".to_string())]);
 }

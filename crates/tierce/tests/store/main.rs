@@ -6,6 +6,7 @@
 
 mod connection;
 mod hubs;
+mod leases;
 mod memcached;
 mod redis;
 mod runtimes;

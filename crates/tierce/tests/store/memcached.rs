@@ -6,6 +6,7 @@ use tierce::Clock;
 use tierce::store::memcached::Memcached;
 use tierce::store::{Address, Fault, Key, Lease, Store, Tag, Tell, Token, check_store};
 
+use crate::leases::is_given_back_when_it_comes_too_late;
 use crate::server::Server;
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -68,33 +69,10 @@ async fn a_lease_from_before_a_restart_is_refused_though_its_number_comes_again(
     assert_eq!(store.lease(&key, None, LONG, WITHIN).await, Ok(Lease::Lost));
 }
 
-/// Leases of a key without an entry, and of one with.
 #[tokio::test]
 async fn a_lease_that_comes_too_late_is_given_back() {
     let server = Server::memcached(&[]);
-    let store = open(&[&server]);
-    let (key, hasty) = (key("late"), Duration::from_millis(30));
-    for has_entry in [false, true] {
-        if has_entry {
-            store.set(&key, ENTRY, LONG, WITHIN).await.unwrap();
-        }
-        let seen = store.get(&key, WITHIN).await.unwrap();
-        assert_eq!(seen.is_some(), has_entry);
-        server.signal("STOP");
-        // Its threads stop one by one.
-        while store.get(&key, hasty).await != Err(Fault::Timeout) {}
-        assert_eq!(store.lease(&key, seen.as_ref(), LONG, hasty).await, Err(Fault::Timeout));
-        server.signal("CONT");
-        let began = Clock::system().precise();
-        let token = loop {
-            if let Lease::Won(token) = store.lease(&key, seen.as_ref(), LONG, WITHIN).await.unwrap() {
-                break token;
-            }
-            assert!(Clock::system().precise().saturating_sub(began) < WITHIN, "it is nobody's: {has_entry}");
-        };
-        assert_eq!(store.lease(&key, seen.as_ref(), LONG, WITHIN).await, Ok(Lease::Lost));
-        store.give_back(&key, token, WITHIN).await.unwrap();
-    }
+    is_given_back_when_it_comes_too_late(&server, &open(&[&server])).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tierce::store::{Address, Fault, Key, Lease, Listener, Store, Tag, Tell, Toke
 use tierce::testing::Shelf;
 use tierce::{Clock, ManualClock};
 
+use crate::leases::is_given_back_when_it_comes_too_late;
 use crate::server::Server;
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -101,33 +102,10 @@ async fn all_names(commands: &Client) -> Vec<String> {
     names
 }
 
-/// Leases of a key without an entry, and of one with.
 #[tokio::test]
 async fn a_lease_that_comes_too_late_is_given_back() {
     let server = Server::begin(&[]);
-    let store = open(&server);
-    let (key, hasty) = (key("late"), Duration::from_millis(30));
-    for has_entry in [false, true] {
-        if has_entry {
-            store.set(&key, ENTRY, LONG, WITHIN).await.unwrap();
-        }
-        let seen = store.get(&key, WITHIN).await.unwrap();
-        assert_eq!(seen.is_some(), has_entry);
-        server.signal("STOP");
-        // Its threads stop one by one.
-        while store.get(&key, hasty).await != Err(Fault::Timeout) {}
-        assert_eq!(store.lease(&key, seen.as_ref(), LONG, hasty).await, Err(Fault::Timeout));
-        server.signal("CONT");
-        let began = Clock::system().precise();
-        let token = loop {
-            if let Lease::Won(token) = store.lease(&key, seen.as_ref(), LONG, WITHIN).await.unwrap() {
-                break token;
-            }
-            assert!(Clock::system().precise().saturating_sub(began) < WITHIN, "it is nobody's: {has_entry}");
-        };
-        assert_eq!(store.lease(&key, seen.as_ref(), LONG, WITHIN).await, Ok(Lease::Lost));
-        store.give_back(&key, token, WITHIN).await.unwrap();
-    }
+    is_given_back_when_it_comes_too_late(&server, &open(&server)).await;
 }
 
 #[tokio::test]

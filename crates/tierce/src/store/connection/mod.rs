@@ -15,8 +15,9 @@ mod protocol;
 mod sans_io;
 mod shared;
 #[cfg(all(test, feature = "redis", feature = "testing"))]
-#[path = "tests/simulated.rs"]
-mod simulated;
+mod tests {
+    mod simulated;
+}
 mod slots;
 
 pub(crate) use call::Connection;

@@ -13,9 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::slots::Answers;
-use super::{Connection, Greeting, Limits};
 use crate::runtime::{BoxFuture, Runtime, Wire};
+use crate::store::connection::slots::Answers;
+use crate::store::connection::{Connection, Greeting, Limits, Protocol};
 use crate::store::fault::Fault;
 use crate::store::redis::Reply;
 use crate::store::redis::fuzzed::resp;
@@ -187,7 +187,7 @@ impl Wire for SimWire {
 }
 
 /// One of those who ask: each answer is to his own question and in time, and all is well once the network is.
-async fn ask(network: Network, connection: Connection<impl super::Protocol<Frame = Reply>>, caller: u64) {
+async fn ask(network: Network, connection: Connection<impl Protocol<Frame = Reply>>, caller: u64) {
     let sim = &network.sim;
     for call in 0..CALLS {
         sim.sleep(MS * small(sim.below(250))).await;
