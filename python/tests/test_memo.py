@@ -11,6 +11,7 @@ import weakref
 from datetime import timedelta
 
 import pytest
+from grudge import Grudge
 from held_time import held_time
 from waiting import until
 
@@ -639,23 +640,6 @@ def test_a_stale_value_is_served_where_no_refresh_can_begin(monkeypatch, caplog)
         assert source._counts()[-1] == 0
         clock.advance(5)
         assert source(1) == [1, 2, 3] and len(calls) == 2
-
-
-class Grudge:
-    """A key whose comparison raises once it was told to."""
-
-    raises = False
-
-    def __init__(self, number):
-        self.number = number
-
-    def __hash__(self):
-        return 7
-
-    def __eq__(self, other):
-        if Grudge.raises:
-            raise ArithmeticError("grudge")
-        return self.number == other.number
 
 
 def test_a_load_whose_key_cannot_be_compared_at_its_end_leaves_nothing_behind():

@@ -536,30 +536,14 @@ def test_a_loader_that_catches_a_circle_gives_its_value(run):
     run(main())
 
 
-class Grudge:
-    """A key whose comparison raises once it was told to."""
-
-    raises = False
-
-    def __init__(self, number):
-        self.number = number
-
-    def __hash__(self):
-        return 7
-
-    def __eq__(self, other):
-        if Grudge.raises:
-            raise ArithmeticError("grudge")
-        return self.number == other.number
-
-
 @pytest.mark.parametrize("how", ["fails", "is left"])
 def test_a_load_whose_key_cannot_be_compared_at_its_end_leaves_nothing_behind(how):
     """In a process of its own: what it guards against is a loop that never awaits."""
     code = f"""
 import asyncio, sys
 sys.path[:0] = {sys.path!r}
-from test_memo_async import Grudge, turns
+from grudge import Grudge
+from test_memo_async import turns
 from tierce import memo
 
 @memo

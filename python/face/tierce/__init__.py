@@ -14,7 +14,8 @@ from .memo import BoundMemo, Memo, memo
 
 _LATER = {
     "alru_cache": "alru",
-    **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache", "TLRUCache", "TTLCache"], "mapping"),
+    **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
+    **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
 }
 
 __all__ = [

@@ -9,9 +9,8 @@ from .mapping import (
     LFUCache as LFUCache,
     LRUCache as LRUCache,
     RRCache as RRCache,
-    TLRUCache as TLRUCache,
-    TTLCache as TTLCache,
 )
+from .timed import TLRUCache as TLRUCache, TTLCache as TTLCache
 
 _P = ParamSpec("_P")
 _T_P = ParamSpec("_T_P")

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 _K = TypeVar("_K")
@@ -42,35 +41,3 @@ class RRCache(Cache[_K, _V]):
     ) -> None: ...
     @property
     def choice(self) -> Callable[[Sequence[_K]], _K]: ...
-
-class TTLCache(LRUCache[_K, _V]):
-    def __init__(
-        self,
-        maxsize: float,
-        ttl: float | str | timedelta,
-        timer: Callable[[], Any] = ...,
-        getsizeof: Callable[[_V], float] | None = ...,
-        *,
-        listener: Callable[[_K, _V, str], object] | None = ...,
-    ) -> None: ...
-    @property
-    def ttl(self) -> Any: ...
-    @property
-    def timer(self) -> Any: ...
-    def expire(self, time: Any = ...) -> list[tuple[_K, _V]]: ...
-
-class TLRUCache(LRUCache[_K, _V]):
-    def __init__(
-        self,
-        maxsize: float,
-        ttu: Callable[[_K, _V, Any], Any],
-        timer: Callable[[], Any] = ...,
-        getsizeof: Callable[[_V], float] | None = ...,
-        *,
-        listener: Callable[[_K, _V, str], object] | None = ...,
-    ) -> None: ...
-    @property
-    def ttu(self) -> Callable[[_K, _V, Any], Any]: ...
-    @property
-    def timer(self) -> Any: ...
-    def expire(self, time: Any = ...) -> list[tuple[_K, _V]]: ...

@@ -7,6 +7,7 @@ from types import FunctionType, GenericAlias
 
 from . import flight
 from ._tierce import Memo, Ready
+from .bound import BoundMemo
 from .duration import milliseconds
 from .lru import CacheInfo
 
@@ -414,90 +415,6 @@ class _Kept:
         return isinstance(other, _Kept)
 
     __hash__ = None
-
-
-class BoundMemo:
-    """A method made by memo, of one instance."""
-
-    __class_getitem__ = classmethod(GenericAlias)
-
-    __slots__ = ("__func__", "__self__", "__weakref__")
-
-    def __init__(self, function, instance):
-        self.__func__ = function
-        self.__self__ = instance
-
-    def __call__(self, /, *args, **kwargs):
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    def invalidate(self, /, *args, **kwargs):
-        """As Memo.invalidate, for this instance."""
-        return self.__func__.invalidate(self.__self__, *args, **kwargs)
-
-    def refresh(self, /, *args, **kwargs):
-        """As Memo.refresh, for this instance."""
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
-
-    def peek(self, /, *args, **kwargs):
-        """As Memo.peek, for this instance."""
-        return self.__func__.peek(self.__self__, *args, **kwargs)
-
-    def set(self, value, /, *args, **kwargs):
-        """As Memo.set, for this instance."""
-        return self.__func__.set(value, self.__self__, *args, **kwargs)
-
-    def key(self, /, *args, **kwargs):
-        """As Memo.key, for this instance."""
-        return self.__func__.key(self.__self__, *args, **kwargs)
-
-    def cache_info(self):
-        """As Memo.cache_info; of this instance alone with per_instance=True."""
-        return self._own().cache_info()
-
-    def cache_clear(self):
-        """As Memo.cache_clear; of this instance alone with per_instance=True."""
-        self._own().cache_clear()
-
-    def _own(self):
-        function = self.__func__
-        return function._own(self.__self__) if function._settings.per_instance else function
-
-    def __getattr__(self, name):
-        if name in ("__func__", "__self__"):
-            raise AttributeError(name)  # of one that is not made yet
-        if name == "__signature__":
-            return _bound_signature(self.__func__)
-        return getattr(self.__func__, name)
-
-    def __reduce__(self):
-        return getattr, (self.__self__, self.__func__.__name__)
-
-    def __copy__(self):
-        return type(self)(self.__func__, self.__self__)
-
-    def __deepcopy__(self, memo, /):
-        from copy import deepcopy
-
-        return type(self)(self.__func__, deepcopy(self.__self__, memo))
-
-    def __eq__(self, other):
-        if not isinstance(other, BoundMemo):
-            return NotImplemented
-        return self.__func__ is other.__func__ and self.__self__ is other.__self__
-
-    def __hash__(self):
-        return hash((id(self.__func__), id(self.__self__)))
-
-    def __repr__(self):
-        return f"<bound {self.__func__!r} of {self.__self__!r}>"
-
-
-def _bound_signature(function):
-    import inspect
-
-    whole = inspect.signature(function)
-    first, *rest = whole.parameters.values()
-    return whole if first.kind is first.VAR_POSITIONAL else whole.replace(parameters=rest)
 
 
 def _register():

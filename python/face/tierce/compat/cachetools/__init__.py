@@ -5,7 +5,8 @@ from threading import Lock
 from weakref import ref
 
 from ...lru import CacheInfo
-from ...mapping import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
+from ...mapping import Cache, FIFOCache, LFUCache, LRUCache, RRCache
+from ...timed import TLRUCache, TTLCache
 from . import keys
 
 __all__ = [
