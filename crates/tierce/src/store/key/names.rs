@@ -1,7 +1,7 @@
 //! The names of entries and tags in a store.
 //!
 //! What a cluster hashes stands in the braces that a name begins and ends with: the whole of it. Nothing inside can hold
-//! a brace, so no key or tag can move itself to another server, and what a store puts behind the name stays with it.
+//! a brace, so no key or tag can move itself to another server, and what a store puts before the name stays with it.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::store::face::{Key, Tag};
 
 use super::escape;
 
-/// The longest name, in bytes: a key of Memcached's has 250, and ten are left to what a store puts behind it.
+/// The longest name, in bytes: a key of Memcached's has 250, and ten are left to what a store puts before it.
 const LONGEST_NAME: usize = 240;
 
 /// The longest namespace, in bytes.
