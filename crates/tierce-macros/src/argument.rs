@@ -10,7 +10,7 @@ use crate::borrowed::{self, Refused};
 pub(crate) struct Argument {
     pub(crate) name: Ident,
     /// The type as written, without what a reference adds.
-    ty: Type,
+    pub(crate) ty: Type,
     is_reference: bool,
     pub(crate) skipped: bool,
 }

@@ -48,7 +48,7 @@ impl<'a> Output<'a> {
         let outer = self.outer();
         let (site, load, uncached) = (self.site(), self.load(), self.uncached());
         let (tags, keyed, whole) = (self.tag_functions(), self.keyed(), self.whole());
-        let check = self.check();
+        let (check, kept, builds) = (self.check(), self.kept(), self.builds());
         let doc = format!("The cache of [`{name}`](fn@{name}).");
         let allow = quote!(#[allow(
             non_camel_case_types, dead_code, unused_qualifications, clippy::too_many_arguments, clippy::needless_pass_by_value,
@@ -61,9 +61,10 @@ impl<'a> Output<'a> {
             #allow
             #vis struct #name {}
             #allow
-            impl #name {
-                #site #load #uncached #tags #keyed #whole
-            }
+            impl #name { #site #load #uncached #tags }
+            #allow
+            impl #name #kept { #keyed #whole }
+            #builds
             #check
         }
     }
@@ -90,15 +91,48 @@ impl<'a> Output<'a> {
 
     fn site(&self) -> TokenStream {
         let (key, value) = (&self.key_type, &self.function.returns.value);
-        let (cache_name, hub, build) = (self.cache_name(), self.hub(), self.build());
+        let (name, cache_name, hub) = (self.name, self.cache_name(), self.hub());
+        let new = quote_spanned!(value.span()=> __tierce::__macros::site::<#name>);
         quote! {
             #[inline]
             fn __site() -> &'static __tierce::__macros::Site<#key, #value> {
-                static SITE: __tierce::__macros::Site<#key, #value> =
-                    __tierce::__macros::Site::new(#cache_name, #hub, |hub, name| #build);
+                static SITE: __tierce::__macros::Site<#key, #value> = #new(#cache_name, #hub);
                 &SITE
             }
         }
+    }
+
+    /// How its cache is built, where its types can be kept.
+    fn builds(&self) -> TokenStream {
+        let (name, kept, build) = (self.name, self.kept(), self.build());
+        let (key, value) = (&self.key_type, &self.function.returns.value);
+        quote! {
+            impl __tierce::__macros::Builds for #name #kept {
+                type Key = #key;
+                type Value = #value;
+                fn build(hub: &__tierce::Hub, name: &str) -> __tierce::CacheBuilder<#key, #value> { #build }
+            }
+        }
+    }
+
+    /// The bounds of a key and a value, where a type's own name does not say that it has them. The compiler then tells of
+    /// what is missing once, at the type, and not wherever the type is used.
+    fn kept(&self) -> TokenStream {
+        let value = &self.function.returns.value;
+        let mut bounds = TokenStream::new();
+        let arguments = self.keys.iter().filter(|_| self.options.key.is_none());
+        for argument in arguments.filter(|argument| !is_plain(&argument.ty)) {
+            let (span, owned) = (argument.ty.span(), argument.owned_type());
+            let stored = (self.kind == Kind::Cached).then(|| quote_spanned!(span=> + __tierce::__macros::Serialize));
+            bounds.extend(quote_spanned!(span=> #owned: __tierce::Key #stored,));
+        }
+        if !is_plain(value) {
+            let stored = (self.kind == Kind::Cached).then(
+                || quote_spanned!(value.span()=> + __tierce::__macros::Serialize + __tierce::__macros::DeserializeOwned),
+            );
+            bounds.extend(quote_spanned!(value.span()=> #value: __tierce::Value #stored,));
+        }
+        if bounds.is_empty() { bounds } else { quote!(where #bounds) }
     }
 
     /// What the cache is called.
@@ -154,6 +188,7 @@ impl<'a> Output<'a> {
     fn call(&self, what: &TokenStream) -> TokenStream {
         let name = self.name;
         let (key, shape, tags) = (self.key(), self.shape(), self.argument_tags());
+        let here = quote_spanned!(self.function.returns.value.span()=> __tierce::__macros::here);
         let passed = self.function.arguments.iter().map(Argument::pass);
         let (past, wait) = match self.face() {
             Face::Async => (quote!(past), quote!(.await)),
@@ -161,7 +196,7 @@ impl<'a> Output<'a> {
         };
         quote! {
             let __key = #key;
-            match __tierce::__macros::here(#name::__site(), __key, __tierce::__macros::Ask::#what, #shape) {
+            match #here(#name::__site(), __key, __tierce::__macros::Ask::#what, #shape) {
                 ::core::result::Result::Ok(__value) => __value,
                 ::core::result::Result::Err(__miss) => __tierce::__macros::#past(
                     __miss, __key, #tags, ::std::boxed::Box::new(|| #name::__load(#(#passed),*))
@@ -458,13 +493,18 @@ fn plain_inputs<'a>(inputs: impl IntoIterator<Item = &'a FnArg>) -> TokenStream 
 
 /// Whether a type is one of the language's own, so that its name hides nothing.
 fn is_written_out(ty: &Type) -> bool {
-    const PLAIN: [&str; 16] = [
-        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-        "String", "Vec",
-    ];
     match ty {
-        Type::Path(path) => path.path.segments.last().is_some_and(|last| PLAIN.iter().any(|plain| last.ident == plain)),
+        Type::Path(path) => is_plain(ty) || path.path.segments.last().is_some_and(|last| last.ident == "Vec"),
         Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => true,
         _ => false,
     }
+}
+
+/// Whether a type is known to be fit for a key and a value.
+fn is_plain(ty: &Type) -> bool {
+    const PLAIN: [&str; 16] = [
+        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
+        "String", "str",
+    ];
+    matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|one| PLAIN.iter().any(|plain| one == plain)))
 }

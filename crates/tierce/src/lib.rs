@@ -143,10 +143,13 @@ pub use tierce_macros::{cached, memo};
 #[cfg(feature = "cache")]
 #[doc(hidden)]
 pub mod __macros {
+    pub use serde::Serialize;
+    pub use serde::de::DeserializeOwned;
+
     pub use crate::site::{
-        Args, Ask, Begun, Body, ByClone, ByFrom, ByLoadError, ByNobody, Calling, Content, Escaped, Failing, Loader,
-        Maybe, Method, Miss, Never, NotAResult, Probe, Site, Sure, Tagger, Tags, aside, deadline, here, here_in, keep,
-        own, past, past_blocking, past_lent, tags,
+        Args, Ask, Begun, Body, Builds, ByClone, ByFrom, ByLoadError, ByNobody, Calling, Content, Escaped, Failing,
+        Loader, Maybe, Method, Miss, Never, NotAResult, Probe, Site, Sure, Tagger, Tags, aside, deadline, here,
+        here_in, keep, own, past, past_blocking, past_lent, site, tags,
     };
 }
 

@@ -50,7 +50,7 @@ type Tell<K, V> = Box<dyn Fn(&K, Option<&V>, Cause) + Send + Sync>;
 /// Without further words: 10,000 entries, fresh for 5 minutes less up to 10 % of jitter, absences for 30 seconds,
 /// nothing stale served, loads abandoned after a minute.
 #[must_use = "nothing is made before build()"]
-pub struct Builder<K: Key, V: Value> {
+pub struct Builder<K, V> {
     said: Settings,
     weigh: Option<Weigh<K, V>>,
     tell: Option<Tell<K, V>>,

@@ -103,7 +103,7 @@ use inner::Typed;
 /// assert_eq!(users.get(&7).await, None);
 /// # Ok(()) }
 /// ```
-pub struct Cache<K: Key, V: Value> {
+pub struct Cache<K, V> {
     inner: Arc<Typed<K, V>>,
 }
 

@@ -32,23 +32,30 @@ use crate::shared::Owner;
 use named::cache_name;
 
 /// The place of one function: how its cache is built, and the one of the process's hub.
-pub struct Site<K: Key, V: Value> {
+pub struct Site<K, V> {
     cache: OnceLock<Cache<K, V>>,
     name: &'static str,
     hub: Option<fn() -> Hub>,
     build: fn(&Hub, &str) -> cache::Builder<K, V>,
 }
 
-impl<K: Key, V: Value> Site<K, V> {
-    /// `hub` is for functions that name one; the others use the current one.
-    pub const fn new(
-        name: &'static str,
-        hub: Option<fn() -> Hub>,
-        build: fn(&Hub, &str) -> cache::Builder<K, V>,
-    ) -> Self {
-        Site { cache: OnceLock::new(), name, hub, build }
-    }
+/// A function whose keys and values can be kept.
+pub trait Builds {
+    /// Of the cache.
+    type Key: Key;
+    /// Of the cache.
+    type Value: Value;
 
+    /// The cache's settings, in a hub.
+    fn build(hub: &Hub, name: &str) -> cache::Builder<Self::Key, Self::Value>;
+}
+
+/// `hub` is for functions that name one; the others use the current one.
+pub const fn site<F: Builds>(name: &'static str, hub: Option<fn() -> Hub>) -> Site<F::Key, F::Value> {
+    Site { cache: OnceLock::new(), name, hub, build: F::build }
+}
+
+impl<K: Key, V: Value> Site<K, V> {
     /// The function's cache in the hub that is current here.
     pub fn cache(&'static self) -> Cache<K, V> {
         if let Some(cache) = self.settled() {
