@@ -107,8 +107,6 @@ pub enum Mutant {
     UntoldAskedFor,
     /// Invalidated tags are counted up, by each process from nothing.
     TagRenewedByCounter,
-    /// A lease is used on a connection that did not give it.
-    TokenOfAnotherConnection,
     /// The key in an envelope is not compared with the one that was asked for.
     WholeKeyNotCompared,
     /// A version that was on its way while its tag was invalidated is held.

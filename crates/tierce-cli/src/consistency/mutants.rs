@@ -101,7 +101,6 @@ mod planted {
         (Mutant::VersionsAgeNotCounted, Silent, CALM),
         (Mutant::StrongBelievesVersions, Silent, CALM),
         (Mutant::AgedFlightJoined, Silent, CALM),
-        (Mutant::TokenOfAnotherConnection, Silent, &[Fault::KillServer]),
     ];
 
     /// All of them.

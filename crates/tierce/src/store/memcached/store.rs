@@ -12,7 +12,6 @@ use super::rendezvous::Rendezvous;
 use super::server::{Server, servers, sound};
 use crate::clock::to_ms;
 use crate::error::{self, Error};
-use crate::mutant::{self, Mutant};
 use crate::runtime;
 use crate::store::address::{Address, Kind};
 use crate::store::connection::Deadline;
@@ -269,10 +268,6 @@ impl Store for Memcached {
     ) -> Answer<'a, bool> {
         self.answer(async move {
             fits(bytes)?;
-            let mut token = token;
-            if mutant::on(Mutant::TokenOfAnotherConnection) {
-                token.connection = self.server(key.as_str()).connected(Deadline::after(within)).await?;
-            }
             let Some(to) = self.bound(key, token, Deadline::after(within)) else { return Ok(false) };
             stands(to.fill(key.as_str(), token, bytes, seconds(time)).await)
         })
