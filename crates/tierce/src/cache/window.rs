@@ -96,6 +96,8 @@ impl<K: Key, V: Value> Cache<K, V> {
 /// A loader of many ids that callers share; see [`Cache::batched`](crate::Cache::batched).
 ///
 /// Cheap to clone, and all clones are one.
+// Three type parameters, one more than the rule: an error that lost its type would be of no use to who matches on it, and
+// `Result<V, E>` as one parameter would take a trait to be taken apart.
 pub struct Batched<K: Key, V: Value, E> {
     joint: Arc<Joint<K, V, E>>,
 }
