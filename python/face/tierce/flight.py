@@ -90,30 +90,32 @@ def load(memo, key, args, kwargs, renew=False):
 
 
 def _lead(memo, key, flight, args, kwargs, renew, parent):
-    token = loading.set(flight)
-    if parent is not None:
-        parent.waits.append(flight)
+    before = loading.get()
     try:
+        # A signal's handler may raise after either call: what undoes them does no harm where they were not made.
+        loading.set(flight)
+        if parent is not None:
+            parent.waits.append(flight)
         return memo._lead(key, flight, args, kwargs, renew)
     finally:
-        if parent is not None:
+        loading.set(before)
+        if parent is not None and flight in parent.waits:
             parent.waits.remove(flight)
-        loading.reset(token)
 
 
 def _wait(memo, found, parent):
     """Waits for another's load; False if it brought nothing and we have to look again."""
     # Written before it is looked for a circle: of two loads that wait for each other, one sees it.
-    if parent is not None:
-        parent.waits.append(found)
     try:
+        if parent is not None:
+            parent.waits.append(found)
         circle = parent is not None and found.leads_to(parent)
         if (circle or found.thread == get_ident()) and not found.done:
             raise cycle(memo.__qualname__)
         with found.gate:
             pass
     finally:
-        if parent is not None:
+        if parent is not None and found in parent.waits:
             parent.waits.remove(found)
     if found.error is PENDING:
         return True
