@@ -7,6 +7,7 @@ import pytest
 from interrupting import interrupted
 
 from tierce import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache, memo
+from tierce.compat import cachetools
 from tierce.flight import loading
 
 
@@ -153,3 +154,18 @@ def test_an_interrupted_load_leaves_nothing_behind():
     for _ in interrupted(run):
         assert loading.get() is None
         assert elsewhere(lambda: made[-1](1)) == 1 and made[-1](2) == 2
+
+
+def test_an_interrupted_load_of_a_condition_keeps_nobody_waiting():
+    made = []
+
+    def run(at):
+        # A lock beside the condition: to enter a Condition is Python code, which an interruption leaves with its lock held.
+        lock = threading.Lock()
+        function = cachetools.cached({}, lock=lock, condition=threading.Condition(lock), info=True)(lambda x: x)
+        made.append(function)
+        with at:
+            function(1)
+
+    for _ in interrupted(run):
+        assert elsewhere(lambda: made[-1](1)) == 1

@@ -383,34 +383,42 @@ class LFUCache(Cache):
     _containers = ("_data", "_counts", "_buckets")
 
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
+        # The keys as they are kept, with how often each was used; and those keys by that number.
         self._counts = {}
         self._buckets = {}
         super().__init__(maxsize, getsizeof, listener=listener)
 
     def _derive(self):
         known = [key for bucket in self._buckets.values() for key in _kept(bucket, self._data)]
-        counts = {key: self._counts.get(key, 1) for key in [*known, *self._data]}
-        buckets = {}
-        for key, count in counts.items():
-            buckets.setdefault(count, OrderedDict())[key] = None
+        counts, buckets = {}, {}
+        for key in [*known, *self._data]:
+            if key not in counts:
+                _, count = counts[key] = self._counts.get(key, (key, 1))
+                buckets.setdefault(count, OrderedDict())[key] = None
         self._counts, self._buckets = counts, buckets
 
     def _added(self, key, entry):
-        self._count(key, self._counts.get(key, 0) + 1)
+        if key in self._counts:
+            self._used(key)
+            self._torn = True
+        else:
+            self._counts[key] = (key, 1)
+            self._buckets.setdefault(1, OrderedDict())[key] = None
 
     def _used(self, key):
+        # From here on with the key that is kept, which is found without a ==: one that uses the mapping itself would
+        # change what it is asked for.
+        key, count = self._counts[key]
         self._torn = True
-        self._count(key, self._counts[key] + 1)
+        self._uncount(key, count)
+        self._counts[key] = (key, count + 1)
+        self._buckets.setdefault(count + 1, OrderedDict())[key] = None
         self._torn = False
 
-    def _count(self, key, count):
-        if key in self._counts:
-            self._removed(key)
-        self._counts[key] = count
-        self._buckets.setdefault(count, OrderedDict())[key] = None
-
     def _removed(self, key):
-        count = self._counts.pop(key)
+        self._uncount(*self._counts.pop(key))
+
+    def _uncount(self, key, count):
         bucket = self._buckets[count]
         del bucket[key]
         if not bucket:
