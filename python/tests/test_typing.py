@@ -17,6 +17,12 @@ def test_mypy_sees_parameters_results_and_methods(tmp_path):
     run(tmp_path, "mypy", "--strict", "--cache-dir", str(tmp_path), str(HERE / "typed_uses.py"))
 
 
+def test_mypy_takes_the_examples(tmp_path):
+    examples = [str(path) for path in sorted((HERE.parent / "examples").glob("*.py"))]
+    for example in examples:
+        run(tmp_path, "mypy", "--strict", "--cache-dir", str(tmp_path), example)
+
+
 def test_pyright_sees_parameters_results_and_methods(tmp_path):
     # Within the folder, since pyright leaves out whatever stands elsewhere. An ignored error that is none is one: so it is
     # seen that each of them is an error.
