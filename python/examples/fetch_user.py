@@ -5,7 +5,7 @@ import asyncio
 from tierce import alru_cache, memo
 
 NAMES = {42: "Ann"}
-queries = []
+queries: list[int] = []
 
 
 async def query(user_id: int) -> dict[str, str]:

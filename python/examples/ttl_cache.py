@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tierce import TTLCache, memo
 
 now = 0.0  # seconds; leave the timer out for a real clock
-gone = []
+gone: list[tuple[str, str]] = []
 sessions: TTLCache[str, dict[str, int]] = TTLCache(
     maxsize=1000, ttl=300, timer=lambda: now, listener=lambda key, value, reason: gone.append((key, reason))
 )
