@@ -21,6 +21,7 @@ mod probe;
 mod signature;
 mod table;
 // What Python sees.
+mod function;
 mod instance;
 mod instances;
 mod load;

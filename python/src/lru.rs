@@ -5,24 +5,21 @@
 //! strict, `maxsize` exact, and the attributes are the same.
 
 use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
 use std::ptr;
 
 use pyo3_ffi as ffi;
 
+use crate::function::{self, Head, Plan};
 use crate::key::{Call, Rule, View};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, attribute, integer, none, tuple, type_error};
 use crate::probe::find;
 use crate::seed;
 use crate::table::{Look, Table};
-use crate::types::{self, END_OF_MEMBERS, keep, offset, plain, slot};
+use crate::types::{self, plain};
 
 #[repr(C)]
 struct Lru {
-    base: ffi::PyObject,
-    vectorcall: Option<ffi::vectorcallfunc>,
-    dict: *mut PyObject,
-    weak_references: *mut PyObject,
+    head: Head,
     /// None once the collector of cycles has cleared it.
     function: Option<Owned>,
     /// What `cache_info()` makes of its four numbers.
@@ -44,12 +41,6 @@ enum Room {
 
 /// The type `_lru_cache_wrapper`.
 pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let members = vec![
-        offset(c"__vectorcalloffset__", offset_of!(Lru, vectorcall)),
-        offset(c"__dictoffset__", offset_of!(Lru, dict)),
-        offset(c"__weaklistoffset__", offset_of!(Lru, weak_references)),
-        END_OF_MEMBERS,
-    ];
     let methods = vec![
         plain(
             c"cache_info",
@@ -64,38 +55,18 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         // SAFETY: a table of methods ends with zeros.
         std::mem::zeroed(),
     ];
-    let attributes = vec![
-        ffi::PyGetSetDef {
-            name: c"__dict__".as_ptr(),
-            get: Some(ffi::PyObject_GenericGetDict),
-            set: Some(ffi::PyObject_GenericSetDict),
-            doc: ptr::null(),
-            closure: ptr::null_mut(),
-        },
-        // SAFETY: a table of attributes ends with zeros.
-        std::mem::zeroed(),
-    ];
-    let slots = vec![
-        slot(
-            ffi::Py_tp_doc,
-            c"A function whose results are kept; made by lru_cache and cache.".as_ptr() as *mut c_void,
-        ),
-        slot(ffi::Py_tp_new, new as *mut c_void),
-        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
-        slot(ffi::Py_tp_descr_get, bound as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_members, keep(members)),
-        slot(ffi::Py_tp_methods, keep(methods)),
-        slot(ffi::Py_tp_getset, keep(attributes)),
-    ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT
-        | ffi::Py_TPFLAGS_HAVE_GC
-        | ffi::Py_TPFLAGS_BASETYPE
-        | types::HAVE_VECTORCALL
-        | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
-    types::make(c"tierce._tierce._lru_cache_wrapper", size_of::<Lru>(), flags, slots)
+    function::make_type(Plan {
+        name: c"tierce._tierce._lru_cache_wrapper",
+        doc: c"A function whose results are kept; made by lru_cache and cache.",
+        size: size_of::<Lru>(),
+        flags: ffi::Py_TPFLAGS_BASETYPE,
+        new,
+        bind: bound,
+        traverse,
+        clear,
+        dealloc,
+        methods,
+    })
 }
 
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, named: *mut PyObject) -> *mut PyObject {
@@ -129,7 +100,7 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject, named: *mut Py
     let made = types::allocate(kind)?;
     let it = made.as_ptr().cast::<Lru>();
     // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
-    (&raw mut (*it).vectorcall).write(Some(call));
+    (&raw mut (*it).head.vectorcall).write(Some(call));
     (&raw mut (*it).function).write(Some(function));
     (&raw mut (*it).info).write(Some(info));
     (&raw mut (*it).room).write(room);
@@ -206,12 +177,7 @@ unsafe fn run(it: *mut Lru, args: *const *mut PyObject, flags: usize, names: *mu
     let Some(function) = (*it).function.clone() else {
         return Err(type_error(c"the cached function was collected"));
     };
-    if ffi::Py_EnterRecursiveCall(c" while calling a cached function".as_ptr()) != 0 {
-        return Err(Raised);
-    }
-    let value = ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names);
-    ffi::Py_LeaveRecursiveCall();
-    Owned::steal(value)
+    function::run(function, args, flags, names)
 }
 
 unsafe fn store(it: *mut Lru, view: &View, value: &Owned) -> Result<()> {
@@ -282,33 +248,25 @@ unsafe extern "C" fn size_of_it(it: *mut PyObject, _: *mut PyObject) -> *mut PyO
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
-    let mut show = |object: *mut PyObject| if object.is_null() { 0 } else { visit(object, data) };
-    let kind = ffi::Py_TYPE(it).cast();
-    let it = &*it.cast::<Lru>();
-    let pointer = |owned: &Option<Owned>| owned.as_ref().map_or(ptr::null_mut(), Owned::as_ptr);
-    for object in [kind, it.dict, pointer(&it.function), pointer(&it.info)] {
-        let said = show(object);
-        if said != 0 {
-            return said;
-        }
+    let mut show = |object: *mut PyObject| visit(object, data);
+    let lru = &*it.cast::<Lru>();
+    let own = [&lru.function, &lru.info].into_iter().flatten().map(Owned::as_ptr);
+    match function::show(it, own, &mut show) {
+        0 => lru.table.visit(&mut show),
+        said => said,
     }
-    it.table.visit(&mut show)
 }
 
 unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
-    let it = it.cast::<Lru>();
-    let gone = ((*it).function.take(), (*it).info.take(), (*it).table.take());
-    let dict = std::mem::replace(&mut (*it).dict, ptr::null_mut());
-    ffi::Py_XDECREF(dict);
+    let lru = it.cast::<Lru>();
+    let gone = ((*lru).function.take(), (*lru).info.take(), (*lru).table.take());
+    function::clear(it);
     drop(gone);
     0
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    ffi::PyObject_GC_UnTrack(it.cast());
-    if !(*it.cast::<Lru>()).weak_references.is_null() {
-        ffi::PyObject_ClearWeakRefs(it);
-    }
+    function::begin_dealloc(it);
     clear(it);
     ptr::drop_in_place(&raw mut (*it.cast::<Lru>()).table);
     types::free(it);

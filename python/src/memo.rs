@@ -9,19 +9,17 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::clock::now_ms;
+use crate::function::Head;
 use crate::instance::Instances;
 use crate::key::{Call, View};
-use crate::owned::{Owned, PyObject, Raised, Result, type_error};
+use crate::owned::{Owned, Raised, Result, type_error};
 use crate::ready::ready;
 use crate::signature::{Given, Signature};
 use crate::table::Table;
 
 #[repr(C)]
 pub(crate) struct Memo {
-    pub(crate) base: ffi::PyObject,
-    pub(crate) vectorcall: Option<ffi::vectorcallfunc>,
-    pub(crate) dict: *mut PyObject,
-    pub(crate) weak_references: *mut PyObject,
+    pub(crate) head: Head,
     /// None once the collector of cycles has cleared it, as the two below.
     pub(crate) function: Option<Owned>,
     /// Answers what memory does not: `slow(memo, key, args, kwargs)`.

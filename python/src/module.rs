@@ -3,7 +3,6 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use pyo3_ffi as ffi;
 
@@ -70,8 +69,9 @@ pub unsafe extern "C" fn PyInit__tierce() -> *mut PyObject {
     ffi::PyModuleDef_Init(DEFINITION.0.get())
 }
 
-/// The interpreter that imported the module first; no other may have it, since its types are of that one.
-static HOME: AtomicI64 = AtomicI64::new(-1);
+/// The id of the main interpreter. No other may have the module, since its types are of one interpreter: not even the first
+/// to import it, which would keep the main one out.
+const MAIN: i64 = 0;
 
 unsafe extern "C" fn fill(module: *mut PyObject) -> c_int {
     match fill_with_types(module) {
@@ -82,10 +82,8 @@ unsafe extern "C" fn fill(module: *mut PyObject) -> c_int {
 
 unsafe fn fill_with_types(module: *mut PyObject) -> Result<()> {
     let here = ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get());
-    let home = HOME.compare_exchange(-1, here, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|home| home);
-    if home != -1 && home != here {
-        let sentence =
-            c"tierce does not support subinterpreters: it was imported by another interpreter of this process";
+    if here != MAIN {
+        let sentence = c"tierce does not support subinterpreters: import it in the main interpreter of the process";
         ffi::PyErr_SetString(ffi::PyExc_ImportError, sentence.as_ptr());
         return Err(Raised);
     }

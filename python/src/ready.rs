@@ -11,7 +11,7 @@ use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result, answer, none};
 use crate::stop;
-use crate::types::{self, AM_SEND, keep, of_one, plain, slot};
+use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
 
 #[repr(C)]
 struct Ready {
@@ -22,7 +22,7 @@ struct Ready {
     stop: *mut PyObject,
 }
 
-static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+static TYPE: Kind = Kind::new();
 
 /// The memory of one that has gone, for the next: who awaits a hit needs one at a time. A sixth less for a hit
 /// (`python -m bench async_hit`).
@@ -57,11 +57,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         slot(AM_SEND, send_fast as *mut c_void),
         slot(ffi::Py_tp_methods, keep(methods)),
     ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | types::NO_INSTANCES;
-    let made = types::make(c"tierce._tierce.Ready", size_of::<Ready>(), flags, slots)?;
-    // A reference that is never given back: the type lives as long as the process.
-    TYPE.store(made.clone().into_ptr().cast(), Relaxed);
-    Ok(made)
+    TYPE.make(c"tierce._tierce.Ready", size_of::<Ready>(), slots)
 }
 
 /// An awaitable of this value.
@@ -69,13 +65,13 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
 pub(crate) unsafe fn ready(value: Owned) -> Result<Owned> {
     let spare = SPARE.load(Relaxed);
     if spare.is_null() {
-        let made = types::allocate(TYPE.load(Relaxed))?;
+        let made = types::allocate(TYPE.get())?;
         (*made.as_ptr().cast::<Ready>()).value = value.into_ptr();
         return Ok(made);
     }
     // The interpreter's lock is held: nobody else takes it between these two.
     SPARE.store(ptr::null_mut(), Relaxed);
-    ffi::PyObject_Init(spare, TYPE.load(Relaxed));
+    ffi::PyObject_Init(spare, TYPE.get());
     (*spare.cast::<Ready>()).value = value.into_ptr();
     ffi::PyObject_GC_Track(spare.cast());
     Owned::steal(spare)
@@ -168,7 +164,7 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
     clear(it);
-    if SPARE.load(Relaxed).is_null() && ptr::eq(ffi::Py_TYPE(it), TYPE.load(Relaxed)) {
+    if SPARE.load(Relaxed).is_null() && ptr::eq(ffi::Py_TYPE(it), TYPE.get()) {
         ffi::Py_DECREF(ffi::Py_TYPE(it).cast());
         SPARE.store(it, Relaxed);
     } else {

@@ -1,14 +1,12 @@
 //! A key as Python sees it: what `memo.key(...)` gives, and what the face hands back to the tables.
 
 use std::ffi::{c_int, c_void};
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
 
 use crate::key::{Key, View};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, is_exactly, tuple_of, type_error};
-use crate::types::{self, slot};
+use crate::types::{self, Kind, slot};
 
 #[repr(C)]
 struct Token {
@@ -18,7 +16,7 @@ struct Token {
     key: Option<Key>,
 }
 
-static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+static TYPE: Kind = Kind::new();
 
 pub(crate) unsafe fn make_type() -> Result<Owned> {
     let doc = c"The key of one call of a cached function; two calls with equal keys share an entry.";
@@ -31,16 +29,12 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         slot(ffi::Py_tp_richcompare, compare as *mut c_void),
         slot(ffi::Py_tp_repr, repr as *mut c_void),
     ];
-    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | types::NO_INSTANCES;
-    let made = types::make(c"tierce._tierce.Key", size_of::<Token>(), flags, slots)?;
-    // A reference that is never given back: the type lives as long as the process.
-    TYPE.store(made.clone().into_ptr().cast(), Relaxed);
-    Ok(made)
+    TYPE.make(c"tierce._tierce.Key", size_of::<Token>(), slots)
 }
 
 /// A key that Python may keep.
 pub(crate) unsafe fn token(view: View) -> Result<Owned> {
-    let made = types::allocate(TYPE.load(Relaxed))?;
+    let made = types::allocate(TYPE.get())?;
     let it = made.as_ptr().cast::<Token>();
     (&raw mut (*it).key).write(Some(view.to_key()));
     (*it).hash = view.hash;
@@ -49,7 +43,7 @@ pub(crate) unsafe fn token(view: View) -> Result<Owned> {
 
 /// A key that Python hands back. Whoever calls keeps the object for as long as he uses the view.
 pub(crate) unsafe fn view<'a>(object: *mut PyObject) -> Result<View<'a>> {
-    if !is_exactly(object, TYPE.load(Relaxed)) {
+    if !is_exactly(object, TYPE.get()) {
         return Err(type_error(c"a key of this function is needed: what its key() gives"));
     }
     let it = &*object.cast::<Token>();
@@ -72,7 +66,7 @@ unsafe extern "C" fn compare(it: *mut PyObject, other: *mut PyObject, how: c_int
 }
 
 unsafe fn equal(it: *mut PyObject, other: *mut PyObject, how: c_int) -> Result<Owned> {
-    if !is_exactly(other, TYPE.load(Relaxed)) || (how != ffi::Py_EQ && how != ffi::Py_NE) {
+    if !is_exactly(other, TYPE.get()) || (how != ffi::Py_EQ && how != ffi::Py_NE) {
         return Ok(Owned::share(ffi::Py_NotImplemented()));
     }
     let view = view(other)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
 
@@ -14,7 +15,7 @@ pub(crate) const AM_SEND: c_int = 81;
 pub(crate) const HAVE_VECTORCALL: u64 = 1 << 11;
 
 /// `Py_TPFLAGS_DISALLOW_INSTANTIATION`: only this module makes objects of the type.
-pub(crate) const NO_INSTANCES: u64 = 1 << 7;
+const NO_INSTANCES: u64 = 1 << 7;
 
 /// `Py_T_PYSSIZET` and `Py_READONLY` of `structmember.h`.
 const SIZE: c_int = 19;
@@ -86,6 +87,28 @@ pub(crate) unsafe fn make(name: &'static CStr, size: usize, flags: u64, slots: V
         slots: slots.leak().as_mut_ptr(),
     };
     Owned::steal(ffi::PyType_FromSpec(&raw mut spec))
+}
+
+/// A type of which this module makes objects itself; it lives as long as the process.
+pub(crate) struct Kind(AtomicPtr<ffi::PyTypeObject>);
+
+impl Kind {
+    pub(crate) const fn new() -> Kind {
+        Kind(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// Makes the type, of objects that the collector of cycles looks at and that Python makes none of.
+    pub(crate) unsafe fn make(&self, name: &'static CStr, size: usize, slots: Vec<ffi::PyType_Slot>) -> Result<Owned> {
+        let made = make(name, size, ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | NO_INSTANCES, slots)?;
+        // A reference that is never given back.
+        self.0.store(made.clone().into_ptr().cast(), Relaxed);
+        Ok(made)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> *mut ffi::PyTypeObject {
+        self.0.load(Relaxed)
+    }
 }
 
 /// The tables of a type, for as long as the process lives.

@@ -1,11 +1,11 @@
 //! The type `Memo`: the way of a call that memory answers, by vectorcall, and what CPython asks of a type.
 
 use std::ffi::{c_int, c_void};
-use std::mem::offset_of;
 use std::ptr;
 
 use pyo3_ffi as ffi;
 
+use crate::function::{self, Plan};
 use crate::instance::{Instance, Instances};
 use crate::key::Rule;
 use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, with_view};
@@ -15,42 +15,22 @@ use crate::probe::find;
 use crate::signature::{Given, Signature};
 use crate::table::{Look, Table};
 use crate::token::token;
-use crate::types::{self, END_OF_MEMBERS, keep, of_call, of_one, offset, plain, slot};
+use crate::types::{self, of_call, of_one, plain};
 use crate::{instances, load, seed, verbs};
 
 pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let members = vec![
-        offset(c"__vectorcalloffset__", offset_of!(Memo, vectorcall)),
-        offset(c"__dictoffset__", offset_of!(Memo, dict)),
-        offset(c"__weaklistoffset__", offset_of!(Memo, weak_references)),
-        END_OF_MEMBERS,
-    ];
-    let attributes = vec![
-        ffi::PyGetSetDef {
-            name: c"__dict__".as_ptr(),
-            get: Some(ffi::PyObject_GenericGetDict),
-            set: Some(ffi::PyObject_GenericSetDict),
-            doc: ptr::null(),
-            closure: ptr::null_mut(),
-        },
-        // SAFETY: a table of attributes ends with zeros.
-        std::mem::zeroed(),
-    ];
-    let slots = vec![
-        slot(ffi::Py_tp_doc, c"A function whose results are kept; made by memo.".as_ptr() as *mut c_void),
-        slot(ffi::Py_tp_new, new as *mut c_void),
-        slot(ffi::Py_tp_call, ffi::PyVectorcall_Call as *mut c_void),
-        slot(ffi::Py_tp_descr_get, bound as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_members, keep(members)),
-        slot(ffi::Py_tp_methods, keep(methods())),
-        slot(ffi::Py_tp_getset, keep(attributes)),
-    ];
-    let flags =
-        ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | types::HAVE_VECTORCALL | ffi::Py_TPFLAGS_METHOD_DESCRIPTOR;
-    types::make(c"tierce._tierce.Memo", size_of::<Memo>(), flags, slots)
+    function::make_type(Plan {
+        name: c"tierce._tierce.Memo",
+        doc: c"A function whose results are kept; made by memo.",
+        size: size_of::<Memo>(),
+        flags: 0,
+        new,
+        bind: bound,
+        traverse,
+        clear,
+        dealloc,
+        methods: methods(),
+    })
 }
 
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -88,7 +68,7 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     let made = types::allocate(kind)?;
     let it = made.as_ptr().cast::<Memo>();
     // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
-    (&raw mut (*it).vectorcall).write(Some(call));
+    (&raw mut (*it).head.vectorcall).write(Some(call));
     (&raw mut (*it).function).write(Some(function));
     (&raw mut (*it).slow).write(Some(slow));
     (&raw mut (*it).copy).write(copy);
@@ -143,12 +123,7 @@ unsafe fn long(it: *mut Memo, args: *const *mut PyObject, flags: usize, names: *
         let slow = (*it).slow.clone().ok_or_else(|| collected())?;
         let (key, positional, named) = (token(view)?, tuple_of(given.positional)?, named_of(given)?);
         let arguments = [it.cast(), key.as_ptr(), positional.as_ptr(), named.as_ptr()];
-        if ffi::Py_EnterRecursiveCall(c" while calling a cached function".as_ptr()) != 0 {
-            return Err(Raised);
-        }
-        let value = ffi::PyObject_Vectorcall(slow.as_ptr(), arguments.as_ptr(), 4, ptr::null_mut());
-        ffi::Py_LeaveRecursiveCall();
-        Owned::steal(value)
+        function::run(slow, arguments.as_ptr(), 4, ptr::null_mut())
     })
 }
 
@@ -172,43 +147,36 @@ unsafe extern "C" fn bound(it: *mut PyObject, instance: *mut PyObject, _: *mut P
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
-    let mut show = |object: *mut PyObject| if object.is_null() { 0 } else { visit(object, data) };
-    let kind = ffi::Py_TYPE(it).cast();
-    let it = &*it.cast::<Memo>();
-    let pointer = |owned: &Option<Owned>| owned.as_ref().map_or(ptr::null_mut(), Owned::as_ptr);
-    let own = [kind, it.dict, pointer(&it.function), pointer(&it.slow), pointer(&it.copy)];
-    let defaults = it.signature.iter().flat_map(Signature::objects);
-    let instances = it.instances.iter().flat_map(Instances::values).flat_map(Instance::objects);
-    for object in own.into_iter().chain(defaults).chain(instances) {
-        let said = show(object);
-        if said != 0 {
-            return said;
-        }
+    let mut show = |object: *mut PyObject| visit(object, data);
+    let memo = &*it.cast::<Memo>();
+    let own = [&memo.function, &memo.slow, &memo.copy].into_iter().flatten().map(Owned::as_ptr);
+    let defaults = memo.signature.iter().flat_map(Signature::objects);
+    let instances = memo.instances.iter().flat_map(Instances::values).flat_map(Instance::objects);
+    match function::show(it, own.chain(defaults).chain(instances), &mut show) {
+        0 => {}
+        said => return said,
     }
-    match it.entries.visit(&mut show) {
-        0 => it.flights.visit(&mut show),
+    match memo.entries.visit(&mut show) {
+        0 => memo.flights.visit(&mut show),
         said => said,
     }
 }
 
 unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
+    let object = it;
     let it = it.cast::<Memo>();
     let functions = ((*it).function.take(), (*it).slow.take(), (*it).copy.take());
     let instances = (*it).instances.as_mut().map(std::mem::take);
     // What looks a signature up is refused without a function, so that it may go as well.
     let gone = ((*it).entries.take(), (*it).flights.take(), (*it).signature.take());
-    let dict = std::mem::replace(&mut (*it).dict, ptr::null_mut());
-    ffi::Py_XDECREF(dict);
+    function::clear(object);
     drop((functions, instances, gone));
     0
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    ffi::PyObject_GC_UnTrack(it.cast());
+    function::begin_dealloc(it);
     let memo = it.cast::<Memo>();
-    if !(*memo).weak_references.is_null() {
-        ffi::PyObject_ClearWeakRefs(it);
-    }
     clear(it);
     ptr::drop_in_place(&raw mut (*memo).instances);
     ptr::drop_in_place(&raw mut (*memo).entries);

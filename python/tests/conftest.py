@@ -15,3 +15,6 @@ def pytest_terminal_summary(terminalreporter):
         f"test result: {'FAILED' if failed else 'ok'}. {count['passed']} passed; {len(failed)} failed; "
         f"{count['skipped'] + count['xfailed']} ignored; on CPython {sys.version.split()[0]}"
     )
+
+
+collect_ignore = ["peers"]  # run by test_peers.py, in a process of their own

@@ -1,4 +1,4 @@
-"""The examples of docs/python.md, each in a process of its own as a reader would run it."""
+"""The examples of docs/python.md and of the folder examples, each in a process of its own as a reader would run it."""
 
 import re
 import subprocess
@@ -19,3 +19,17 @@ def test_an_example_of_the_page_runs(number):
 
 def test_there_are_examples():
     assert len(EXAMPLES) >= 5
+
+
+FILES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_an_example_runs_and_is_short(path):
+    done = subprocess.run([sys.executable, "-W", "error", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(path.read_text().splitlines()) <= 60
+
+
+def test_there_are_files_of_examples():
+    assert len(FILES) >= 4

@@ -347,38 +347,6 @@ def test_signals_in_the_middle_leave_no_load_behind():
     assert source._counts()[-1] == 0, "a flight without a load would make others wait for ever"
 
 
-def test_a_subinterpreter_is_refused_with_a_sentence():
-    code = """
-import sys, tierce
-try:
-    import _xxsubinterpreters as interpreters
-except ImportError:
-    import _interpreters as interpreters
-try:
-    one = interpreters.create("legacy")
-except Exception:
-    one = interpreters.create()
-program = '''
-import sys
-sys.path[:] = %r
-try:
-    import tierce
-except ImportError as error:
-    assert "subinterpreters" in str(error), error
-else:
-    raise AssertionError("imported")
-''' % (sys.path,)
-if hasattr(interpreters, "exec"):
-    failure = interpreters.exec(one, program)
-    assert failure is None, failure
-else:
-    interpreters.run_string(one, program)
-print("refused")
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "refused", done.stderr
-
-
 def test_deep_recursion_is_an_error_and_no_crash():
     code = """
 import tierce

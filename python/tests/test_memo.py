@@ -13,7 +13,8 @@ from datetime import timedelta
 import pytest
 from grudge import Grudge
 from held_time import held_time
-from waiting import until
+from interrupting import interrupted
+from waiting import LONGEST_S, until
 
 import tierce
 from tierce import CycleError, memo
@@ -670,3 +671,73 @@ def test_a_load_whose_key_cannot_be_compared_at_its_end_leaves_nothing_behind():
     go.set()
     joined(threads)
     assert slow._counts()[-1] == 0
+
+
+def test_refreshes_that_need_one_queued_behind_them_run_it_themselves():
+    """As many refreshes as the pool has threads, each of which asks for what waits in the pool's queue."""
+    with held_time() as clock:
+        go, nested, loads = threading.Event(), threading.Event(), []
+
+        @memo(ttl=10, stale=1000, jitter=0)
+        def outer(x):
+            if nested.is_set():
+                loads.append(("outer", x))
+                assert go.wait(LONGEST_S)
+                inner(x)
+            return x
+
+        @memo(ttl=10, stale=5, jitter=0)
+        def inner(x):
+            loads.append(("inner", x))
+            return x
+
+        for x in range(8):
+            outer(x), inner(x)
+        nested.set()
+        clock.advance(11)
+        for x in range(4):
+            outer(x)
+        until(lambda: sum(what == "outer" for what, _ in loads) == 4)
+        for x in range(4):
+            inner(x)  # stale: its refresh is queued
+        clock.advance(10)  # and now it is gone: who asks waits for that refresh
+        del loads[:]
+        go.set()
+        until(lambda: sorted(loads) == [("inner", x) for x in range(4)])
+        until(lambda: all(outer.peek(x) == x for x in range(4)))
+
+
+def test_an_interruption_of_who_runs_a_queued_refresh_stops_nobody_else():
+    def run(at):
+        go, busy = threading.Event(), []
+        with held_time() as clock:
+
+            @memo(ttl=10, stale=1000, jitter=0)
+            def slow(x):
+                if threading.current_thread().name.startswith("tierce-refresh"):
+                    busy.append(x)
+                    assert go.wait(LONGEST_S)
+                return x
+
+            wanted = memo(ttl=10, stale=5, jitter=0)(lambda x: x)
+            for x in range(4):
+                slow(x)
+            wanted(1)
+            clock.advance(11)
+            for x in range(4):
+                slow(x)
+            until(lambda: len(busy) == 4)
+            wanted(1)  # its refresh is queued
+            clock.advance(10)
+            try:
+                with at:
+                    assert wanted(1) == 1
+            finally:
+                got = []
+                other = threading.Thread(target=lambda: got.append(wanted(1)), daemon=True)
+                other.start()
+                other.join(LONGEST_S)
+                go.set()
+                assert got == [1]
+
+    assert len(list(interrupted(run))) > 5

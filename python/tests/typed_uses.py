@@ -1,8 +1,11 @@
-"""What a type checker must see, read by mypy in test_typing.py; never run."""
+"""What a type checker must see, read by mypy and pyright in test_typing.py; never run."""
 
 from typing import assert_type
 
-from tierce import CacheInfo, TTLCache, alru_cache, cache, lru_cache, memo
+from tierce import CacheInfo, LRUCache, TTLCache, alru_cache, cache, lru_cache, memo
+from tierce.compat import cachetools, functools
+from tierce.compat.async_lru import alru_cache as theirs
+from tierce.compat.cachetools import func
 
 
 @lru_cache(maxsize=10)
@@ -25,7 +28,34 @@ def plain(x: int) -> list[int]:
     return [x]
 
 
+@cachetools.cached(TTLCache(10, ttl=5), info=True)
+def counted(x: int) -> str:
+    return str(x)
+
+
+@func.ttl_cache(maxsize=5, ttl=10)
+def timed(x: int) -> str:
+    return str(x)
+
+
+@functools.lru_cache(maxsize=5)
+def compat(x: int) -> str:
+    return str(x)
+
+
+@theirs(ttl=5, key=lambda x, y: x)
+async def keyed(x: int, y: list[int]) -> str:
+    return str(x)
+
+
 class Client:
+    def __init__(self) -> None:
+        self.kept: LRUCache[object, object] = LRUCache(10)
+
+    @cachetools.cachedmethod(lambda self: self.kept, info=True)
+    def known(self, path: str) -> int:
+        return len(path)
+
     @memo(per_instance=True)
     async def get(self, path: str) -> bytes:
         return path.encode()
@@ -56,9 +86,25 @@ async def uses(client: Client) -> None:
     assert_type(await other(1), str)
     found: TTLCache[str, int] = TTLCache(10, ttl="5m")
     assert_type(found["a"], int)
+    assert_type(found.get("a"), int | None)
+    assert_type(found.pop("a", "b"), int | str)
+    assert_type(counted(1), str)
+    assert_type(counted.cache_info(), CacheInfo)
+    assert_type(timed(1), str)
+    assert_type(compat(1), str)
+    assert_type(await keyed(1, []), str)
+    assert_type(client.known("/"), int)
+    assert_type(client.known.cache_info(), CacheInfo)
     code(1)  # type: ignore[arg-type]
     user.invalidate("1")  # type: ignore[arg-type]
     user.set(5, 1)  # type: ignore[arg-type]
     client.get.invalidate(5)  # type: ignore[arg-type]
     plain(1, 2)  # type: ignore[call-arg]
     await user("1")  # type: ignore[arg-type]
+    counted("1")  # type: ignore[arg-type]
+    timed("1")  # type: ignore[arg-type]
+    compat("1")  # type: ignore[arg-type]
+    await keyed("1", [])  # type: ignore[arg-type]
+    client.known(1)  # type: ignore[arg-type]
+    client.get.set(5, "/")  # type: ignore[arg-type]
+    await client.get(5)  # type: ignore[arg-type]

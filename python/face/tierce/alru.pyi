@@ -1,7 +1,10 @@
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
+from functools import partialmethod
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from . import CacheInfo
+
+__all__ = ["alru_cache"]
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
@@ -24,7 +27,14 @@ class _Alru(Generic[_P, _T]):
 
 @overload
 def alru_cache(
-    maxsize: int | None = ..., typed: bool = ..., *, ttl: float | None = ..., jitter: float | None = ...
+    maxsize: int | None = ...,
+    typed: bool = ...,
+    *,
+    ttl: float | None = ...,
+    jitter: float | None = ...,
+    key: Callable[..., Hashable] | None = ...,
 ) -> Callable[[Callable[_P, Coroutine[Any, Any, _T]]], _Alru[_P, _T]]: ...
 @overload
-def alru_cache(maxsize: Callable[_P, Coroutine[Any, Any, _T]], /) -> _Alru[_P, _T]: ...
+def alru_cache(maxsize: Callable[_P, Coroutine[Any, Any, _T]], typed: bool = ...) -> _Alru[_P, _T]: ...
+@overload
+def alru_cache(maxsize: partialmethod[Coroutine[Any, Any, _T]], typed: bool = ...) -> _Alru[..., _T]: ...

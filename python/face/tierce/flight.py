@@ -57,7 +57,7 @@ def cycle(name):
 class Flight(Waits):
     """One load of a key by a thread."""
 
-    __slots__ = ("gate", "value", "error", "thread")
+    __slots__ = ("gate", "value", "error", "thread", "queued")
 
     def __init__(self):
         self.waits = []
@@ -67,6 +67,8 @@ class Flight(Waits):
         self.value = PENDING
         self.error = PENDING
         self.thread = get_ident()
+        # Of a refresh: how to run it, for whoever comes first.
+        self.queued = None
 
     @property
     def done(self):
@@ -90,30 +92,36 @@ def load(memo, key, args, kwargs, renew=False):
 
 
 def _lead(memo, key, flight, args, kwargs, renew, parent):
-    token = loading.set(flight)
-    if parent is not None:
-        parent.waits.append(flight)
+    before = loading.get()
     try:
+        # A signal's handler may raise after either call: what undoes them does no harm where they were not made.
+        loading.set(flight)
+        if parent is not None:
+            parent.waits.append(flight)
         return memo._lead(key, flight, args, kwargs, renew)
     finally:
-        if parent is not None:
+        loading.set(before)
+        if parent is not None and flight in parent.waits:
             parent.waits.remove(flight)
-        loading.reset(token)
 
 
 def _wait(memo, found, parent):
     """Waits for another's load; False if it brought nothing and we have to look again."""
     # Written before it is looked for a circle: of two loads that wait for each other, one sees it.
-    if parent is not None:
-        parent.waits.append(found)
     try:
+        if parent is not None:
+            parent.waits.append(found)
         circle = parent is not None and found.leads_to(parent)
         if (circle or found.thread == get_ident()) and not found.done:
             raise cycle(memo.__qualname__)
+        queued = found.queued
+        if queued is not None:
+            # The pool has not begun it, and may be full of those who wait for what is queued: so we run it.
+            queued.run()
         with found.gate:
             pass
     finally:
-        if parent is not None:
+        if parent is not None and found in parent.waits:
             parent.waits.remove(found)
     if found.error is PENDING:
         return True
@@ -136,15 +144,41 @@ def behind(memo, key, flight, args, kwargs):
 
         # Refreshes only: a slow source delays what is refreshed behind, and no caller.
         _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tierce-refresh")
-    context = copy_context()
-    context.run(loading.set, flight)
-    # Nobody's, until a thread of the pool begins it: whoever asks for it meanwhile waits, as any other.
+    # Nobody's, until somebody begins it: whoever asks for it meanwhile runs it himself.
     flight.thread = None
-    _pool.submit(context.run, _refresh, memo, key, flight, args, kwargs)
+    flight.queued = _Queued(memo, key, flight, args, kwargs)
+    _pool.submit(flight.queued.run)
+
+
+class _Queued:
+    """A refresh that the pool has been given, and that is run once: by the pool or by one who waits for it."""
+
+    __slots__ = ("call", "context", "taken")
+
+    def __init__(self, memo, key, flight, args, kwargs):
+        self.call = (memo, key, flight, args, kwargs)
+        self.context = copy_context()
+        self.context.run(loading.set, flight)
+        self.taken = {}
+
+    def run(self):
+        memo, key, flight, args, kwargs = self.call
+        me = object()
+        try:
+            if self.taken.setdefault("by", me) is me:
+                flight.queued = None
+                flight.thread = get_ident()
+                self.context.run(_refresh, memo, key, flight, args, kwargs)
+        except BaseException as error:
+            # A signal's handler raised: nobody else will run it, so that it has to end here unless it has already.
+            if self.taken.get("by") is me and not flight.done:
+                memo._leave(key, flight)
+                flight.error = error
+                flight.gate.release()
+            raise
 
 
 def _refresh(memo, key, flight, args, kwargs):
-    flight.thread = get_ident()
     try:
         memo._run(key, flight, args, kwargs)
     except Exception:

@@ -1,14 +1,56 @@
-"""Bounded mappings: what users of cachetools expect, safe among threads, with a listener for what leaves."""
+"""Bounded mappings: what users of cachetools expect, safe among threads, with a listener for what leaves.
+
+**Interruptions.** The handler of a signal may raise between any two calls. What is here is one dict of entries, which one
+store changes; all else (the order, the counts, how much there is) follows from it. Whoever changes something marks the
+mapping as torn and takes the mark away when he is done, and who finds the mark derives all of that anew.
+"""
 
 import random
 from collections import OrderedDict
 from collections.abc import ItemsView, MutableMapping, ValuesView
+from functools import wraps
 from threading import RLock
 from types import GenericAlias
 
 __all__ = ["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"]
 
 _NOTHING = object()
+
+
+def step(method):
+    """Makes a method one step for other threads. Its listener is told when the outermost step has ended."""
+
+    @wraps(method)
+    def stepped(self, *args, **kwargs):
+        if self._lock._is_owned():
+            return method(self, *args, **kwargs)
+        left, timer = [], self._timer
+        try:
+            with self._lock:
+                try:
+                    self._begin_step(left)
+                    return method(self, *args, **kwargs)
+                finally:
+                    # No call, so that nothing comes in between.
+                    if timer is not None:
+                        timer.held = _NOTHING
+        finally:
+            if left:
+                _tell(self._listener, left)
+
+    return stepped
+
+
+def _tell(listener, left):
+    failed = None
+    for key, value, reason in left:
+        # One that raises keeps nothing from being told; the first error is raised when all were.
+        try:
+            listener(key, value, reason)
+        except Exception as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 class Cache(MutableMapping):
@@ -24,51 +66,42 @@ class Cache(MutableMapping):
 
     __class_getitem__ = classmethod(GenericAlias)
 
+    _timer = None
+
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
         if maxsize < 0:
             raise ValueError("maxsize must be non-negative")
         if getsizeof is not None:
             self.getsizeof = getsizeof
         self._maxsize = maxsize
-        self._currsize = 0
-        self._data = {}
-        self._sizes = {}
         self._listener = listener
+        # Values with their sizes, and with their ends where they have one.
+        self._data = {}
+        self._currsize = 0
         self._begin()
 
     def _begin(self):
         self._lock = RLock()
-        self._depth = 0
         self._left = []
+        self._torn = False
 
-    # What is done as one step. Those who listen are told when the outermost step has ended.
+    def _begin_step(self, left):
+        self._left = left
+        if self._torn:
+            self._currsize = sum(entry[1] for entry in self._data.values())
+            self._derive()
+            self._torn = False
 
-    def _step(self):
-        return _Step(self)
-
-    def _leave(self):
-        self._depth -= 1
-        left = ()
-        if self._depth == 0 and self._left:
-            left, self._left = self._left, []
-        self._lock.release()
-        failed = None
-        for key, value, reason in left:
-            # One that raises keeps nothing from being told; the first error is raised when all were.
-            try:
-                self._listener(key, value, reason)
-            except Exception as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
-
-    def _tell(self, key, value, reason):
+    def _leaves(self, key, value, reason):
         if self._listener is not None:
             self._left.append((key, value, reason))
 
     # What the classes below decide.
 
-    def _added(self, key):
+    def _derive(self):
+        """Makes anew what follows from the entries."""
+
+    def _added(self, key, entry):
         """The key was set, for the first time or again."""
 
     def _used(self, key):
@@ -87,20 +120,34 @@ class Cache(MutableMapping):
     def _holds(self, key):
         return key in self._data
 
+    def _put(self, key, entry):
+        older = self._data.get(key)
+        self._torn = True
+        self._data[key] = entry
+        self._currsize += entry[1] - (0 if older is None else older[1])
+        self._added(key, entry)
+        self._torn = False
+
     def _take(self, key):
-        value = self._data.pop(key)
-        self._currsize -= self._sizes.pop(key)
+        self._torn = True
+        value, size, *_ = self._data.pop(key)
+        self._currsize -= size
         self._removed(key)
+        self._torn = False
         return value
 
     # The mapping.
 
     def __getitem__(self, key):
-        with self._step():
-            if self._holds(key):
-                self._used(key)
-                return self._data[key]
-        return self.__missing__(key)
+        found = self._found(key)
+        return self.__missing__(key) if found is _NOTHING else found
+
+    @step
+    def _found(self, key):
+        if not self._holds(key):
+            return _NOTHING
+        self._used(key)
+        return self._data[key][0]
 
     def __missing__(self, key):
         raise KeyError(key)
@@ -111,44 +158,45 @@ class Cache(MutableMapping):
             raise ValueError("size must be non-negative")
         if size > self._maxsize:
             raise ValueError("value too large")
-        with self._step():
-            self._purge()
-            self._make_room(key, size)
-            self._currsize += size - self._sizes.get(key, 0)
-            self._data[key] = value
-            self._sizes[key] = size
-            self._added(key)
+        self._set(key, value, size)
 
-    def _make_room(self, key, size):
+    @step
+    def _set(self, key, value, size, *end):
+        self._purge()
         # The key itself may be what goes: its size is asked for anew each time.
-        while self._currsize + size - self._sizes.get(key, 0) > self._maxsize:
-            gone, value = self.popitem()
-            self._tell(gone, value, "evict")
+        while self._currsize + size - self._size_of(key) > self._maxsize:
+            gone, left = self.popitem()
+            self._leaves(gone, left, "evict")
+        self._put(key, (value, size, *end))
 
+    def _size_of(self, key):
+        entry = self._data.get(key)
+        return 0 if entry is None else entry[1]
+
+    @step
     def __delitem__(self, key):
-        with self._step():
-            if not self._holds(key):
-                raise KeyError(key)
-            self._take(key)
+        if not self._holds(key):
+            raise KeyError(key)
+        self._take(key)
 
+    @step
     def __contains__(self, key):
-        with self._step():
-            return self._holds(key)
+        return self._holds(key)
 
     def __iter__(self):
-        with self._step():
-            keys = list(self._data)
         # Of the keys that were here: what has gone meanwhile is skipped, what has come is not visited.
-        for key in keys:
-            with self._step():
-                held = self._holds(key)
-            if held:
+        for key in self._keys_here():
+            if Cache.__contains__(self, key):
                 yield key
 
+    @step
+    def _keys_here(self):
+        return list(self._data)
+
+    @step
     def __len__(self):
-        with self._step():
-            self._purge()
-            return len(self._data)
+        self._purge()
+        return len(self._data)
 
     def items(self):
         """What is here, as pairs; what goes meanwhile is skipped."""
@@ -159,63 +207,65 @@ class Cache(MutableMapping):
         return _Values(self)
 
     def _pairs(self):
-        # Key and value in one step, so that nothing expires or makes room in between.
         for key in self:
-            with self._step():
-                held = self._holds(key)
-                if held:
-                    value = self[key]
-            if held:
+            value = self._value_of(key)
+            if value is not _NOTHING:
                 yield key, value
+
+    @step
+    def _value_of(self, key):
+        # Looked for and read in one step, so that nothing expires or makes room in between.
+        return self[key] if self._holds(key) else _NOTHING
 
     def get(self, key, default=None):
         """The value of a key, or the default."""
-        with self._step():
-            if not self._holds(key):
-                return default
-            self._used(key)
-            return self._data[key]
+        found = self._found(key)
+        return default if found is _NOTHING else found
 
     def pop(self, key, default=_NOTHING):
         """Takes a key out, and gives its value or the default."""
-        with self._step():
-            if self._holds(key):
-                return self._take(key)
+        found = self._taken(key)
+        if found is not _NOTHING:
+            return found
         if default is _NOTHING:
             raise KeyError(key)
         return default
 
+    @step
+    def _taken(self, key):
+        return self._take(key) if self._holds(key) else _NOTHING
+
+    @step
     def popitem(self):
         """Takes out and gives what would make room."""
-        with self._step():
-            self._purge()
-            if not self._data:
-                raise KeyError(f"{type(self).__name__} is empty") from None
-            key = self._victim()
-            return key, self._take(key)
+        self._purge()
+        if not self._data:
+            raise KeyError(f"{type(self).__name__} is empty") from None
+        key = self._victim()
+        return key, self._take(key)
 
+    @step
     def setdefault(self, key, default=None):
         """The value of a key, which is set to the default if it has none."""
-        with self._step():
-            if self._holds(key):
-                self._used(key)
-                return self._data[key]
-            self[key] = default
-            return default
+        if self._holds(key):
+            self._used(key)
+            return self._data[key][0]
+        self[key] = default
+        return default
 
+    @step
     def clear(self):
         """Takes everything out; the listener is not told."""
-        with self._step():
-            for key in list(self._data):
-                self._take(key)
+        for key in list(self._data):
+            self._take(key)
 
+    @step
     def invalidate(self, key):
         """Takes a key out if it is here; whether it was."""
-        with self._step():
-            held = self._holds(key)
-            if held:
-                self._take(key)
-            return held
+        held = self._holds(key)
+        if held:
+            self._take(key)
+        return held
 
     @property
     def maxsize(self):
@@ -223,32 +273,33 @@ class Cache(MutableMapping):
         return self._maxsize
 
     @property
+    @step
     def currsize(self):
         """How much there is."""
-        with self._step():
-            self._purge()
-            return self._currsize
+        self._purge()
+        return self._currsize
 
     @staticmethod
     def getsizeof(value):
         """What one value counts."""
         return 1
 
+    @step
     def __repr__(self):
-        with self._step():
-            self._purge()
-            return f"{type(self).__name__}({self._data!r}, maxsize={self._maxsize!r}, currsize={self._currsize!r})"
+        self._purge()
+        data = {key: entry[0] for key, entry in self._data.items()}
+        return f"{type(self).__name__}({data!r}, maxsize={self._maxsize!r}, currsize={self._currsize!r})"
 
     # A copy has a lock of its own, and what the original has.
 
-    _containers = ("_data", "_sizes")
+    _containers = ("_data",)
 
+    @step
     def __getstate__(self):
-        with self._step():
-            state = dict(self.__dict__)
-            for name in self._containers:
-                state[name] = _copied(state[name])
-        for name in ("_lock", "_depth", "_left"):
+        state = dict(self.__dict__)
+        for name in self._containers:
+            state[name] = _copied(state[name])
+        for name in ("_lock", "_left", "_torn"):
             del state[name]
         return state
 
@@ -279,39 +330,36 @@ class _Values(ValuesView):
         return any(one is value or one == value for one in self)
 
 
+def _kept(order, data):
+    try:
+        return [key for key in order if key in data]
+    except KeyError:
+        # An OrderedDict does not outlive a == that raised in the middle of it, and its order is lost.
+        return []
+
+
 def _copied(container):
     made = container.copy()
-    if isinstance(made, dict):
+    if type(made) is dict:
         for key, one in made.items():
             if isinstance(one, OrderedDict):
                 made[key] = one.copy()
     return made
 
 
-class _Step:
-    __slots__ = ("of",)
-
-    def __init__(self, of):
-        self.of = of
-
-    def __enter__(self):
-        self.of._lock.acquire()
-        self.of._depth += 1
-
-    def __exit__(self, *_):
-        self.of._leave()
-
-
 class FIFOCache(Cache):
     """A bounded mapping from which goes what was set first."""
 
-    _containers = ("_data", "_sizes", "_order")
+    _containers = ("_data", "_order")
 
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
         self._order = OrderedDict()
         super().__init__(maxsize, getsizeof, listener=listener)
 
-    def _added(self, key):
+    def _derive(self):
+        self._order = OrderedDict.fromkeys([*_kept(self._order, self._data), *self._data])
+
+    def _added(self, key, entry):
         self._order[key] = None
         self._order.move_to_end(key)
 
@@ -332,26 +380,45 @@ class LRUCache(FIFOCache):
 class LFUCache(Cache):
     """A bounded mapping from which goes what was used least often; among those, what came to that count first."""
 
-    _containers = ("_data", "_sizes", "_counts", "_buckets")
+    _containers = ("_data", "_counts", "_buckets")
 
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
+        # The keys as they are kept, with how often each was used; and those keys by that number.
         self._counts = {}
         self._buckets = {}
         super().__init__(maxsize, getsizeof, listener=listener)
 
-    def _added(self, key):
-        self._count(key, self._counts.get(key, 0) + 1)
+    def _derive(self):
+        known = [key for bucket in self._buckets.values() for key in _kept(bucket, self._data)]
+        counts, buckets = {}, {}
+        for key in [*known, *self._data]:
+            if key not in counts:
+                _, count = counts[key] = self._counts.get(key, (key, 1))
+                buckets.setdefault(count, OrderedDict())[key] = None
+        self._counts, self._buckets = counts, buckets
 
-    _used = _added
-
-    def _count(self, key, count):
+    def _added(self, key, entry):
         if key in self._counts:
-            self._removed(key)
-        self._counts[key] = count
-        self._buckets.setdefault(count, OrderedDict())[key] = None
+            self._used(key)
+            self._torn = True
+        else:
+            self._counts[key] = (key, 1)
+            self._buckets.setdefault(1, OrderedDict())[key] = None
+
+    def _used(self, key):
+        # From here on with the key that is kept, which is found without a ==: one that uses the mapping itself would
+        # change what it is asked for.
+        key, count = self._counts[key]
+        self._torn = True
+        self._uncount(key, count)
+        self._counts[key] = (key, count + 1)
+        self._buckets.setdefault(count + 1, OrderedDict())[key] = None
+        self._torn = False
 
     def _removed(self, key):
-        count = self._counts.pop(key)
+        self._uncount(*self._counts.pop(key))
+
+    def _uncount(self, key, count):
         bucket = self._buckets[count]
         del bucket[key]
         if not bucket:
@@ -365,7 +432,7 @@ class LFUCache(Cache):
 class RRCache(Cache):
     """A bounded mapping from which goes what `choice` picks among all keys: any of them, unless said otherwise."""
 
-    _containers = ("_data", "_sizes", "_keys", "_places")
+    _containers = ("_data", "_keys", "_places")
 
     def __init__(self, maxsize, choice=random.choice, getsizeof=None, *, listener=None):
         self._choice = choice
@@ -378,7 +445,11 @@ class RRCache(Cache):
         """What picks the key that goes."""
         return self._choice
 
-    def _added(self, key):
+    def _derive(self):
+        self._keys = list(self._data)
+        self._places = {key: place for place, key in enumerate(self._keys)}
+
+    def _added(self, key, entry):
         if key not in self._places:
             self._places[key] = len(self._keys)
             self._keys.append(key)

@@ -2,32 +2,39 @@
 
 import heapq
 import time
+from collections import OrderedDict
 
 from .duration import milliseconds
-from .mapping import _NOTHING, LRUCache, _Step
+from .mapping import _NOTHING, LRUCache, step
 
 __all__ = ["TLRUCache", "TTLCache"]
 
 
 class _Timer:
-    """A clock that stands still while it is entered, so that one operation has one time."""
+    """A clock that stands still during a step, and while it is entered, so that one operation has one time."""
 
     def __init__(self, timer):
         self._timer = timer
         self._nested = 0
         self._time = None
+        self.held = _NOTHING
 
     def __call__(self):
+        if self.held is not _NOTHING:
+            return self.held
         return self._time if self._nested else self._timer()
 
     def __enter__(self):
         if self._nested == 0:
-            self._time = self._timer()
+            self._time = self()
         self._nested += 1
         return self._time
 
     def __exit__(self, *_):
         self._nested -= 1
+
+    def __reduce__(self):
+        return _Timer, (self._timer,)
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -38,10 +45,7 @@ class _Timer:
 class _Timed(LRUCache):
     """What TTLCache and TLRUCache share: entries with an end, least recently used first where there is no room."""
 
-    _containers = ("_data", "_sizes", "_order", "_ends")
-
     def __init__(self, maxsize, timer, getsizeof, listener):
-        self._ends = {}
         self._timer = _Timer(timer)
         super().__init__(maxsize, getsizeof, listener=listener)
 
@@ -50,56 +54,32 @@ class _Timed(LRUCache):
         """The clock; monotonic unless said otherwise."""
         return self._timer
 
-    def _step(self):
-        return _TimedStep(self)
+    def _begin_step(self, left):
+        self._timer.held = self._timer()
+        super()._begin_step(left)
 
     def _holds(self, key):
-        return key in self._data and self._timer() < self._ends[key]
-
-    def _removed(self, key):
-        super()._removed(key)
-        del self._ends[key]
+        entry = self._data.get(key)
+        return entry is not None and self._timer() < entry[2]
 
     def _purge(self):
         self.expire(self._timer())
 
+    @step
     def expire(self, time=None):
         """Takes out what has expired by a time, now unless given; gives it as (key, value) pairs."""
-        with self._step():
-            time = self._timer() if time is None else time
-            gone = []
-            for key in self._expired(time):
-                value = self._take(key)
-                gone.append((key, value))
-                self._tell(key, value, "expire")
-            return gone
-
-    def clear(self):
-        """Takes everything out; the listener is not told."""
-        with self._step():
-            for key in list(self._data):
-                self._take(key)
+        time = self._timer() if time is None else time
+        gone = []
+        for key in self._expired(time):
+            value = self._take(key)
+            gone.append((key, value))
+            self._leaves(key, value, "expire")
+        return gone
 
     def __getstate__(self):
         state = super().__getstate__()
         state["_timer"] = _Timer(self._timer._timer)
         return state
-
-
-class _TimedStep(_Step):
-    __slots__ = ()
-
-    def __enter__(self):
-        super().__enter__()
-        try:
-            self.of._timer.__enter__()
-        except BaseException:
-            self.of._leave()
-            raise
-
-    def __exit__(self, *_):
-        self.of._timer.__exit__()
-        self.of._leave()
 
 
 class TTLCache(_Timed):
@@ -112,12 +92,14 @@ class TTLCache(_Timed):
     ttl: seconds, or "5m", or a timedelta; in what the timer counts where one is given.
     """
 
-    _containers = ("_data", "_sizes", "_order", "_ends")
+    _containers = ("_data", "_order", "_ends")
 
     def __init__(self, maxsize, ttl, timer=time.monotonic, getsizeof=None, *, listener=None):
         if isinstance(ttl, str) or (timer is time.monotonic and hasattr(ttl, "total_seconds")):
             ttl = milliseconds(ttl, "ttl") / 1000
         self._ttl = ttl
+        # In the order of their ends: those that are set again go to the back.
+        self._ends = OrderedDict()
         super().__init__(maxsize, timer, getsizeof, listener)
 
     @property
@@ -125,22 +107,27 @@ class TTLCache(_Timed):
         """How long an entry lives."""
         return self._ttl
 
-    def __setitem__(self, key, value):
-        with self._step():
-            end = self._timer() + self._ttl
-            super().__setitem__(key, value)
-            # In the order of their ends: those that are set again go to the back.
-            self._ends.pop(key, None)
-            self._ends[key] = end
+    def _derive(self):
+        super()._derive()
+        self._ends = OrderedDict.fromkeys(sorted(self._data, key=lambda key: self._data[key][2]))
+
+    @step
+    def _set(self, key, value, size):
+        super()._set(key, value, size, self._timer() + self._ttl)
+
+    def _added(self, key, entry):
+        super()._added(key, entry)
+        self._ends[key] = None
+        self._ends.move_to_end(key)
 
     def _removed(self, key):
-        del self._order[key]
-        self._ends.pop(key, None)
+        super()._removed(key)
+        del self._ends[key]
 
     def _expired(self, time):
         gone = []
-        for key, end in self._ends.items():
-            if time < end:
+        for key in self._ends:
+            if time < self._data[key][2]:
                 break
             gone.append(key)
         return gone
@@ -149,10 +136,11 @@ class TTLCache(_Timed):
 class TLRUCache(_Timed):
     """A bounded mapping whose entries live until the time that `ttu(key, value, now)` gives for each."""
 
-    _containers = ("_data", "_sizes", "_order", "_ends", "_heap")
+    _containers = ("_data", "_order", "_heap")
 
     def __init__(self, maxsize, ttu, timer=time.monotonic, getsizeof=None, *, listener=None):
         self._ttu = ttu
+        # Ends, with numbers that keep keys from being compared. What is no key's end any more is passed over.
         self._heap = []
         self._number = 0
         super().__init__(maxsize, timer, getsizeof, listener)
@@ -162,31 +150,43 @@ class TLRUCache(_Timed):
         """What says how long an entry lives."""
         return self._ttu
 
-    def __setitem__(self, key, value):
-        with self._step():
-            end = self._ttu(key, value, self._timer())
-            if not self._timer() < end:
-                # It has expired already, and so has what it replaces.
-                self._purge()
-                if key in self._data:
-                    self._take(key)
-                return
-            super().__setitem__(key, value)
-            self._ends[key] = end
-            self._number += 1
-            heapq.heappush(self._heap, (end, self._number, key))
-            if len(self._heap) > 2 * len(self._data) + 16:
-                self._heap = [one for one in self._heap if self._ends.get(one[2], _NOTHING) == one[0]]
-                heapq.heapify(self._heap)
+    def _derive(self):
+        super()._derive()
+        self._heap = [(entry[2], number, key) for number, (key, entry) in enumerate(self._data.items())]
+        self._number = len(self._heap)
+        heapq.heapify(self._heap)
 
-    def _removed(self, key):
-        del self._order[key]
-        self._ends.pop(key, None)
+    @step
+    def _set(self, key, value, size):
+        now = self._timer()
+        end = self._ttu(key, value, now)
+        if now < end:
+            super()._set(key, value, size, end)
+            return
+        # It has expired already, and so has what it replaces.
+        self._purge()
+        if key in self._data:
+            self._take(key)
+
+    def _added(self, key, entry):
+        super()._added(key, entry)
+        self._number += 1
+        heapq.heappush(self._heap, (entry[2], self._number, key))
+        if len(self._heap) > 2 * len(self._data) + 16:
+            self._heap = [one for one in self._heap if self._stands(one)]
+            heapq.heapify(self._heap)
+
+    def _stands(self, one):
+        end, _, key = one
+        entry = self._data.get(key)
+        return entry is not None and entry[2] == end
 
     def _expired(self, time):
-        gone = {}
         while self._heap and not time < self._heap[0][0]:
-            end, _, key = heapq.heappop(self._heap)
-            if self._ends.get(key, _NOTHING) == end:
-                gone[key] = None
-        return list(gone)
+            one = self._heap[0]
+            if self._stands(one):
+                # Whoever asks takes it out before he asks for the next.
+                yield one[2]
+            self._torn = True
+            heapq.heappop(self._heap)
+            self._torn = False

@@ -4,6 +4,8 @@ from typing import Any, TypeVar
 
 from .mapping import LRUCache
 
+__all__ = ["TLRUCache", "TTLCache"]
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 

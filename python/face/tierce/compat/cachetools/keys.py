@@ -3,41 +3,13 @@
 __all__ = ["hashkey", "methodkey", "typedkey", "typedmethodkey"]
 
 
-class _Key(tuple):
-    """A tuple that is hashed once."""
-
-    _hash = None
-
-    def __hash__(self):
-        if self._hash is None:
-            self._hash = tuple.__hash__(self)
-        return self._hash
-
-    def __add__(self, other):
-        return _Key(tuple.__add__(self, other))
-
-    def __radd__(self, other):
-        return _Key(tuple.__add__(other, self))
-
-    def __getstate__(self):
-        return {}  # the hash of a str differs between processes
-
-
 class _Mark:
-    """Between what is given by position and by name."""
-
-    def __reduce__(self):
-        return "_MARK"
-
-
-_MARK = _Mark()
+    """Between what is given by position and by name; a class, so that it is itself again when it was pickled."""
 
 
 def hashkey(*args, **kwargs):
     """The key of a call, however its names are ordered."""
-    if not kwargs:
-        return _Key(args)
-    return _Key((*args, _MARK, *(part for item in sorted(kwargs.items()) for part in item)))
+    return (*args, _Mark, *sorted(kwargs.items())) if kwargs else args
 
 
 def methodkey(self, /, *args, **kwargs):
@@ -47,8 +19,7 @@ def methodkey(self, /, *args, **kwargs):
 
 def typedkey(*args, **kwargs):
     """The key of a call that tells 3 and 3.0 apart."""
-    types = (*map(type, args), *(type(value) for _, value in sorted(kwargs.items())))
-    return hashkey(*args, **kwargs) + types
+    return (*hashkey(*args, **kwargs), *map(type, args), *(type(value) for _, value in sorted(kwargs.items())))
 
 
 def typedmethodkey(self, /, *args, **kwargs):

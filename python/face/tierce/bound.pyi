@@ -1,0 +1,3 @@
+from . import BoundMemo as BoundMemo
+
+__all__ = ["BoundMemo"]
