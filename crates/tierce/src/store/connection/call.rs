@@ -70,9 +70,7 @@ impl<P: Protocol> Connection<P> {
     where
         E: FnOnce(&mut Vec<u8>) + Unpin,
     {
-        let patience_ms = to_ms(patience);
-        let early_ms = if patience_ms > LATE_MS * 10 { LATE_MS } else { 0 };
-        let until_ms = self.held.0.clock.now_ms().saturating_add(patience_ms - early_ms);
+        let until_ms = self.held.0.clock.now_ms().saturating_add(to_ms(patience));
         self.call_on(None, answers, until_ms, encode)
     }
 
@@ -90,10 +88,6 @@ impl<P: Protocol> Connection<P> {
         lock(&self.held.0.state).line.number()
     }
 }
-
-/// How much later than asked a caller's time ends: a millisecond of the runtime's timer, which rounds up, and one of the
-/// coarse clock (`bench outage`, `first_miss_ms`). A patience is a bound, so one that is much longer ends so much earlier.
-const LATE_MS: u64 = 2;
 
 enum Step<E> {
     New(E),
