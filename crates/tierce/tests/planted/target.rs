@@ -10,7 +10,7 @@ use crate::list::Test;
 /// The first build is of all dependencies, on two slow cores.
 const BUILD_S: &str = "1500";
 /// The slowest of the tests takes a quarter of a minute.
-const RUN_S: &str = "120";
+const RUN_S: &str = "90";
 /// By which coreutils' timeout says that it ended something.
 const TIMED_OUT: i32 = 124;
 
@@ -49,9 +49,9 @@ impl Target {
         let run = match self {
             Target::Cargo(which) => {
                 let cargo = ["cargo", "test", "-q", "-p", "tierce", "--no-run"].map(str::to_owned);
-                bounded(copy, (BUILD_S, name, "build"), cargo.iter().chain(which))
+                bounded(copy, (BUILD_S, name, "build"), &[&cargo, &which[..]].concat())
             }
-            Target::Python => return Err("no Python here".to_owned()),
+            Target::Python => bounded(copy, (BUILD_S, name, "build"), &bash(INSTALL, &[])),
         }?;
         if run.code == Some(0) { Ok(()) } else { Err(format!("does not build, see {}", run.log.display())) }
     }
@@ -59,36 +59,63 @@ impl Target {
     pub(crate) fn run(&self, copy: &Copy, name: &str, tests: &[&Test]) -> Result<Run, String> {
         match self {
             Target::Cargo(which) => {
-                let tests = tests.iter().map(|test| &test.name);
+                let tests: Vec<_> = tests.iter().map(|test| test.name.clone()).collect();
                 let cargo = ["cargo", "test", "-q", "-p", "tierce"].map(str::to_owned);
                 let rest = ["--", "--exact", "--format=pretty"].map(str::to_owned);
-                bounded(copy, (RUN_S, name, "tests"), cargo.iter().chain(which).chain(&rest).chain(tests))
+                bounded(copy, (RUN_S, name, "tests"), &[&cargo, &which[..], &rest, &tests].concat())
             }
-            Target::Python => Err("no Python here".to_owned()),
+            Target::Python => {
+                let tests: Vec<_> = tests.iter().map(|test| format!("python/tests/{}", test.name)).collect();
+                bounded(copy, (RUN_S, name, "tests"), &bash(TEST, &tests))
+            }
         }
     }
 }
 
 impl Run {
     pub(crate) fn of(&self, test: &Test) -> Ended {
-        // What the test prints may stand between its name and its end.
-        let begins = format!("test {} ... ", test.name);
-        let line = self.output.lines().find(|line| line.starts_with(&begins));
-        match line {
-            Some(line) if line.ends_with("ok") => Ended::Passed,
-            Some(line) if line.ends_with("FAILED") => Ended::Failed,
+        match (self.says(&test.name, "ok", "PASSED"), self.says(&test.name, "FAILED", "FAILED")) {
+            (_, true) => Ended::Failed,
+            (true, _) => Ended::Passed,
             _ if self.code == Some(TIMED_OUT) => Ended::Hung,
             _ => Ended::Crashed,
         }
     }
 }
 
+impl Run {
+    /// Whether a test ended so, in cargo's words; or one of its cases, in those of pytest.
+    fn says(&self, test: &str, cargo: &str, pytest: &str) -> bool {
+        let (one, case) = (format!("test {test} ... {cargo}"), format!("{pytest} python/tests/{test}"));
+        let is_it = |line: &str| {
+            let rest = line.strip_prefix(&case);
+            line == one || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '[', ':']))
+        };
+        self.output.lines().any(is_it)
+    }
+}
+
+/// A virtual environment of the first CPython that `check` would take, with the package as it is in the copy.
+const INSTALL: &str = r#"
+    home=$PWD/../python
+    if ! [ -x "$home/bin/maturin" ]; then
+        pythons=(${TIERCE_PYTHONS:-python3})
+        "${pythons[0]}" -m venv --clear "$home"
+        "$home/bin/pip" install -q --disable-pip-version-check -r python/tests/requirements.txt
+    fi
+    VIRTUAL_ENV=$home PATH=$home/bin:$PATH maturin develop -q --locked -m python/Cargo.toml
+"#;
+
+/// Nothing compiled is kept: a fault may be as long, and as old, as what it takes the place of.
+const TEST: &str = r#"PYTHONDONTWRITEBYTECODE=1 ../python/bin/python -m pytest -q -rA -p no:cacheprovider "$@""#;
+
+fn bash(script: &str, arguments: &[String]) -> Vec<String> {
+    let bash = ["bash", "-euc", script, "bash"].map(str::to_owned);
+    [&bash, arguments].concat()
+}
+
 /// Runs a command in the copy. It has its bound from outside, which holds though this process may be ended.
-fn bounded<'a>(
-    copy: &Copy,
-    (seconds, name, what): (&str, &str, &str),
-    command: impl Iterator<Item = &'a String>,
-) -> Result<Run, String> {
+fn bounded(copy: &Copy, (seconds, name, what): (&str, &str, &str), command: &[String]) -> Result<Run, String> {
     let mut bounded = Command::new("timeout");
     bounded.args(["--kill-after=10", seconds]).args(command).current_dir(&copy.tree);
     // Files of cargo's that a next build uses: here each fault is one.

@@ -38,9 +38,8 @@ pub(crate) fn check(
             wrong(format!("no row of {page} names {}", fault.name));
         }
         for test in &fault.tests {
-            let name = test.name.rsplit("::").next().unwrap_or(&test.name);
-            if !rows.is_empty() && !rows.iter().any(|promised| promised.row.contains(name)) {
-                wrong(format!("no row with {} names {name}", fault.name));
+            if !rows.is_empty() && !rows.iter().any(|promised| names(promised.row, &test.name)) {
+                wrong(format!("no row with {} names {}", fault.name, test.name));
             }
         }
     }
@@ -48,6 +47,12 @@ pub(crate) fn check(
     offences
         .extend(unknown.map(|promised| Offence::new(page, promised.line, format!("there is no {}", promised.name))));
     offences
+}
+
+/// Whether a row names a test, or all of a file's.
+fn names(row: &str, test: &str) -> bool {
+    let (file, name) = (test.split("::").next().unwrap_or(test), test.rsplit("::").next().unwrap_or(test));
+    row.contains(name) || row.split([',', '|']).any(|cell| cell.trim() == format!("`{file}`"))
 }
 
 /// The faults in the code: the variants of `enum Mutant`.
