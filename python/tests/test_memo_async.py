@@ -7,7 +7,9 @@ import inspect
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from held_time import held_time
@@ -418,6 +420,51 @@ def test_a_loop_that_stands_still_in_the_middle_of_a_load_stops_nobody():
     finally:
         loop.run_until_complete(asyncio.wait_for(asyncio.gather(*tasks), 60))
         loop.close()
+
+
+def test_a_loop_that_is_blocked_by_who_waits_for_its_load_stops_nobody(run):
+    """A load's loop runs, and stands all the same: a bridge from sync to async waits in it for another loop."""
+    calls = []
+
+    @memo
+    async def source(x):
+        calls.append(x)
+        await asyncio.sleep(0.01)
+        return len(calls)
+
+    async def main():
+        first = asyncio.create_task(source(1))
+        await turns()
+        found = []
+        thread = threading.Thread(target=lambda: found.append(run(source(1))), daemon=True)
+        thread.start()
+        thread.join(20)
+        assert found == [2]
+        assert await first == 2 and calls == [1, 1]
+
+    run(main())
+
+
+def test_a_loop_that_is_busy_for_a_while_keeps_its_load(run):
+    """A fifth of a second of work is no standstill, however often it comes: nobody begins a second load."""
+    calls = []
+
+    @memo
+    async def source(x):
+        calls.append(x)
+        for _ in range(6):
+            time.sleep(0.2)
+            await asyncio.sleep(0)
+        return x
+
+    async def main():
+        first = asyncio.create_task(source(1))
+        with ThreadPoolExecutor(1) as pool:
+            await asyncio.sleep(0)
+            other = asyncio.get_running_loop().run_in_executor(pool, lambda: run(source(1)))
+            assert await first == await other == 1 and calls == [1]
+
+    run(main())
 
 
 def test_methods_of_instances(run):

@@ -13,7 +13,11 @@ EAGER = sys.version_info >= (3, 12)
 """A task may run up to its first wait when it is made."""
 
 RECHECK_S = 0.1
-"""How often those who wait for a load on another loop look whether that loop still runs."""
+"""How often those who wait for a load on another loop look whether that loop still turns."""
+
+SILENT = 4
+"""So many looks without a turn of that loop, and it stands still. A loop that works for 100 ms on end is one that asyncio itself
+complains of (`slow_callback_duration`), but not dead; several times that is. Who errs has the function run once more."""
 
 _running = set()
 """Flights whose tasks run: a loop itself holds its tasks weakly."""
@@ -34,7 +38,10 @@ if hasattr(os, "register_at_fork"):
 class AsyncFlight(Waits):
     """One load of a key by a task of a loop."""
 
-    __slots__ = ("memo", "key", "loop", "task", "value", "error", "over", "left", "abandoned", "waiting", "lock", "behind", "held")
+    __slots__ = (
+        "abandoned", "asked", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task", "turns", "value",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, memo, key, loop):
         self.waits = []
@@ -55,6 +62,9 @@ class AsyncFlight(Waits):
         self.held = True
         self.lock = allocate_lock()
         self.behind = False
+        # Whether its loop has been asked to turn and has not, and how often it did when it was asked.
+        self.asked = False
+        self.turns = 0
 
     @property
     def done(self):
@@ -143,13 +153,42 @@ class AsyncFlight(Waits):
                 self._leave(loop, future)
 
     async def _wait_elsewhere(self, future):
-        while not future.done():
+        """Waits for a load on another loop, for as long as that loop turns.
+
+        That it says of itself that it runs is not enough: what it runs may be waiting for us, without letting it turn. So
+        it is asked to do something, by one for all who wait, and only once it has kept somebody waiting.
+        """
+        turns, silent = self.turns, 0
+        while True:
             await asyncio.wait((future,), timeout=RECHECK_S)
-            if not future.done() and not self.loop.is_running():
+            if future.done():
+                return
+            if self.turns != turns:
+                turns, silent = self.turns, 0
+            elif self.asked:
+                silent += 1
+            if silent >= SILENT or not self._ask():
                 # A loop that stands still brings nothing: whoever waits begins anew.
                 self.abandoned = True
                 self._end(PENDING, None)
                 self._cancel(None)
+                return
+
+    def _ask(self):
+        """Asks the loop of the load to turn, if nobody has; whether it runs at all."""
+        if not self.loop.is_running():
+            return False
+        if not self.asked:
+            self.asked = True
+            try:
+                self.loop.call_soon_threadsafe(self._turn)
+            except RuntimeError:
+                return False  # it was closed meanwhile
+        return True
+
+    def _turn(self):
+        self.turns += 1
+        self.asked = False
 
     def _leave(self, loop, future):
         with self.lock:
