@@ -436,6 +436,30 @@ def test_recursion_on_the_same_key_is_an_error():
     assert source._counts()[-1] == 0
 
 
+def test_a_thread_that_a_load_began_joins_it_if_it_does_not_have_its_context():
+    """Whether a load waits for a thread that it began cannot be told: that is an error, which says what to do."""
+    begun = {}
+
+    @memo
+    def with_context(x):
+        copied = contextvars.copy_context()
+        begun[x] = in_threads(1, lambda: copied.run(with_context, x))
+        joined(begun[x][0])
+        return x
+
+    @memo
+    def without_context(x):
+        begun[x] = in_threads(1, lambda: contextvars.Context().run(without_context, x))
+        waiting(without_context, 1)
+        return x
+
+    assert with_context("with") == "with" and without_context("without") == "without"
+    joined(begun["without"][0])
+    assert begun["without"][1:] == (["without"], [])
+    [error] = begun["with"][2]
+    assert isinstance(error, CycleError) and "with_context" in str(error) and "contextvars.Context()" in str(error)
+
+
 def test_two_loads_that_wait_for_each_other_are_an_error():
     both = threading.Barrier(2)
 

@@ -307,8 +307,8 @@ def test_loads_may_nest_and_a_circle_is_an_error(run):
 
     async def main():
         assert await fib(30) == 832040
-        for circle in (selfish, gathered):
-            with pytest.raises(CycleError, match="waits for itself"):
+        for circle, says in ((selfish, "waits for itself"), (gathered, "may wait for itself")):
+            with pytest.raises(CycleError, match=says):
                 await circle(1)
         found = await asyncio.gather(one(1), other(1), return_exceptions=True)
         assert any(isinstance(error, CycleError) for error in found)
@@ -332,6 +332,53 @@ def test_a_task_that_a_load_began_may_ask_for_its_key_later(run):
 
         assert await source(1) == 1
         assert await left[0] == 1
+
+    run(main())
+
+
+def test_a_task_that_a_load_began_joins_it_if_it_does_not_have_its_context(run):
+    """Whether a load waits for a task that it began cannot be told: that is an error, which says what to do."""
+
+    async def main(**how):
+        left, calls = [], []
+
+        @memo
+        async def source(x):
+            calls.append(x)
+            left.append(asyncio.create_task(source(x), **how))
+            await turns()
+            return x
+
+        assert await source(1) == 1 and calls == [1]
+        return (await asyncio.gather(*left, return_exceptions=True))[0]
+
+    assert run(main(context=contextvars.Context())) == 1
+    error = run(main())
+    assert isinstance(error, CycleError) and "source" in str(error) and "contextvars.Context()" in str(error)
+
+
+def test_an_error_says_whether_a_circle_is_certain(run):
+    """It is if each load of it asks for the next one itself; what a load has begun may be waited for, or not."""
+
+    @memo
+    async def first(x, through):
+        await asyncio.sleep(0)
+        return await through(second(x, through))
+
+    @memo
+    async def second(x, through):
+        await asyncio.sleep(0)
+        return await first(x, through)
+
+    async def itself(awaitable):
+        return await awaitable
+
+    async def main():
+        with pytest.raises(CycleError) as certain:
+            await first(1, itself)
+        with pytest.raises(CycleError) as perhaps:
+            await first(1, asyncio.gather)
+        assert "contextvars" not in str(certain.value) and "contextvars" in str(perhaps.value)
 
     run(main())
 

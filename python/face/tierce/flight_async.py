@@ -44,7 +44,7 @@ class AsyncFlight(Waits):
     )  # fmt: skip
 
     def __init__(self, memo, key, loop):
-        self.waits = []
+        super().__init__()
         self.memo = memo
         self.key = key
         self.loop = loop
@@ -69,6 +69,11 @@ class AsyncFlight(Waits):
     @property
     def done(self):
         return self.over
+
+    def asks_itself(self):
+        """Whether what asks here is the load itself, and nothing that it began."""
+        # Before begin has the task in hand, it runs the load up to its first wait.
+        return asyncio._get_running_loop() is self.loop and self.task in (None, asyncio.current_task(self.loop))
 
     def begin(self, args, kwargs, behind):
         """Starts the load, on the loop of whoever calls, in a copy of his context."""
@@ -137,18 +142,17 @@ class AsyncFlight(Waits):
                 return
             self.waiting[future] = loop
             self.held = self.held and not leads
-        if parent is not None:
-            parent.waits.append(self)
+        asked = [] if parent is None else parent.waited_for()
+        asked.append(self)
         try:
             if parent is not None and self.leads_to(parent) and not self.over:
-                raise cycle(self.memo.__qualname__)
+                raise cycle(self.memo.__qualname__, parent, self)
             if loop is self.loop:
                 await future
             else:
                 await self._wait_elsewhere(future)
         finally:
-            if parent is not None:
-                parent.waits.remove(self)
+            asked.remove(self)
             if not self.over:
                 self._leave(loop, future)
 
