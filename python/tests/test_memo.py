@@ -196,11 +196,41 @@ def test_chance_takes_at_most_the_jitter_off_a_ttl():
         ({"ttl": True}, TypeError), ({"ttl": []}, TypeError), ({"stale": "1m"}, TypeError),
         ({"maxsize": -1}, TypeError), ({"maxsize": "many"}, TypeError), ({"weigher": len}, TypeError),
         ({"jitter": 2}, ValueError), ({"copy": True, "freeze": True}, TypeError),
+        ({"jitter": "0.1"}, TypeError), ({"jitter": None}, TypeError), ({"jitter": True}, TypeError),
+        ({"jitter": float("nan")}, ValueError), ({"copy": 5}, TypeError), ({"copy": "yes"}, TypeError),
+        ({"freeze": 5}, TypeError), ({"weight": 5, "weigher": 5}, TypeError), ({"ttl": "999999999999999d"}, ValueError),
+        ({"ttl": 1, "stale": "999999999999999d"}, ValueError), ({"maxsize": 2**64}, ValueError),
+        ({"weight": 2**64}, ValueError),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_meant_are_refused_when_they_are_given(settings, error):
-    with pytest.raises(error):
+    """By a sentence that begins with the setting."""
+    with pytest.raises(error, match="^(stale is|weigher says|copy and|%s=)" % list(settings)[-1]):
         memo(**settings)
+
+
+def test_a_setting_without_its_name_is_told_its_name():
+    with pytest.raises(TypeError, match=r"memo\(maxsize=128\)"):
+        memo(128)
+
+
+def test_a_weight_beyond_what_can_be_counted_is_too_heavy():
+    source = memo(weight=2**63 - 2, weigher=lambda value: value)(lambda value: value)
+    for weight in (2**63, 2**64, 2**70):
+        assert source(weight) == weight and source.cache_info().currsize == 0
+    assert source(5) == 5 and source.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek"])
+def test_a_verb_with_arguments_that_do_not_fit_names_the_function(verb):
+    source, _ = counted()
+    for wrong, says in (((), "missing .*'x'"), ((1, 2, 3), "too many")):
+        with pytest.raises(TypeError, match=rf"do not fit .*source: {says}"):
+            getattr(source, verb)(*wrong)
+    with pytest.raises(TypeError, match="do not fit Person.greeting: missing .*'word'"):
+        getattr(Person("Ann").greeting, verb)()
+    with pytest.raises(TypeError, match="unhashable"):
+        getattr(source, verb)([])
 
 
 def test_a_stale_value_is_served_while_one_thread_reloads_behind():

@@ -81,14 +81,17 @@ def memo(
 
 class _Settings:
     def __init__(self, maxsize, ttl, stale, jitter, weight, weigher, per_instance, typed, copy, freeze):
-        if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 0):
-            raise TypeError(f"maxsize={maxsize!r}: a number of results is needed, or None for all")
-        if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int) or weight < 0):
-            raise TypeError(f"weight={weight!r}: a whole number is needed")
+        _whole(maxsize, "maxsize", "a number of results is needed, or None for all")
+        _whole(weight, "weight", "a whole number is needed, or None for any weight")
+        _function_or((), weigher, "weigher", "a function of the value is needed")
+        _function_or(bool, copy, "copy", "True, False or a function of the value is needed")
+        _function_or(bool, freeze, "freeze", "True, False or a function of the value is needed")
         if weigher is not None and weight is None:
             raise TypeError("weigher says what a result weighs, and weight is missing: how much all may weigh")
         if stale is not None and ttl is None:
             raise TypeError("stale is counted from the end of ttl, and ttl is missing")
+        if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
+            raise TypeError(f"jitter={jitter!r}: a share between 0 and 1 is needed, 0 for none")
         if not 0 <= jitter <= 1:
             raise ValueError(f"jitter={jitter!r}: a share between 0 and 1 is needed")
         if copy and freeze:
@@ -106,6 +109,24 @@ class _Settings:
             "maxsize": maxsize, "ttl": ttl, "stale": stale, "jitter": jitter, "weight": weight,
             "per_instance": per_instance, "typed": typed, "copy": copy, "freeze": freeze,
         }  # fmt: skip
+
+
+_MOST = 2**63 - 1
+"""What can be counted: a weight more, of what is kept already, still fits into the 64 bits of the counter."""
+
+
+def _whole(number, name, needed):
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise TypeError(f"{name}={number!r}: {needed}")
+    if number > _MOST:
+        raise ValueError(f"{name}={number!r} is more than can be counted: {needed}")
+
+
+def _function_or(kind, given, name, needed):
+    if given is not None and not callable(given) and not isinstance(given, kind):
+        raise TypeError(f"{name}={given!r}: {needed}")
 
 
 def _copier(copy):
@@ -143,7 +164,7 @@ def _keeper(copy, freeze, weigher):
         weight = 1 if weigher is None else weigher(value)
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
             raise TypeError(f"the weigher gave {weight!r}: a whole number is needed")
-        return value, weight
+        return value, min(weight, _MOST)
 
     return keep
 
@@ -155,6 +176,8 @@ def _decorate(function, settings):
         return _OfClass(_decorate(function.__func__, settings))
     if isinstance(function, staticmethod):
         return staticmethod(_decorate(function.__func__, settings))
+    if isinstance(function, int):
+        raise TypeError(f"memo decorates functions, and {function!r} is none: a number of results is memo(maxsize={function!r})")
     if not callable(function):
         raise TypeError(f"memo decorates functions, and {function!r} is none")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -279,6 +302,24 @@ def _signature(function, skipped):
     )
 
 
+def _key_of(memo, args, kwargs):
+    try:
+        return memo.key(*args, **kwargs)
+    except TypeError:
+        import inspect
+
+        try:
+            signature = inspect.signature(memo.__wrapped__, follow_wrapped=False)
+        except (TypeError, ValueError):
+            signature = None
+        try:
+            if signature is not None:
+                signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"these arguments do not fit {memo.__qualname__}: {error}") from None
+        raise
+
+
 class _Verbs:
     """What can be said to a function that memo has made."""
 
@@ -288,23 +329,23 @@ class _Verbs:
         Returns whether there was one.
         """
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._drop(own.key(*args, **kwargs))
+        return own._drop(_key_of(own, args, kwargs))
 
     def refresh(self, /, *args, **kwargs):
         """Load the result of such a call anew, keep and return it; of an async function, to be awaited."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._load(own, own.key(*args, **kwargs), args, kwargs, True)
+        return own._load(own, _key_of(own, args, kwargs), args, kwargs, True)
 
     def peek(self, /, *args, **kwargs):
         """The result of such a call if it is in memory and fresh, else None. Loads nothing, counts nothing."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        found = own._peek(own.key(*args, **kwargs))
+        found = own._peek(_key_of(own, args, kwargs))
         return None if found is None else found[0]
 
     def set(self, value, /, *args, **kwargs):
         """Keep value as the result of such a call; a load of it that runs is not kept."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        key, weight = own.key(*args, **kwargs), 1
+        key, weight = _key_of(own, args, kwargs), 1
         if own._keep is not None:
             value, weight = own._keep(value)
         own._put(key, value, weight)
