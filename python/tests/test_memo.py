@@ -17,7 +17,7 @@ from interrupting import interrupted
 from waiting import LONGEST_S, until
 
 import tierce
-from tierce import CycleError, memo
+from tierce import BoundMemo, CycleError, memo
 
 
 class Counted:
@@ -609,7 +609,13 @@ def test_a_memo_looks_like_its_function():
     assert source.__wrapped__(1) == [1, 2, 3]
     assert copy.copy(source) is source and copy.deepcopy(source) is source
     assert pickle.loads(pickle.dumps(kept)) is kept
-    assert Person.greeting.__doc__ == "Greets." and Person("a").greeting.__name__ == "greeting"
+    assert Person.greeting.__doc__ == "Greets." and Person.greeting.__module__ == __name__
+    bound = Person("a").greeting
+    assert (bound.__name__, bound.__qualname__) == ("greeting", "Person.greeting")
+    assert (bound.__doc__, bound.__module__) == ("Greets.", __name__)
+    assert Person("a").shared.__doc__ is None, "the function has none"
+    assert BoundMemo.__module__ == "tierce.bound" and BoundMemo.__doc__.startswith("A method")
+    assert all(pickle.loads(pickle.dumps(BoundMemo, version)) is BoundMemo for version in range(6))
     assert source.cache_parameters()["maxsize"] == 10_000
 
 

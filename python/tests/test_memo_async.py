@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import functools
 import gc
 import inspect
 import subprocess
@@ -582,6 +583,22 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_miss_that_nobody_awaits_is_reported_by_the_functions_name():
+    @memo
+    async def source(x):
+        await asyncio.sleep(0)
+
+    with pytest.warns(RuntimeWarning, match="coroutine '.*source' was never awaited"):
+        source(1)
+        gc.collect()
+    missed = source(1)
+    assert inspect.iscoroutine(missed) and missed.__qualname__ == source.__qualname__
+    refreshed = source.refresh(1)
+    assert refreshed.__qualname__ == source.__qualname__
+    assert asyncio.run(memo(functools.partial(source.__wrapped__, 1))()) is None, "what has no name is no error"
+    missed.close(), refreshed.close()
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork here")

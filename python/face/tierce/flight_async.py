@@ -233,8 +233,15 @@ def _set(future):
         future.set_result(None)
 
 
-async def load(memo, key, args, kwargs, renew=False):
+def load(memo, key, args, kwargs, renew=False):
     """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
+    coroutine = _load(memo, key, args, kwargs, renew)
+    # What Python says of one that nobody awaits, and asyncio of a task, is to be read by who has written the function.
+    coroutine.__qualname__ = f"{memo.__qualname__}"
+    return coroutine
+
+
+async def _load(memo, key, args, kwargs, renew):
     loop = asyncio._get_running_loop()
     if loop is None:
         return _without_loop(memo, key, renew)

@@ -251,7 +251,7 @@ def _dress(made, function):
         if name in _PRIVATE or name.startswith("cache_") or hasattr(Memo, name) and not name.startswith("__"):
             del made.__dict__[name]
     made.__wrapped__ = function
-    if "__qualname__" not in made.__dict__:
+    if not isinstance(made.__dict__.get("__qualname__"), str):
         made.__qualname__ = repr(function)
 
 
@@ -388,12 +388,16 @@ class _Verbs:
 
     def _adopt(self, instance):
         """What holds the results of an instance that has none yet, and goes with it."""
-        from_weak, address = weakref.ref(self), id(instance)
+        entry = _Kept()
+        from_weak, entry_weak, address = weakref.ref(self), weakref.ref(entry), id(instance)
 
         def gone(of):
-            memo = from_weak()
+            memo, entry = from_weak(), entry_weak()
             if memo is not None:
                 memo._drop_instance(address, of)
+            if entry is not None:
+                # A shallow copy of the instance has the same entry in its __dict__.
+                entry.own = None
 
         if self._is_async:
             from .flight_async import load
@@ -415,7 +419,8 @@ class _Verbs:
         # The instance keeps it alive, so that a result which refers to the instance is one cycle with it.
         kept = self._keep_instance(instance, of, own, weakref.ref(own))
         if kept is own:
-            space[self._name] = _Kept(own)
+            entry.own = own
+            space[self._name] = entry
         return kept
 
     def __reduce__(self):
@@ -442,9 +447,13 @@ del _name, _verb
 
 
 class _Kept:
-    """Keeps an instance's results alive, in its __dict__: a copy or a pickle of the instance has none of them."""
+    """Keeps an instance's results alive, in its __dict__: a deep copy or a pickle of the instance has none of them.
 
-    __slots__ = ("own",)
+    A shallow copy has this entry itself, since copy.copy asks no value of a __dict__. What it holds is never served there:
+    it is found by the instance. It stays until the instance is gone or the copy has results of its own.
+    """
+
+    __slots__ = ("own", "__weakref__")
 
     def __init__(self, own=None):
         self.own = own
