@@ -339,7 +339,7 @@ def test_attributes_of_a_function_are_kept():
 def test_memo_can_be_subscripted_as_its_stub_says():
     from tierce import BoundMemo, Memo
 
-    assert Memo[[int], int, int].__origin__ is Memo and BoundMemo[..., int, int].__origin__ is BoundMemo
+    assert Memo[[int], int].__origin__ is Memo and BoundMemo[..., int].__origin__ is BoundMemo
 
 
 def test_importing_takes_little_time():
