@@ -2,6 +2,7 @@
 
 import contextvars
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -106,6 +107,15 @@ def test_types_are_told_apart_unless_said_otherwise():
     loose, calls = counted(typed=False)
     loose(1, 2.0), loose(1, 2)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("decorate", [functools.lru_cache, memo(typed=False)])
+def test_an_only_argument_that_is_an_int_or_a_str_is_apart_from_what_equals_it(decorate):
+    """As functools has it, which the documentation says."""
+    source = decorate(lambda x: x)
+    assert [type(source(x)) for x in (3, 3.0, 1, True, 1.0)] == [int, float, int, bool, bool]
+    several = decorate(lambda x, y: x)
+    assert [type(several(x, 0)) for x in (3, 3.0, 1, True, 1.0)] == [int] * 5
 
 
 def test_what_does_not_fit_the_parameters_is_the_functions_own_error():
