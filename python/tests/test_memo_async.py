@@ -585,6 +585,24 @@ asyncio.run(main())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_coroutine_is_no_value_to_set(run):
+    """It can be awaited once, and what is meant is what it brings; type checkers let it pass."""
+
+    @memo
+    async def source(x):
+        return x
+
+    async def main():
+        await source(1)
+        for wrong in (source(1), source(2)):
+            with pytest.raises(TypeError, match="source: .*await"):
+                source.set(wrong, 3)
+            assert await wrong in (1, 2)
+        assert source.peek(3) is None
+
+    run(main())
+
+
 def test_a_miss_that_nobody_awaits_is_reported_by_the_functions_name():
     @memo
     async def source(x):

@@ -3,7 +3,7 @@
 import weakref
 from functools import update_wrapper
 from itertools import count
-from types import FunctionType, GenericAlias
+from types import CoroutineType, FunctionType, GenericAlias
 
 from . import flight
 from ._tierce import Memo, Ready
@@ -344,6 +344,8 @@ class _Verbs:
 
     def set(self, value, /, *args, **kwargs):
         """Keep value as the result of such a call; a load of it that runs is not kept."""
+        if self._is_async and isinstance(value, (CoroutineType, Ready)):
+            raise TypeError(f"{self.__qualname__}: {value!r} is to be awaited, and what it brings is the value to set")
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
         key, weight = _key_of(own, args, kwargs), 1
         if own._keep is not None:
