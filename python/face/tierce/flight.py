@@ -36,12 +36,8 @@ class Waits:
     the load's context such a task is nobody's: it joins.
     """
 
+    # What it asks for itself, and what is asked for by what it began: lists.
     __slots__ = ("waits", "begun")
-
-    def __init__(self):
-        self.waits = []
-        # What is asked for by what it began.
-        self.begun = []
 
     def waited_for(self):
         """Where to write what is asked for here, in the context of this load."""
@@ -80,7 +76,7 @@ class Flight(Waits):
     __slots__ = ("gate", "value", "error", "thread", "queued")
 
     def __init__(self):
-        super().__init__()
+        self.waits, self.begun = [], []
         # Closed until the load has ended. What it brings is written, and the gate opened, in C (`verbs.rs`).
         self.gate = allocate_lock()
         self.gate.acquire()

@@ -44,7 +44,7 @@ class AsyncFlight(Waits):
     )  # fmt: skip
 
     def __init__(self, memo, key, loop):
-        super().__init__()
+        self.waits, self.begun = [], []
         self.memo = memo
         self.key = key
         self.loop = loop
