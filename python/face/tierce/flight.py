@@ -36,8 +36,8 @@ class Waits:
     the load's context such a task is nobody's: it joins.
     """
 
-    # What it asks for itself, and what is asked for by what it began: lists.
-    __slots__ = ("waits", "begun")
+    # `waits` is what it asks for itself, `begun` what is asked for by what it began: lists of those who derive from this.
+    __slots__ = ()
 
     def waited_for(self):
         """Where to write what is asked for here, in the context of this load."""
@@ -73,7 +73,7 @@ def cycle(name, parent, found):
 class Flight(Waits):
     """One load of a key by a thread."""
 
-    __slots__ = ("gate", "value", "error", "thread", "queued")
+    __slots__ = ("waits", "begun", "gate", "value", "error", "thread", "queued")
 
     def __init__(self):
         self.waits, self.begun = [], []

@@ -39,8 +39,8 @@ class AsyncFlight(Waits):
     """One load of a key by a task of a loop."""
 
     __slots__ = (
-        "abandoned", "asked", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task", "turns", "value",
-        "waiting",
+        "abandoned", "asked", "begun", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task", "turns",
+        "value", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, memo, key, loop):
