@@ -100,8 +100,13 @@ unsafe fn named_part(signature: &Signature, place: usize, value: *mut PyObject) 
         && let Some(name) = signature.name_of(place)
         && let Some(error) = crate::raised::raised()
     {
-        let kind = ffi::Py_TYPE(error.as_ptr()).cast();
-        ffi::PyErr_Format(kind, c"argument %R: %S".as_ptr(), name, error.as_ptr());
+        // Of these two, since others may take more than a sentence.
+        let kinds = [ffi::PyExc_TypeError, ffi::PyExc_ValueError];
+        let kind = kinds.into_iter().find(|kind| ffi::PyErr_GivenExceptionMatches(error.as_ptr(), *kind) != 0);
+        match kind {
+            Some(kind) => _ = ffi::PyErr_Format(kind, c"argument %R: %S".as_ptr(), name, error.as_ptr()),
+            None => crate::raised::restore(Some(error)),
+        }
     }
     read
 }

@@ -9,11 +9,13 @@ use std::ptr;
 use std::sync::Arc;
 
 use pyo3_ffi as ffi;
+use tierce::runtime::BoxFuture;
 
 use super::answer::Answer;
 use super::asking::Asking;
 use super::attached::{entry, quietly};
-use super::event_loop::current;
+use super::event_loop::{Loop, current};
+use super::foreign;
 use super::held::Held;
 use super::key::PyKey;
 use super::loader::around;
@@ -49,6 +51,8 @@ struct Waiting {
 
 enum Stage {
     New(Box<Wanted>),
+    /// Waits for a thread of no interpreter's, which holds something.
+    Thread(Held, Held),
     /// It is being asked for.
     Asked,
     Waits(Waiting),
@@ -107,14 +111,28 @@ pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
     Ok(made)
 }
 
+/// `_from_thread(value, extra)`: gives the value when a thread has woken its loop, which lets `extra` go.
+pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let made = types::allocate(TYPE.get())?;
+        let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
+        (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Thread(held(0), held(1))));
+        Ok(made)
+    }))
+}
+
 unsafe fn swap(it: *mut PyObject, stage: Stage) -> Stage {
     (*it.cast::<Lookup>()).stage.replace(stage).unwrap_or(Stage::Over)
 }
 
 unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
-    if let Some(Stage::New(_)) = (*it.cast::<Lookup>()).stage {
-        let Stage::New(wanted) = swap(it, Stage::Asked) else { return Err(reused()) };
-        return match begin(*wanted) {
+    if let Some(Stage::New(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
+        let begun = match swap(it, Stage::Asked) {
+            Stage::New(wanted) => begin(*wanted),
+            Stage::Thread(value, extra) => turn(&current()?, |answer| foreign::work(value, extra, answer)),
+            _ => Err(reused()),
+        };
+        return match begun {
             Ok(Begun::Found(value)) => {
                 swap(it, Stage::Over);
                 Ok(Step::Return(value))
@@ -175,8 +193,14 @@ unsafe fn begin(wanted: Wanted) -> Result<Begun> {
     };
     let (cache, key, renew) = (wanted.cache, wanted.key, wanted.renew);
     let asking = Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around };
+    turn(&home, |answer| asking.work(answer))
+}
+
+/// Polls a task for the first time, and all that is ready then; makes a future for what it will come to later.
+unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) -> Result<Begun> {
+    let names = names()?;
     let found = Arc::new(Answer::default());
-    let job = Job::new(asking.work(Arc::clone(&found)), home.queue(), None);
+    let job = Job::new(work(Arc::clone(&found)), home.queue(), None);
     home.within(|| job.poll())?;
     if let Some(found) = found.take() {
         return match found {

@@ -28,6 +28,7 @@ mod queue;
 // One lookup.
 mod answer;
 mod asking;
+mod foreign;
 // What Python sees.
 mod cached;
 mod calling;
@@ -56,6 +57,13 @@ pub(crate) unsafe extern "C" fn forget_loops(_: *mut PyObject, _: *mut PyObject)
 pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     attached::interpreter_ends();
     given(Ok(crate::owned::none()))
+}
+
+pub(crate) use lookup::from_thread;
+
+/// `_panic(sentence)`: a fault of ours, for tests.
+pub(crate) unsafe extern "C" fn panic(_: *mut PyObject, sentence: *mut PyObject) -> *mut PyObject {
+    given(attached::entry(|| panic!("{}", plan::text_of(sentence)?)))
 }
 
 /// `_live()`: how many tasks and loops there are, for tests.
