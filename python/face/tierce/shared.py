@@ -6,6 +6,7 @@ import re
 import weakref
 from contextvars import ContextVar
 from string import Formatter
+from types import GenericAlias
 from typing import NamedTuple
 
 from ._tierce import Cached, Lookup, _end, _forget_loops
@@ -205,6 +206,8 @@ class BoundCached:
 
     __slots__ = ("__func__", "__self__", "__weakref__")
 
+    __class_getitem__ = classmethod(GenericAlias)
+
     def __init__(self, function, instance):
         self.__func__ = function
         self.__self__ = instance
@@ -246,6 +249,7 @@ def _stats(self):
     return Stats(*self._counts())
 
 
+Cached.__class_getitem__ = classmethod(GenericAlias)
 Cached.stats = _stats
 Cached._bind = lambda self, instance: BoundCached(self, instance)
 Cached.__repr__ = lambda self: f"<cached {self.__wrapped__!r}>"
