@@ -372,12 +372,40 @@ def test_a_tag_that_ends_during_a_load_keeps_it_out(tag):
     asyncio.run(main())
 
 
+def test_tags_see_arguments_however_they_are_given():
+    in_hub = Hub()
+
+    @in_hub.cached(key="f:{a}", tags=["{a}-{b}-{c}-{d}"])
+    async def function(a, /, b=2, *rest, c, d=4, **more):
+        return a
+
+    @in_hub.cached(tags=["only:{a}"])
+    async def only(a, /):
+        return a
+
+    async def main():
+        for at, call in enumerate([lambda: function(1, c=3, e=5), lambda: function(1, 2, c=3, d=4, e=5)]):
+            await call()
+            assert function.peek(1, c=3) == 1
+            await in_hub.invalidate_tag("1-2-3-4")
+            assert function.peek(1, c=3) is None
+        await only(1)
+        await in_hub.invalidate_tag("only:1")
+        assert only.peek(1) is None
+
+    asyncio.run(main())
+
+
 def test_a_hit_stays_a_hit_when_other_tags_end():
-    function, calls = counted(tags=["of:{x}"])
+    in_hub, calls = Hub(), []
+
+    @in_hub.cached(tags=["of:{x}"])
+    async def function(x):
+        calls.append(x)
 
     async def main():
         await function(1)
-        await hub().invalidate_tag("other")
+        await in_hub.invalidate_tag("other")
         await function(1)
         await function(1)
 

@@ -181,24 +181,42 @@ def _tags(function, templates, named):
             fixed.append(template.format())
         else:
             (of_result if "result" in fields else of_call).append(template)
-    from inspect import signature
-
-    told = signature(function, follow_wrapped=False)
-
-    def arguments(args, kwargs):
-        bound = told.bind(*args, **(kwargs or {}))
-        bound.apply_defaults()
-        return bound.arguments
+    arguments = _binder(function) if of_call or of_result else None
 
     def tags_of_call(args, kwargs):
-        names = arguments(args, kwargs)
+        names = arguments(*args, **(kwargs or {}))
         return [template.format_map(names) for template in of_call]
 
     def tags_of_result(args, kwargs, result):
-        names = {**arguments(args, kwargs), "result": result}
+        names = arguments(*args, **(kwargs or {}))
+        names["result"] = result
         return [template.format_map(names) for template in of_result]
 
     return fixed, tags_of_call if of_call else None, tags_of_result if of_result else None
+
+
+def _binder(function):
+    """A function of the same parameters that gives the arguments by name, much sooner than Signature.bind."""
+    from inspect import Parameter, signature
+
+    written, kind = [], None
+    parameters = list(signature(function, follow_wrapped=False).parameters.values())
+    for one in parameters:
+        if kind is Parameter.POSITIONAL_ONLY and one.kind is not kind:
+            written.append("/")
+        if one.kind is Parameter.KEYWORD_ONLY and kind not in (one.kind, Parameter.VAR_POSITIONAL):
+            written.append("*")
+        kind = one.kind
+        stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(kind, "")
+        written.append(stars + one.name + ("" if one.default is Parameter.empty else "=None"))
+    if kind is Parameter.POSITIONAL_ONLY:
+        written.append("/")
+    space = {}
+    exec(f"def arguments({', '.join(written)}): return locals()", {"locals": locals}, space)
+    made, with_default = space["arguments"], [one for one in parameters if one.default is not Parameter.empty]
+    made.__defaults__ = tuple(one.default for one in with_default if one.kind is not Parameter.KEYWORD_ONLY)
+    made.__kwdefaults__ = {one.name: one.default for one in with_default if one.kind is Parameter.KEYWORD_ONLY}
+    return made
 
 
 class BoundCached:
