@@ -214,6 +214,8 @@ ALL = [
     ),
     Case("async", "async_hit", "await f(42)", 200_000, lambda: awaited(contenders.asynchronous(SIZE), False), slower=SLOW),
     Case("async", "async_miss", "await f(i), each i once", 20_000, lambda: awaited(contenders.asynchronous(SIZE), True), slower={"aiocache": 5, "cashews": 5}),
+    Case("cached", "cached_hit", "await f(42), with two tags; memo has none", 200_000, lambda: awaited(contenders.shared(SIZE), False), slower=SLOW),
+    Case("cached", "cached_miss", "await f(i), each i once, with two tags; memo has none", 20_000, lambda: awaited(contenders.shared(SIZE), True), slower={"aiocache": 5, "cashews": 5}),
     Case("ttl", "ttl_hit", "f(1), kept for 5 minutes (functools: for ever)", 300_000, lambda: plain(contenders.ttl(SIZE), "f(1)", one_argument), slower=SLOW),
     Case("memory", "memory_per_entry", "an int to another int, 300,000 entries; resident memory", 300_000, lambda: memory(contenders.lru(SIZE)), "bytes"),
 ]  # fmt: skip

@@ -65,6 +65,21 @@ def ttl(size):
     return found
 
 
+def shared(size):
+    """Decorators that keep results of an async function with two tags, where they have any."""
+    found = {
+        "ours": tierce.Hub().cached(maxsize=size, tags=["all", "of:{x}"]),
+        "ours memo": tierce.memo(maxsize=size, ttl="5m"),
+    }
+    if aiocache:
+        found["aiocache"] = aiocache.cached(ttl=300)
+    if cashews:
+        keeper = cashews.Cache()
+        keeper.setup("mem://", size=size)
+        found["cashews"] = keeper(ttl="5m", key="{x}", tags=["all", "of:{x}"])
+    return found
+
+
 def asynchronous(size):
     """Decorators that keep `size` results of an async function."""
     found = {"ours": tierce.memo(maxsize=size), "ours alru_cache": None}

@@ -29,6 +29,7 @@ mod lru;
 mod memo;
 mod module;
 mod ready;
+mod shared;
 mod stop;
 mod token;
 mod verbs;

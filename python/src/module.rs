@@ -8,7 +8,7 @@ use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result};
 use crate::types::{of_one, plain};
-use crate::{clock, lru, ready, token, wrapper};
+use crate::{clock, lru, ready, shared, token, wrapper};
 
 /// In a cell, since CPython writes into it.
 struct Definition(UnsafeCell<ffi::PyModuleDef>);
@@ -18,7 +18,7 @@ unsafe impl Sync for Definition {}
 
 /// Only named where CPython is given its address.
 #[allow(dead_code, reason = "read by CPython alone")]
-struct Functions([ffi::PyMethodDef; 3]);
+struct Functions([ffi::PyMethodDef; 8]);
 
 // SAFETY: nobody writes it.
 unsafe impl Sync for Functions {}
@@ -26,6 +26,15 @@ unsafe impl Sync for Functions {}
 static FUNCTIONS: Functions = Functions([
     plain(c"_now_ms", clock::now, c"The time by which values age, in milliseconds."),
     of_one(c"_hold_time", clock::hold, c"Holds that time; 0 lets it run."),
+    plain(c"_forget_loops", shared::forget_loops, c"In the child of a fork: no loop of the parent's runs."),
+    plain(c"_end", shared::end, c"The interpreter is about to end."),
+    of_one(c"_panic", shared::panic, c"Is at fault, for tests."),
+    of_one(
+        c"_from_thread",
+        shared::from_thread,
+        c"((value, extra),): gives the value when a thread without Python has let extra go, for tests.",
+    ),
+    plain(c"_live", shared::live, c"How many tasks and loops there are."),
     // SAFETY: a table of functions ends with zeros.
     unsafe { std::mem::zeroed() },
 ]);
@@ -90,7 +99,8 @@ unsafe fn fill_with_types(module: *mut PyObject) -> Result<()> {
     add(module, c"_lru_cache_wrapper", lru::make_type()?)?;
     add(module, c"Memo", wrapper::make_type()?)?;
     add(module, c"Key", token::make_type()?)?;
-    add(module, c"Ready", ready::make_type()?)
+    add(module, c"Ready", ready::make_type()?)?;
+    shared::make_types()?.into_iter().try_for_each(|(name, kind)| add(module, name, kind))
 }
 
 unsafe fn add(module: *mut PyObject, name: &std::ffi::CStr, object: Owned) -> Result<()> {

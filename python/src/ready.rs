@@ -119,9 +119,15 @@ unsafe extern "C" fn send(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject 
 
 unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: ffi::Py_ssize_t) -> *mut PyObject {
     clear(it);
+    raise_given(args, count);
+    ptr::null_mut()
+}
+
+/// Raises what `throw` was given: an exception, or its type, value and traceback.
+pub(crate) unsafe fn raise_given(args: *mut *mut PyObject, count: ffi::Py_ssize_t) {
     if count == 0 {
         ffi::PyErr_SetString(ffi::PyExc_TypeError, c"throw() takes an exception".as_ptr());
-        return ptr::null_mut();
+        return;
     }
     let (kind, value) = (*args, if count > 1 { *args.add(1) } else { ffi::Py_None() });
     if ffi::PyExceptionInstance_Check(kind) != 0 {
@@ -131,7 +137,6 @@ unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: f
     } else {
         ffi::PyErr_SetObject(kind, value);
     }
-    ptr::null_mut()
 }
 
 unsafe extern "C" fn close(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

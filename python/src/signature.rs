@@ -146,6 +146,11 @@ impl Signature {
         Some(self.positional_only + found)
     }
 
+    /// What the parameter at a place of `bind` is called.
+    pub(crate) fn name_of(&self, place: usize) -> Option<*mut PyObject> {
+        self.parameters.get(place).map(|parameter| parameter.name.as_ptr())
+    }
+
     /// The objects that it refers to.
     pub(crate) fn objects(&self) -> impl Iterator<Item = *mut PyObject> {
         self.parameters.iter().filter_map(|parameter| parameter.default.as_ref()).map(Owned::as_ptr)

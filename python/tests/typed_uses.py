@@ -2,7 +2,7 @@
 
 from typing import TypeVar, assert_type
 
-from tierce import CacheInfo, LRUCache, TTLCache, alru_cache, cache, lru_cache, memo
+from tierce import CacheInfo, LRUCache, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo
 from tierce.compat import cachetools, functools
 from tierce.compat.async_lru import alru_cache as theirs
 from tierce.compat.cachetools import func
@@ -171,3 +171,30 @@ async def uses(client: Client) -> None:
     client.known(1)  # type: ignore[arg-type]
     client.get.set(5, "/")  # type: ignore[call-overload]
     await client.get(5)  # type: ignore[arg-type]
+
+
+@cached(ttl="5m", key="user:{user_id}", tags=["users", "team:{result}"])
+async def shared_user(user_id: int, *, deep: bool = False) -> str:
+    return str(user_id)
+
+
+class Shop:
+    @cached
+    async def product(self, number: int) -> float:
+        return 1.0
+
+
+async def uses_of_cached(shop: Shop) -> None:
+    assert_type(await shared_user(1, deep=True), str)
+    assert_type(await shared_user.refresh(1), str)
+    assert_type(await shared_user.invalidate(1), None)
+    assert_type(shared_user.peek(1), str | None)
+    assert_type(shared_user.key(1), str)
+    assert_type(shared_user.stats(), Stats)
+    assert_type(await shop.product(7), float)
+    await shared_user.set("Ann", 1)
+    await shared_user.clear()
+    await hub().invalidate_tag("users")
+    await shared_user("1")  # type: ignore[arg-type]
+    await shared_user.set(1, 1)  # type: ignore[arg-type]
+    await shop.product.invalidate("7")  # type: ignore[arg-type]

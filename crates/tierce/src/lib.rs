@@ -153,6 +153,13 @@ pub mod __macros {
     };
 }
 
+/// What the glue to Python calls. Not for anybody else: it changes without notice.
+#[cfg(feature = "cache")]
+#[doc(hidden)]
+pub mod __python {
+    pub use crate::cache::outside::{Inside, hit, inside, key_text};
+}
+
 /// What the fuzz targets reach. Not for anybody else: it changes without notice.
 #[cfg(feature = "testing")]
 #[doc(hidden)]

@@ -3,6 +3,8 @@
 lru_cache, cache   what functools has, at about half of the cost of a hit
 memo               for def and async def: ttl, stale values, one load for all
                    who ask, invalidation
+cached             for async def: the engine of tierce's Rust crate: tags, one
+                   load for all who ask, on asyncio's own loop
 alru_cache         what async-lru has
 TTLCache, ...      bounded mappings, as cachetools has them, safe among threads
 tierce.compat      the same by the names of what they replace
@@ -16,11 +18,13 @@ _LATER = {
     "alru_cache": "alru",
     **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
     **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
+    **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "hub"], "shared"),
 }
 
 __all__ = [
-    "BoundMemo", "Cache", "CacheInfo", "CycleError", "FIFOCache", "LFUCache", "LRUCache", "LoadCancelledError", "Memo",
-    "RRCache", "TLRUCache", "TTLCache", "alru_cache", "cache", "lru_cache", "memo",
+    "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
+    "LoadCancelledError", "Memo", "RRCache", "Stats", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "hub",
+    "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

@@ -11,6 +11,14 @@ from .mapping import (
     LRUCache as LRUCache,
     RRCache as RRCache,
 )
+from .shared import (
+    BoundCached as BoundCached,
+    Cached as Cached,
+    Hub as Hub,
+    Stats as Stats,
+    cached as cached,
+    hub as hub,
+)
 from .timed import TLRUCache as TLRUCache, TTLCache as TTLCache
 
 _P = ParamSpec("_P")
@@ -23,8 +31,9 @@ _K = TypeVar("_K", bound=type[Any])
 _Duration = str | float | timedelta
 
 __all__ = [
-    "BoundMemo", "Cache", "CacheInfo", "CycleError", "FIFOCache", "LFUCache", "LRUCache", "LoadCancelledError", "Memo",
-    "RRCache", "TLRUCache", "TTLCache", "alru_cache", "cache", "lru_cache", "memo",
+    "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
+    "LoadCancelledError", "Memo", "RRCache", "Stats", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "hub",
+    "lru_cache", "memo",
 ]  # fmt: skip
 __version__: Final[str]
 

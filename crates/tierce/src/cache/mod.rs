@@ -27,6 +27,7 @@ mod load;
 mod lookup;
 mod marks;
 mod matching;
+pub(crate) mod outside;
 mod partial;
 mod permits;
 mod rounds;

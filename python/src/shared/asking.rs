@@ -1,0 +1,74 @@
+//! One lookup, as a task of its caller's loop: the engine's future, again where another's load was cancelled, and its end.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use tierce::__python::Inside;
+use tierce::runtime::BoxFuture;
+use tierce::{Cache, Load, LoadError};
+
+use super::answer::Answer;
+use super::failed::Failed;
+use super::held::Held;
+use super::key::PyKey;
+use super::loader::Loading;
+use super::plan::Plan;
+
+/// How many cancelled loads of others one lookup looks past: enough for any accident, and no endless circle with who cancels.
+const MOST_CANCELLED: u32 = 16;
+
+pub(crate) struct Asking {
+    pub(crate) cache: Cache<PyKey, Held>,
+    pub(crate) key: PyKey,
+    pub(crate) tags: Vec<Arc<str>>,
+    pub(crate) plan: Arc<Plan>,
+    /// Loads, whatever is here.
+    pub(crate) renew: bool,
+    /// The load whose loader asks.
+    pub(crate) around: Option<Inside>,
+}
+
+impl Asking {
+    /// The task, which gives the answer to whoever waits for it.
+    pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
+        Box::pin(async move {
+            let around = self.around.clone();
+            let mut find = pin!(self.find());
+            let found = std::future::poll_fn(|cx| match &around {
+                Some(around) => around.polled(|| find.as_mut().poll(cx)),
+                None => find.as_mut().poll(cx),
+            });
+            let found = found.await;
+            // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
+            unsafe { answer.give(found) };
+        })
+    }
+
+    async fn find(self) -> Result<Held, LoadError<Failed>> {
+        let mut cancelled = 0;
+        loop {
+            let leads = Arc::new(AtomicBool::new(false));
+            let load = {
+                let (plan, leads) = (Arc::clone(&self.plan), Arc::clone(&leads));
+                move |_: Load<Held>| {
+                    leads.store(true, Relaxed);
+                    Loading::new(plan)
+                }
+            };
+            let entry = self.cache.entry(&self.key).tags(self.tags.iter().cloned());
+            let found = if self.renew { entry.refresh_with(load).await } else { entry.load_with(load).await };
+            match found {
+                // Another's task was cancelled, and not this caller: he looks again, and may lead.
+                Err(LoadError::Load(failed))
+                    if failed.is_cancelled() && !leads.load(Relaxed) && cancelled < MOST_CANCELLED =>
+                {
+                    cancelled += 1;
+                }
+                Err(error) => return Err(error),
+                // None is a value as any other: there are no absences.
+                Ok(found) => return found.into_value().ok_or(LoadError::Abandoned),
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Whether this thread may touch objects, said by a thread-local; and entries from CPython, whose panics end in exceptions.
+//!
+//! The engine drops values and errors wherever it is done with them. Mostly that is in a call from CPython, with the
+//! interpreter's lock held. Elsewhere the references are left in a list, which the next entry empties.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3_ffi as ffi;
+
+use crate::owned::{PyObject, Raised, Result};
+
+thread_local! {
+    /// How many entries this thread is in.
+    static ENTRIES: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether the interpreter is about to end.
+static ENDS: AtomicBool = AtomicBool::new(false);
+
+struct Left(NonNull<PyObject>);
+
+// SAFETY: it is used by threads alone that hold the interpreter's lock.
+unsafe impl Send for Left {}
+
+static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
+/// So that an entry takes no lock where nothing was left.
+static SOME_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Runs what CPython has called. A panic is raised as an exception.
+#[inline]
+pub(crate) unsafe fn entry<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _here = Here::new();
+    if SOME_LEFT.load(Ordering::Relaxed) {
+        give_back();
+    }
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => result,
+        Err(payload) => {
+            raise(&*payload);
+            Err(Raised)
+        }
+    }
+}
+
+/// The same for what must not raise: a panic is told of.
+pub(crate) unsafe fn quietly(run: impl FnOnce()) {
+    let _here = Here::new();
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
+        let before = crate::raised::raised();
+        raise(&*payload);
+        ffi::PyErr_WriteUnraisable(std::ptr::null_mut());
+        crate::raised::restore(before);
+    }
+}
+
+/// Runs something with the interpreter's lock held, which is taken if this thread has it not; `None` if there is no
+/// interpreter to hold it.
+pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
+    if is_attached() {
+        return Some(run());
+    }
+    // SAFETY: both may be asked by any thread at any time.
+    if ENDS.load(Ordering::Acquire) || unsafe { ffi::Py_IsInitialized() } == 0 {
+        return None;
+    }
+    // SAFETY: there is an interpreter; what is ensured is released on this thread.
+    let state = unsafe { ffi::PyGILState_Ensure() };
+    let ran = {
+        let _here = Here::new();
+        catch_unwind(AssertUnwindSafe(run))
+    };
+    // SAFETY: as above.
+    unsafe { ffi::PyGILState_Release(state) };
+    ran.ok()
+}
+
+#[inline]
+pub(crate) fn is_attached() -> bool {
+    ENTRIES.get() > 0
+}
+
+pub(crate) fn interpreter_ends() {
+    ENDS.store(true, Ordering::Release);
+}
+
+/// Gives a reference back, now or at the next entry.
+#[inline]
+pub(crate) fn release(object: NonNull<PyObject>) {
+    if is_attached() {
+        // SAFETY: inside an entry the interpreter's lock is held; the reference is the caller's to give.
+        unsafe { ffi::Py_DECREF(object.as_ptr()) };
+    } else {
+        leave(Left(object));
+    }
+}
+
+#[cold]
+fn leave(object: Left) {
+    LEFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(object);
+    SOME_LEFT.store(true, Ordering::Relaxed);
+}
+
+#[cold]
+unsafe fn give_back() {
+    SOME_LEFT.store(false, Ordering::Relaxed);
+    let all = std::mem::take(&mut *LEFT.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    for Left(object) in all {
+        ffi::Py_DECREF(object.as_ptr());
+    }
+}
+
+#[cold]
+unsafe fn raise(payload: &(dyn Any + Send)) {
+    let text = payload.downcast_ref::<&str>().copied().map(ToString::to_string);
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+    let sentence = CString::new(format!("tierce itself is at fault: {text}")).unwrap_or_default();
+    ffi::PyErr_SetString(ffi::PyExc_SystemError, sentence.as_ptr());
+}
+
+/// This thread is in an entry until it is dropped.
+struct Here;
+
+impl Here {
+    #[inline]
+    fn new() -> Here {
+        ENTRIES.set(ENTRIES.get() + 1);
+        Here
+    }
+}
+
+impl Drop for Here {
+    #[inline]
+    fn drop(&mut self) {
+        ENTRIES.set(ENTRIES.get() - 1);
+    }
+}

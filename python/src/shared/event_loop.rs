@@ -1,0 +1,286 @@
+//! One event loop of asyncio's as a runtime of the engine's.
+//!
+//! **Its end.** A loop that shuts down as `asyncio.run` has it closes its async generators, and one of them is ours: its tasks are
+//! dropped then, so that the engine tells those who wait elsewhere, and one of them loads. A loop that is closed without
+//! that is found closed by the other loops' alarms, which ring every 100 ms where somebody waits (`look_around`). The engine
+//! asks a runtime whether it is alive under a lock: that reads a flag, and never asks the loop itself, which is foreign code.
+
+use std::collections::BTreeMap;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use pyo3_ffi as ffi;
+use tierce::runtime::{self, BoxFuture, Runtime};
+
+use super::alarms::Alarms;
+use super::held::Held;
+use super::hook::hook;
+use super::names::names;
+use super::queue::{Job, Queue, locked};
+use crate::clock::system_ms;
+use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
+use crate::raised;
+
+/// How many tasks are polled in one turn before others of the loop's get theirs: some milliseconds at most.
+const MOST_POLLS: usize = 4096;
+
+pub(crate) struct Loop {
+    /// asyncio's.
+    pub(crate) object: Held,
+    queue: Arc<Queue>,
+    alarms: Arc<Alarms>,
+    /// What the engine was given to run to its end.
+    tasks: Mutex<BTreeMap<u64, Arc<Job>>>,
+    last: AtomicU64,
+    /// For when the loop was asked for an alarm, and its handle.
+    armed: Mutex<Option<(u64, Held)>>,
+    /// The generator that the loop closes when it shuts down.
+    guard: Mutex<Option<Held>>,
+    runtime: Arc<dyn Runtime>,
+}
+
+static LOOPS: Mutex<Vec<Arc<Loop>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The loop that this thread asked for last.
+    static LAST: std::cell::RefCell<Weak<Loop>> = const { std::cell::RefCell::new(Weak::new()) };
+}
+
+/// How many loops there are.
+pub(crate) fn count() -> usize {
+    locked(&LOOPS).len()
+}
+
+/// The loop that runs on this thread.
+pub(crate) unsafe fn current() -> Result<Arc<Loop>> {
+    let running = Owned::steal(ffi::PyObject_CallObject(names()?.running.as_ptr(), ptr::null_mut()))?;
+    if ptr::eq(running.as_ptr(), ffi::Py_None()) {
+        ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"no running event loop".as_ptr());
+        return Err(Raised);
+    }
+    let is_it = |known: &Arc<Loop>| ptr::eq(known.object.as_ptr(), running.as_ptr()) && !known.queue.has_ended();
+    let last = LAST.with(|last| last.borrow().upgrade());
+    if let Some(last) = last.filter(|last| is_it(last)) {
+        return Ok(last);
+    }
+    let known = locked(&LOOPS).iter().find(|known| is_it(known)).cloned();
+    let found = match known {
+        Some(known) => known,
+        None => {
+            look_around();
+            Loop::begin(running)?
+        }
+    };
+    LAST.with(|last| *last.borrow_mut() = Arc::downgrade(&found));
+    Ok(found)
+}
+
+/// Ends the loops that were closed and did not say so.
+pub(crate) unsafe fn look_around() {
+    let all = locked(&LOOPS).clone();
+    for one in all {
+        let closed = ask(c"is_closed", &[one.object.as_ptr()]);
+        if closed.is_ok_and(|closed| ptr::eq(closed.as_ptr(), ffi::Py_True())) {
+            one.end();
+        }
+        ffi::PyErr_Clear();
+    }
+}
+
+/// In the child of a fork no loop of the parent's runs. What they hold is dropped, and nothing of them is asked.
+pub(crate) unsafe fn forget() {
+    let all = std::mem::take(&mut *locked(&LOOPS));
+    all.iter().for_each(|one| _ = one.queue.end());
+    all.iter().for_each(|one| one.drop_all());
+    // Their generators would be closed by the loops themselves.
+    std::mem::forget(all);
+}
+
+impl Loop {
+    unsafe fn begin(object: Owned) -> Result<Arc<Loop>> {
+        let call_soon_threadsafe = Held::new(attribute(object.as_ptr(), c"call_soon_threadsafe")?);
+        let queue = Arc::new(Queue::new(call_soon_threadsafe));
+        let made = Arc::new_cyclic(|me: &Weak<Loop>| Loop {
+            object: Held::new(object),
+            queue,
+            alarms: Arc::default(),
+            tasks: Mutex::default(),
+            last: AtomicU64::new(0),
+            armed: Mutex::new(None),
+            guard: Mutex::new(None),
+            runtime: Arc::new(Here(me.clone())),
+        });
+        let turn = made.hook(|one| one.within(|| one.queue.turn_came()))?;
+        made.queue.set_turn(Held::new(turn));
+        let end = made.hook(|one| {
+            one.end();
+            Ok(())
+        })?;
+        let arguments = [end.as_ptr()];
+        let guard = ffi::PyObject_Vectorcall(names()?.at_shutdown.as_ptr(), arguments.as_ptr(), 1, ptr::null_mut());
+        *locked(&made.guard) = Some(Held::new(Owned::steal(guard)?));
+        locked(&LOOPS).push(Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// A callable for the loop, which does nothing once this is gone.
+    unsafe fn hook(self: &Arc<Self>, run: impl Fn(&Arc<Loop>) -> Result<()> + Send + Sync + 'static) -> Result<Owned> {
+        let me = Arc::downgrade(self);
+        hook(move || me.upgrade().map_or(Ok(()), |one| run(&one)))
+    }
+
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue.has_ended()
+    }
+
+    /// Runs something as an entry of this loop, on its thread. The outermost polls what is ready before it returns.
+    pub(crate) fn within<T>(self: &Arc<Self>, run: impl FnOnce() -> T) -> Result<T> {
+        let _entered = runtime::enter(Arc::clone(&self.runtime));
+        let mut after = Ok(());
+        // SAFETY: entries are calls from CPython, with its lock held.
+        let value = self.queue.within(run, || after = unsafe { self.poll_and_arm() });
+        after.map(|()| value)
+    }
+
+    unsafe fn poll_and_arm(self: &Arc<Self>) -> Result<()> {
+        let before = raised::raised();
+        let mut polls = 0;
+        while polls < MOST_POLLS {
+            let ready = self.queue.take();
+            if ready.is_empty() {
+                break;
+            }
+            polls += ready.len();
+            ready.iter().for_each(|job| self.poll(job));
+        }
+        if !self.queue.is_empty() && self.queue.has_to_ask() {
+            let turn = self.queue.turn().expect("a loop has one from its beginning");
+            ask(c"call_soon", &[self.object.as_ptr(), turn.as_ptr()])?;
+        }
+        self.arm()?;
+        raised::restore(before);
+        Ok(())
+    }
+
+    fn poll(&self, job: &Arc<Job>) {
+        if job.poll()
+            && let Some(place) = job.place
+        {
+            let over = locked(&self.tasks).remove(&place);
+            drop(over);
+        }
+    }
+
+    /// Asks the loop to call when the earliest alarm rings, if it does not yet.
+    unsafe fn arm(self: &Arc<Self>) -> Result<()> {
+        let Some(at_ms) = self.alarms.earliest_ms().filter(|_| !self.has_ended()) else { return Ok(()) };
+        let older = {
+            let mut armed = locked(&self.armed);
+            if armed.as_ref().is_some_and(|(armed_ms, _)| *armed_ms <= at_ms) {
+                return Ok(());
+            }
+            armed.take()
+        };
+        if let Some((_, handle)) = older {
+            ask(c"cancel", &[handle.as_ptr()])?;
+        }
+        let ring = self.hook(Loop::ring)?;
+        let wait_s = Duration::from_millis(at_ms.saturating_sub(system_ms())).as_secs_f64();
+        let wait_s = Owned::steal(ffi::PyFloat_FromDouble(wait_s))?;
+        let handle = ask(c"call_later", &[self.object.as_ptr(), wait_s.as_ptr(), ring.as_ptr()])?;
+        let stale = locked(&self.armed).replace((at_ms, Held::new(handle)));
+        drop(stale);
+        Ok(())
+    }
+
+    /// An alarm rings.
+    fn ring(self: &Arc<Self>) -> Result<()> {
+        let rang = locked(&self.armed).take();
+        drop(rang);
+        // SAFETY: the loop has called, with the interpreter's lock held.
+        unsafe { look_around() };
+        let due = self.alarms.due();
+        self.within(|| due.into_iter().for_each(std::task::Waker::wake))
+    }
+
+    /// Nothing of it will be polled again: all that it was given is dropped, which tells those who wait for it.
+    fn end(&self) {
+        if !self.queue.end() {
+            return;
+        }
+        let place = |all: &Vec<Arc<Loop>>| all.iter().position(|one| ptr::eq(&raw const **one, self));
+        let me = {
+            let mut all = locked(&LOOPS);
+            place(&all).map(|at| all.swap_remove(at))
+        };
+        self.drop_all();
+        let guard = locked(&self.guard).take();
+        drop((guard, me));
+    }
+
+    fn drop_all(&self) {
+        let tasks = std::mem::take(&mut *locked(&self.tasks));
+        tasks.values().for_each(|job| job.kill());
+        let armed = locked(&self.armed).take();
+        drop((tasks, armed));
+    }
+
+    fn spawn(&self, task: BoxFuture) {
+        let place = self.last.fetch_add(1, Ordering::Relaxed);
+        let job = Job::new(task, &self.queue, Some(place));
+        if self.has_ended() {
+            return;
+        }
+        locked(&self.tasks).insert(place, Arc::clone(&job));
+        self.queue.push(job);
+    }
+
+    /// Tells the loop of an error that nobody waits for.
+    pub(crate) unsafe fn report(object: *mut PyObject, sentence: &std::ffi::CStr, error: *mut PyObject) {
+        let before = raised::raised();
+        if tell(object, sentence, error).is_err() {
+            ffi::PyErr_WriteUnraisable(object);
+        }
+        raised::restore(before);
+    }
+}
+
+unsafe fn tell(object: *mut PyObject, sentence: &std::ffi::CStr, error: *mut PyObject) -> Result<()> {
+    let context = Owned::steal(ffi::PyDict_New())?;
+    let message = super::names::text(sentence)?;
+    for (name, value) in [(c"message", message.as_ptr()), (c"exception", error)] {
+        if ffi::PyDict_SetItemString(context.as_ptr(), name.as_ptr(), value) < 0 {
+            return Err(Raised);
+        }
+    }
+    ask(c"call_exception_handler", &[object, context.as_ptr()]).map(|_| ())
+}
+
+/// A loop as the engine holds it: weakly, since flights and nodes may outlive it.
+struct Here(Weak<Loop>);
+
+impl Runtime for Here {
+    fn spawn(&self, task: BoxFuture) {
+        match self.0.upgrade() {
+            Some(one) => one.spawn(task),
+            None => drop(task),
+        }
+    }
+
+    fn sleep(&self, time: Duration) -> BoxFuture {
+        match self.0.upgrade() {
+            Some(one) => Box::pin(one.alarms.sleep(time)),
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn alive(&self) -> bool {
+        self.0.upgrade().is_some_and(|one| !one.has_ended())
+    }
+}

@@ -1,0 +1,50 @@
+//! How a load failed, as the engine hands it to all who wait.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::attached::is_attached;
+use super::event_loop::Loop;
+use super::held::Held;
+
+/// The exception of a loader. One that nobody was given is told to the loop's exception handler when it goes.
+pub(crate) struct Failed {
+    /// None: its task was cancelled.
+    error: Option<Held>,
+    seen: AtomicBool,
+    /// asyncio's loop.
+    of: Held,
+}
+
+impl Failed {
+    pub(crate) fn raised(error: Held, of: Held) -> Failed {
+        Failed { error: Some(error), seen: AtomicBool::new(false), of }
+    }
+
+    pub(crate) fn cancelled(of: Held) -> Failed {
+        Failed { error: None, seen: AtomicBool::new(true), of }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// The exception, for somebody who is given it.
+    pub(crate) fn error(&self) -> Option<&Held> {
+        self.seen.store(true, Ordering::Relaxed);
+        self.error.as_ref()
+    }
+}
+
+impl Drop for Failed {
+    fn drop(&mut self) {
+        if let Some(error) = &self.error
+            && !*self.seen.get_mut()
+            && is_attached()
+        {
+            // SAFETY: inside an entry the interpreter's lock is held.
+            unsafe {
+                Loop::report(self.of.as_ptr(), c"tierce: a load failed, and nobody waited for it", error.as_ptr())
+            };
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A reference to an object that the engine may hold: it is cloned and moved by any thread, and given back by one that may.
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use super::attached::release;
+use crate::owned::{Owned, PyObject};
+
+/// A value of a cache, or whatever else of Python's is held where the interpreter may be unknown.
+///
+/// A clone counts in the `Arc`, and touches no object: it is made under a lock of the engine's.
+#[derive(Clone)]
+pub(crate) struct Held(Arc<Object>);
+
+struct Object(NonNull<PyObject>);
+
+// SAFETY: the object is touched by threads alone that hold the interpreter's lock (`attached.rs`).
+unsafe impl Send for Object {}
+// SAFETY: as above.
+unsafe impl Sync for Object {}
+
+impl Held {
+    pub(crate) fn new(object: Owned) -> Held {
+        let object = NonNull::new(object.into_ptr()).expect("a reference is to an object");
+        Held(Arc::new(Object(object)))
+    }
+
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> *mut PyObject {
+        self.0.0.as_ptr()
+    }
+
+    /// A reference of the caller's own, who holds the interpreter's lock.
+    #[inline]
+    pub(crate) unsafe fn share(&self) -> Owned {
+        Owned::share(self.as_ptr())
+    }
+}
+
+impl Drop for Object {
+    fn drop(&mut self) {
+        release(self.0);
+    }
+}

@@ -1,0 +1,184 @@
+//! A load: a task of asyncio's that runs the function, as a future of the engine's.
+//!
+//! It is a real task, since `asyncio.timeout` and `current_task` ask for one; it runs in a copy of its caller's context; and from
+//! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop.
+
+use std::ffi::{CStr, c_void};
+use std::pin::Pin;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use pyo3_ffi as ffi;
+use tierce::__python::{Inside, inside};
+use tierce::Loaded;
+
+use super::attached::is_attached;
+use super::event_loop::Loop;
+use super::failed::Failed;
+use super::held::Held;
+use super::hook::hook;
+use super::names::names;
+use super::plan::Plan;
+use super::queue::locked;
+use crate::owned::{Owned, PyObject, Raised, Result, ask};
+use crate::raised::{raised, restore};
+
+type Brought = std::result::Result<Loaded<Held>, Failed>;
+
+pub(crate) struct Loading {
+    plan: Arc<Plan>,
+    /// The load that this is: what the loader asks for is asked inside it.
+    inside: Option<Inside>,
+    task: Option<Held>,
+    done: Arc<Done>,
+}
+
+/// Whether the task is done, and who is to be told.
+#[derive(Default)]
+struct Done {
+    rang: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Loading {
+    /// Called by the engine when the load begins.
+    pub(crate) fn new(plan: Arc<Plan>) -> Loading {
+        Loading { plan, inside: inside(), task: None, done: Arc::default() }
+    }
+
+    /// Begins the task; whether it is done already.
+    unsafe fn begin(&mut self, home: &Arc<Loop>) -> Result<bool> {
+        if let Some(inside) = self.inside.clone() {
+            self.plan.set(&names()?.inside, &capsule(inside)?)?;
+        }
+        let coroutine = self.plan.call()?;
+        let (object, context) = (home.object.as_ptr(), self.plan.context.as_ptr());
+        let arguments = [coroutine.as_ptr(), object, context, ffi::Py_True()];
+        let named = &names()?.of_task;
+        let task = names()?.task.as_ptr();
+        let task = Owned::steal(ffi::PyObject_Vectorcall(task, arguments.as_ptr(), 1, named.as_ptr()))?;
+        self.task = Some(Held::new(task.clone()));
+        if cfg!(Py_3_12) && is_true(&ask(c"done", &[task.as_ptr()])?) {
+            return Ok(true);
+        }
+        let (home, done) = (Arc::downgrade(home), Arc::clone(&self.done));
+        let rings = hook(move || {
+            done.rang.store(true, Ordering::Release);
+            let waker = locked(&done.waker).take();
+            match (home.upgrade(), waker) {
+                (Some(home), Some(waker)) => home.within(|| waker.wake()),
+                _ => Ok(()),
+            }
+        })?;
+        ask(c"add_done_callback", &[task.as_ptr(), rings.as_ptr()])?;
+        Ok(false)
+    }
+
+    /// What the task brought.
+    unsafe fn outcome(&mut self, of: &Held) -> Brought {
+        let brought = self.read(of);
+        brought.unwrap_or_else(|Raised| Err(failed(of)))
+    }
+
+    unsafe fn read(&mut self, of: &Held) -> Result<Brought> {
+        // Taken out, since it needs no cancelling any more.
+        let Some(task) = self.task.take() else { return Ok(Err(Failed::cancelled(of.clone()))) };
+        if is_true(&ask(c"cancelled", &[task.as_ptr()])?) {
+            return Ok(Err(Failed::cancelled(of.clone())));
+        }
+        let error = ask(c"exception", &[task.as_ptr()])?;
+        if !ptr::eq(error.as_ptr(), ffi::Py_None()) {
+            return Ok(Err(Failed::raised(Held::new(error), of.clone())));
+        }
+        let value = ask(c"result", &[task.as_ptr()])?;
+        let tags = self.plan.tags_of(value.as_ptr())?;
+        Ok(Ok(tags.into_iter().fold(Loaded::new(Held::new(value)), Loaded::tag)))
+    }
+}
+
+impl Future for Loading {
+    type Output = Brought;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Brought> {
+        let Some(home) = self.plan.home.upgrade() else { return Poll::Pending };
+        let of = home.object.clone();
+        // SAFETY: a loop polls its tasks inside an entry.
+        unsafe {
+            if self.task.is_none() {
+                match self.begin(&home) {
+                    Ok(true) => return Poll::Ready(self.outcome(&of)),
+                    Ok(false) => {}
+                    Err(Raised) => return Poll::Ready(Err(failed(&of))),
+                }
+            }
+            let older = locked(&self.done.waker).replace(cx.waker().clone());
+            drop(older);
+            if self.done.rang.load(Ordering::Acquire) {
+                return Poll::Ready(self.outcome(&of));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Loading {
+    /// Given up before its end: at the load's deadline, or with its loop.
+    fn drop(&mut self) {
+        let waker = locked(&self.done.waker).take();
+        drop(waker);
+        let lives = self.plan.home.upgrade().is_some_and(|home| !home.has_ended());
+        if let Some(task) = &self.task
+            && lives
+            && is_attached()
+        {
+            // SAFETY: inside an entry the interpreter's lock is held.
+            unsafe {
+                let before = raised();
+                if ask(c"cancel", &[task.as_ptr()]).is_err() {
+                    ffi::PyErr_WriteUnraisable(task.as_ptr());
+                }
+                restore(before);
+            }
+        }
+    }
+}
+
+unsafe fn is_true(object: &Owned) -> bool {
+    ptr::eq(object.as_ptr(), ffi::Py_True())
+}
+
+/// The exception that is set, as the load's.
+unsafe fn failed(of: &Held) -> Failed {
+    raised().map_or_else(|| Failed::cancelled(of.clone()), |error| Failed::raised(Held::new(error), of.clone()))
+}
+
+const NAME: &CStr = c"tierce.load";
+
+/// A load as an object, for a context variable.
+unsafe fn capsule(inside: Inside) -> Result<Owned> {
+    let boxed = Box::into_raw(Box::new(inside));
+    let made = ffi::PyCapsule_New(boxed.cast::<c_void>(), NAME.as_ptr(), Some(forget));
+    if made.is_null() {
+        drop(Box::from_raw(boxed));
+    }
+    Owned::steal(made)
+}
+
+unsafe extern "C" fn forget(capsule: *mut PyObject) {
+    super::attached::quietly(|| {
+        let boxed = ffi::PyCapsule_GetPointer(capsule, NAME.as_ptr());
+        drop(Box::from_raw(boxed.cast::<Inside>()));
+    });
+}
+
+/// The load that the current context belongs to.
+pub(crate) unsafe fn around() -> Result<Option<Inside>> {
+    let found = ask(c"get", &[names()?.inside.as_ptr(), ffi::Py_None()])?;
+    if ptr::eq(found.as_ptr(), ffi::Py_None()) {
+        return Ok(None);
+    }
+    let boxed = ffi::PyCapsule_GetPointer(found.as_ptr(), NAME.as_ptr()).cast::<Inside>();
+    if boxed.is_null() { Err(Raised) } else { Ok(Some((*boxed).clone())) }
+}

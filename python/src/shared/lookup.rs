@@ -1,0 +1,340 @@
+//! What a call returns that memory did not answer: an awaitable, which does nothing before it is awaited.
+//!
+//! Its first `send` asks the engine. What was found or loaded in that same turn is given at once; otherwise it goes on as the
+//! iterator of a future of asyncio's, exactly that type, which tasks know to wait for. When it goes, its waiter leaves the flight, and
+//! the load goes on.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::Arc;
+
+use pyo3_ffi as ffi;
+use tierce::runtime::BoxFuture;
+
+use super::answer::Answer;
+use super::asking::Asking;
+use super::attached::{entry, quietly};
+use super::event_loop::{Loop, current};
+use super::foreign;
+use super::held::Held;
+use super::key::PyKey;
+use super::loader::around;
+use super::names::names;
+use super::plan::{Plan, tags};
+use super::queue::Job;
+use super::told;
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none};
+use crate::ready::raise_given;
+use crate::stop;
+use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
+
+/// What it asks for.
+pub(crate) struct Wanted {
+    pub(crate) cache: tierce::Cache<PyKey, Held>,
+    pub(crate) key: PyKey,
+    pub(crate) renew: bool,
+    pub(crate) function: Owned,
+    pub(crate) args: Owned,
+    pub(crate) kwargs: Option<Owned>,
+    pub(crate) fixed_tags: Vec<Arc<str>>,
+    pub(crate) tags: Option<Owned>,
+    pub(crate) tags_of_result: Option<Owned>,
+}
+
+/// What it waits with.
+struct Waiting {
+    job: Arc<Job>,
+    answer: Arc<Answer>,
+    future: Owned,
+    iterator: Owned,
+}
+
+enum Stage {
+    New(Box<Wanted>),
+    /// Waits for a thread of no interpreter's, which holds something.
+    Thread(Held, Held),
+    /// It is being asked for.
+    Asked,
+    Waits(Waiting),
+    Over,
+}
+
+#[repr(C)]
+struct Lookup {
+    base: ffi::PyObject,
+    stage: Option<Stage>,
+}
+
+enum Step {
+    Yield(Owned),
+    Return(Owned),
+}
+
+static TYPE: Kind = Kind::new();
+
+/// `PySendResult`.
+const RETURNED: c_int = 0;
+const FAILED: c_int = -1;
+const NEXT: c_int = 1;
+
+pub(crate) unsafe fn make_type() -> Result<Owned> {
+    let methods = vec![
+        of_one(c"send", send, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
+        types::method(
+            c"throw",
+            ffi::PyMethodDefPointer { PyCFunctionFast: throw },
+            ffi::METH_FASTCALL,
+            c"throw($self, type, value=None, traceback=None, /)\n--\n\nRaise the exception where it waits.",
+        ),
+        plain(c"close", close, c"close($self, /)\n--\n\nLeave."),
+        // SAFETY: a table of methods ends with zeros.
+        std::mem::zeroed(),
+    ];
+    let doc = c"An awaitable: a lookup that may have to load.";
+    let slots = vec![
+        slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
+        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        slot(ffi::Py_am_await, myself as *mut c_void),
+        slot(ffi::Py_tp_iter, myself as *mut c_void),
+        slot(ffi::Py_tp_iternext, next as *mut c_void),
+        slot(AM_SEND, send_fast as *mut c_void),
+        slot(ffi::Py_tp_methods, keep(methods)),
+    ];
+    TYPE.make(c"tierce._tierce.Lookup", size_of::<Lookup>(), slots)
+}
+
+pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
+    let made = types::allocate(TYPE.get())?;
+    (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::New(Box::new(wanted))));
+    Ok(made)
+}
+
+/// `_from_thread(value, extra)`: gives the value when a thread has woken its loop, which lets `extra` go.
+pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let made = types::allocate(TYPE.get())?;
+        let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
+        (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Thread(held(0), held(1))));
+        Ok(made)
+    }))
+}
+
+unsafe fn swap(it: *mut PyObject, stage: Stage) -> Stage {
+    (*it.cast::<Lookup>()).stage.replace(stage).unwrap_or(Stage::Over)
+}
+
+unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
+    if let Some(Stage::New(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
+        let begun = match swap(it, Stage::Asked) {
+            Stage::New(wanted) => begin(*wanted),
+            Stage::Thread(value, extra) => turn(&current()?, |answer| foreign::work(value, extra, answer)),
+            _ => Err(reused()),
+        };
+        return match begun {
+            Ok(Begun::Found(value)) => {
+                swap(it, Stage::Over);
+                Ok(Step::Return(value))
+            }
+            Ok(Begun::Waits(waiting)) => {
+                swap(it, Stage::Waits(waiting));
+                go_on(it, ffi::Py_None())
+            }
+            Err(Raised) => {
+                swap(it, Stage::Over);
+                Err(Raised)
+            }
+        };
+    }
+    go_on(it, sent)
+}
+
+unsafe fn go_on(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
+    let Some(Stage::Waits(waiting)) = &(*it.cast::<Lookup>()).stage else { return Err(reused()) };
+    let iterator = waiting.iterator.clone();
+    let mut result = ptr::null_mut();
+    let said = ffi::PyIter_Send(iterator.as_ptr(), sent, &raw mut result);
+    match said {
+        ffi::PySendResult::PYGEN_NEXT => Ok(Step::Yield(Owned::steal(result)?)),
+        ffi::PySendResult::PYGEN_RETURN => {
+            over(it);
+            Ok(Step::Return(Owned::steal(result)?))
+        }
+        ffi::PySendResult::PYGEN_ERROR => {
+            over_and_raise(it);
+            Err(Raised)
+        }
+    }
+}
+
+enum Begun {
+    Found(Owned),
+    Waits(Waiting),
+}
+
+unsafe fn begin(wanted: Wanted) -> Result<Begun> {
+    let names = names()?;
+    let home = current()?;
+    let around = around()?;
+    let context = Owned::steal(ffi::PyObject_CallObject(names.copy_context.as_ptr(), ptr::null_mut()))?;
+    let mut all_tags = wanted.fixed_tags;
+    if let Some(function) = &wanted.tags {
+        let kwargs = wanted.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
+        all_tags.extend(tags(function.as_ptr(), &[wanted.args.as_ptr(), kwargs])?);
+    }
+    let plan = Plan {
+        function: Held::new(wanted.function),
+        args: Held::new(wanted.args),
+        kwargs: wanted.kwargs.map(Held::new),
+        context: Held::new(context),
+        tags_of_result: wanted.tags_of_result.map(Held::new),
+        home: Arc::downgrade(&home),
+    };
+    let (cache, key, renew) = (wanted.cache, wanted.key, wanted.renew);
+    let asking = Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around };
+    turn(&home, |answer| asking.work(answer))
+}
+
+/// Polls a task for the first time, and all that is ready then; makes a future for what it will come to later.
+unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) -> Result<Begun> {
+    let names = names()?;
+    let found = Arc::new(Answer::default());
+    let job = Job::new(work(Arc::clone(&found)), home.queue(), None);
+    home.within(|| job.poll())?;
+    if let Some(found) = found.take() {
+        return match found {
+            Ok(value) => Ok(Begun::Found(value.share())),
+            Err(error) => {
+                let error = told::exception(error)?;
+                ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
+                Err(Raised)
+            }
+        };
+    }
+    let arguments = [home.object.as_ptr()];
+    let (kind, named) = (names.future.as_ptr(), names.of_future.as_ptr());
+    let future = Owned::steal(ffi::PyObject_Vectorcall(kind, arguments.as_ptr(), 0, named))?;
+    let iterator = ask(c"__await__", &[future.as_ptr()])?;
+    found.wait(future.as_ptr());
+    Ok(Begun::Waits(Waiting { job, answer: found, future, iterator }))
+}
+
+/// Its waiter leaves.
+unsafe fn over(it: *mut PyObject) {
+    if let Stage::Waits(waiting) = swap(it, Stage::Over) {
+        waiting.answer.leave();
+        waiting.job.kill();
+        drop(waiting);
+    }
+}
+
+/// The same with an exception set.
+unsafe fn over_and_raise(it: *mut PyObject) {
+    let error = crate::raised::raised();
+    over(it);
+    crate::raised::restore(error);
+}
+
+unsafe fn reused() -> Raised {
+    ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"cannot reuse already awaited coroutine".as_ptr());
+    Raised
+}
+
+unsafe extern "C" fn send_fast(it: *mut PyObject, sent: *mut PyObject, result: *mut *mut PyObject) -> c_int {
+    match entry(|| step(it, sent)) {
+        Ok(Step::Yield(object)) => {
+            *result = object.into_ptr();
+            NEXT
+        }
+        Ok(Step::Return(value)) => {
+            *result = value.into_ptr();
+            RETURNED
+        }
+        Err(Raised) => {
+            *result = ptr::null_mut();
+            FAILED
+        }
+    }
+}
+
+unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
+    send(it, ffi::Py_None())
+}
+
+unsafe extern "C" fn send(it: *mut PyObject, sent: *mut PyObject) -> *mut PyObject {
+    match entry(|| step(it, sent)) {
+        Ok(Step::Yield(object)) => object.into_ptr(),
+        Ok(Step::Return(value)) => {
+            stop::raise(value);
+            ptr::null_mut()
+        }
+        Err(Raised) => ptr::null_mut(),
+    }
+}
+
+unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: ffi::Py_ssize_t) -> *mut PyObject {
+    answer(entry(|| {
+        let iterator = match &(*it.cast::<Lookup>()).stage {
+            Some(Stage::Waits(waiting)) => Some(waiting.iterator.clone()),
+            _ => None,
+        };
+        let Some(iterator) = iterator else {
+            let before = swap(it, Stage::Over);
+            drop(before);
+            raise_given(args, count);
+            return Err(Raised);
+        };
+        let throw = crate::owned::attribute(iterator.as_ptr(), c"throw")?;
+        let said = ffi::PyObject_Vectorcall(throw.as_ptr(), args, count.cast_unsigned(), ptr::null_mut());
+        let said = Owned::steal(said);
+        if said.is_err() {
+            over_and_raise(it);
+        }
+        said
+    }))
+}
+
+unsafe extern "C" fn close(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    clear(it);
+    answer(Ok(none()))
+}
+
+unsafe extern "C" fn myself(it: *mut PyObject) -> *mut PyObject {
+    Owned::share(it).into_ptr()
+}
+
+unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
+    let said = visit(ffi::Py_TYPE(it).cast(), data);
+    if said != 0 {
+        return said;
+    }
+    let objects: [Option<&Owned>; 5] = match &(*it.cast::<Lookup>()).stage {
+        Some(Stage::New(wanted)) => [
+            Some(&wanted.function),
+            Some(&wanted.args),
+            wanted.kwargs.as_ref(),
+            wanted.tags.as_ref(),
+            wanted.tags_of_result.as_ref(),
+        ],
+        Some(Stage::Waits(waiting)) => [Some(&waiting.future), Some(&waiting.iterator), None, None, None],
+        _ => [None; 5],
+    };
+    let mut shown = objects.into_iter().flatten().map(|object| visit(object.as_ptr(), data));
+    shown.find(|said| *said != 0).unwrap_or(0)
+}
+
+unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
+    quietly(|| {
+        over(it);
+        let before = swap(it, Stage::Over);
+        drop(before);
+    });
+    0
+}
+
+unsafe extern "C" fn dealloc(it: *mut PyObject) {
+    ffi::PyObject_GC_UnTrack(it.cast());
+    clear(it);
+    types::free(it);
+}

@@ -1,0 +1,70 @@
+//! What is asked of asyncio and of the face, looked up once: both are imported already when the first call is made.
+
+use std::ffi::CStr;
+use std::sync::OnceLock;
+
+use pyo3_ffi as ffi;
+
+use super::held::Held;
+use crate::owned::{Owned, Result, attribute, tuple};
+
+pub(crate) struct Names {
+    /// `asyncio._get_running_loop`
+    pub(crate) running: Held,
+    pub(crate) future: Held,
+    pub(crate) task: Held,
+    pub(crate) copy_context: Held,
+    /// The context variable that tells which load a loader belongs to.
+    pub(crate) inside: Held,
+    /// Runs a function when its loop shuts down.
+    pub(crate) at_shutdown: Held,
+    /// Makes of an argument one that has a place in a key.
+    pub(crate) part: Held,
+    pub(crate) cycle: Held,
+    pub(crate) cancelled: Held,
+    /// The names of what a task is given beside its coroutine.
+    pub(crate) of_task: Held,
+    pub(crate) of_future: Held,
+}
+
+static NAMES: OnceLock<Names> = OnceLock::new();
+
+pub(crate) unsafe fn names() -> Result<&'static Names> {
+    if let Some(names) = NAMES.get() {
+        return Ok(names);
+    }
+    let found = look_up()?;
+    Ok(NAMES.get_or_init(|| found))
+}
+
+unsafe fn look_up() -> Result<Names> {
+    let asyncio = module(c"asyncio")?;
+    let (contextvars, face) = (module(c"contextvars")?, module(c"tierce.shared")?);
+    let errors = module(c"tierce.errors")?;
+    let held = |object: &Owned, name| Ok(Held::new(attribute(object.as_ptr(), name)?));
+    #[cfg(Py_3_12)]
+    let of_task = tuple([text(c"loop")?, text(c"context")?, text(c"eager_start")?])?;
+    #[cfg(not(Py_3_12))]
+    let of_task = tuple([text(c"loop")?, text(c"context")?])?;
+    Ok(Names {
+        running: held(&asyncio, c"_get_running_loop")?,
+        future: held(&asyncio, c"Future")?,
+        task: held(&asyncio, c"Task")?,
+        copy_context: held(&contextvars, c"copy_context")?,
+        inside: held(&face, c"_inside")?,
+        at_shutdown: held(&face, c"_at_shutdown")?,
+        part: held(&face, c"_part")?,
+        cycle: held(&errors, c"CycleError")?,
+        cancelled: held(&errors, c"LoadCancelledError")?,
+        of_task: Held::new(of_task),
+        of_future: Held::new(tuple([text(c"loop")?])?),
+    })
+}
+
+unsafe fn module(name: &CStr) -> Result<Owned> {
+    Owned::steal(ffi::PyImport_ImportModule(name.as_ptr()))
+}
+
+pub(crate) unsafe fn text(text: &CStr) -> Result<Owned> {
+    Owned::steal(ffi::PyUnicode_FromString(text.as_ptr()))
+}

@@ -1,0 +1,34 @@
+//! What a caller is told where there is no value: an exception.
+
+use std::ffi::CString;
+use std::ptr;
+
+use pyo3_ffi as ffi;
+use tierce::LoadError;
+
+use super::failed::Failed;
+use super::names::names;
+use crate::owned::{Owned, PyObject, Result};
+
+/// The exception of a lookup that failed.
+pub(crate) unsafe fn exception(error: LoadError<Failed>) -> Result<Owned> {
+    let names = names()?;
+    match error {
+        LoadError::Load(failed) => match failed.error() {
+            Some(error) => Ok(error.share()),
+            None => make(names.cancelled.as_ptr(), "the load was cancelled"),
+        },
+        LoadError::Timeout => make(ffi::PyExc_TimeoutError, "the load took too long"),
+        LoadError::Cycle => make(names.cycle.as_ptr(), "a load waits for itself"),
+        LoadError::Abandoned => make(names.cancelled.as_ptr(), "the event loop that ran the load has ended"),
+        LoadError::Panicked(message) => make(ffi::PyExc_SystemError, &format!("tierce itself is at fault: {message}")),
+        _ => make(ffi::PyExc_RuntimeError, "too many loads run and wait"),
+    }
+}
+
+unsafe fn make(kind: *mut PyObject, sentence: &str) -> Result<Owned> {
+    let sentence = CString::new(sentence).unwrap_or_default();
+    let sentence = super::names::text(&sentence)?;
+    let arguments = [sentence.as_ptr()];
+    Owned::steal(ffi::PyObject_Vectorcall(kind, arguments.as_ptr(), 1, ptr::null_mut()))
+}

@@ -1,0 +1,148 @@
+//! What can be said to a cached function beside calling it. Without a store nothing of it waits.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use pyo3_ffi as ffi;
+use tierce::__python::key_text;
+
+use super::attached::entry;
+use super::cached::{Cached, asked, cache, key, tags_of};
+use super::held::Held;
+use super::key::PyKey;
+use super::plan::value_error;
+use crate::owned::{Owned, PyObject, Result, answer, integer, none, tuple, type_error};
+use crate::ready::ready;
+use crate::signature::Given;
+use crate::types::{of_call, plain};
+
+type Args = *const *mut PyObject;
+type Count = ffi::Py_ssize_t;
+
+pub(crate) fn methods() -> Vec<ffi::PyMethodDef> {
+    vec![
+        of_call(c"key", key_of, c"key($self, /, *args, **kwargs)\n--\n\nThe text of the key of such a call."),
+        of_call(
+            c"invalidate",
+            invalidate,
+            c"invalidate($self, /, *args, **kwargs)\n--\n\nEnd the value of such a call; a load of it that runs is not kept. To be awaited.",
+        ),
+        of_call(
+            c"refresh",
+            refresh,
+            c"refresh($self, /, *args, **kwargs)\n--\n\nLoad the value of such a call anew, keep and give it. To be awaited.",
+        ),
+        of_call(
+            c"peek",
+            peek,
+            c"peek($self, /, *args, **kwargs)\n--\n\nThe value of such a call if it is in memory and fresh, else None. Loads and counts nothing.",
+        ),
+        of_call(
+            c"set",
+            set,
+            c"set($self, value, /, *args, **kwargs)\n--\n\nKeep value as that of such a call; a load of it that runs is not kept. To be awaited.",
+        ),
+        plain(c"clear", clear, c"clear($self, /)\n--\n\nEnd all values and loads. To be awaited."),
+        plain(c"_counts", counts, c"hits, misses, stale hits, coalesced, loads, errors of loads, refused, running loads, entries."),
+        // SAFETY: a table of methods ends with zeros.
+        unsafe { std::mem::zeroed() },
+    ]
+}
+
+/// What a future comes to that does not wait.
+pub(crate) unsafe fn at_once<F: Future>(future: F) -> Result<F::Output> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Ok(value),
+        Poll::Pending => Err(type_error(c"this waits, and nothing is there that it could wait for")),
+    }
+}
+
+unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
+    key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
+}
+
+unsafe fn done(said: std::result::Result<(), tierce::Error>) -> Result<Owned> {
+    match said {
+        Ok(()) => ready(none()),
+        Err(error) => {
+            let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
+            Err(value_error(&sentence))
+        }
+    }
+}
+
+unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
+        match key_text(&key) {
+            Ok(text) => {
+                let name = cache(it.cast())?.name();
+                let whole = format!("{name}:{text}");
+                Owned::steal(ffi::PyUnicode_FromStringAndSize(whole.as_ptr().cast(), whole.len().cast_signed()))
+            }
+            Err(why) => {
+                let sentence = std::ffi::CString::new(why).unwrap_or_default();
+                Err(value_error(&sentence))
+            }
+        }
+    }))
+}
+
+unsafe extern "C" fn invalidate(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
+        done(at_once(cache(it.cast())?.clone().invalidate(&key))?)
+    }))
+}
+
+unsafe extern "C" fn refresh(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let given = Given::new(args, count.cast_unsigned(), names);
+        let key = fitting_key(it, given)?;
+        asked(it.cast(), key, given, true)
+    }))
+}
+
+unsafe extern "C" fn peek(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
+        let found = cache(it.cast())?.clone().peek(&key);
+        Ok(found.map_or_else(|| none(), |value| value.share()))
+    }))
+}
+
+unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        if count == 0 {
+            return Err(type_error(c"set() takes the value first, then the arguments of the call"));
+        }
+        let value = Owned::share(*args);
+        let given = Given::new(args.add(1), count.cast_unsigned() - 1, names);
+        let key = fitting_key(it, given)?;
+        let tags = tags_of(it.cast(), given, value.as_ptr())?;
+        let cache = cache(it.cast())?.clone();
+        let said = at_once(cache.entry(&key).tags(tags).set(Held::new(value)))?;
+        done(said)
+    }))
+}
+
+unsafe extern "C" fn clear(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| done(at_once(cache(it.cast())?.clone().purge())?)))
+}
+
+unsafe extern "C" fn counts(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        let stats = cache(it.cast())?.stats();
+        tuple([
+            integer(stats.hits)?,
+            integer(stats.misses)?,
+            integer(stats.stale_hits)?,
+            integer(stats.coalesced)?,
+            integer(stats.loads)?,
+            integer(stats.load_errors)?,
+            integer(stats.refused)?,
+            integer(stats.loading)?,
+            integer(stats.len)?,
+        ])
+    }))
+}
