@@ -18,7 +18,7 @@ unsafe impl Sync for Definition {}
 
 /// Only named where CPython is given its address.
 #[allow(dead_code, reason = "read by CPython alone")]
-struct Functions([ffi::PyMethodDef; 8]);
+struct Functions([ffi::PyMethodDef; 7]);
 
 // SAFETY: nobody writes it.
 unsafe impl Sync for Functions {}
@@ -28,7 +28,6 @@ static FUNCTIONS: Functions = Functions([
     of_one(c"_hold_time", clock::hold, c"Holds that time; 0 lets it run."),
     plain(c"_forget_loops", shared::forget_loops, c"In the child of a fork: no loop of the parent's runs."),
     plain(c"_end", shared::end, c"The interpreter is about to end."),
-    of_one(c"_panic", shared::panic, c"Is at fault, for tests."),
     of_one(
         c"_from_thread",
         shared::from_thread,

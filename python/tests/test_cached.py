@@ -13,7 +13,7 @@ import pytest
 
 import tierce
 from tierce import CycleError, Hub, LoadCancelledError, cached, hub
-from tierce._tierce import Lookup, _from_thread, _live, _panic
+from tierce._tierce import Lookup, _from_thread, _live
 
 
 def counted(load=None, **settings):
@@ -652,11 +652,6 @@ def test_a_lookup_inside_the_poll_of_another_is_polled_there():
 
     asyncio.run(main())
     assert calls == ["outer", "inner"]
-
-
-def test_a_panic_is_an_exception(capfd):
-    with pytest.raises(SystemError, match="at fault: on purpose"):
-        _panic("on purpose")
 
 
 def test_threads_without_python_wake_a_loop():

@@ -1,19 +1,16 @@
-//! Whether this thread may touch objects, said by a thread-local; and entries from CPython, whose panics end in exceptions.
+//! Whether this thread may touch objects, said by a thread-local; and entries from CPython.
 //!
 //! The engine drops values and errors wherever it is done with them. Mostly that is in a call from CPython, with the
 //! interpreter's lock held. Elsewhere the references are left in a list, which the next entry empties.
 
-use std::any::Any;
 use std::cell::Cell;
-use std::ffi::CString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3_ffi as ffi;
 
-use crate::owned::{PyObject, Raised, Result};
+use crate::owned::{PyObject, Result};
 
 thread_local! {
     /// How many entries this thread is in.
@@ -32,31 +29,20 @@ static LEFT: Mutex<Vec<Left>> = Mutex::new(Vec::new());
 /// So that an entry takes no lock where nothing was left.
 static SOME_LEFT: AtomicBool = AtomicBool::new(false);
 
-/// Runs what CPython has called. A panic is raised as an exception.
+/// Runs what CPython has called.
 #[inline]
 pub(crate) unsafe fn entry<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     let _here = Here::new();
     if SOME_LEFT.load(Ordering::Relaxed) {
         give_back();
     }
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(result) => result,
-        Err(payload) => {
-            raise(&*payload);
-            Err(Raised)
-        }
-    }
+    run()
 }
 
-/// The same for what must not raise: a panic is told of.
-pub(crate) unsafe fn quietly(run: impl FnOnce()) {
+/// The same for what cannot raise.
+pub(crate) fn quietly(run: impl FnOnce()) {
     let _here = Here::new();
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(run)) {
-        let before = crate::raised::raised();
-        raise(&*payload);
-        ffi::PyErr_WriteUnraisable(std::ptr::null_mut());
-        crate::raised::restore(before);
-    }
+    run();
 }
 
 /// Runs something with the interpreter's lock held, which is taken if this thread has it not; `None` if there is no
@@ -73,11 +59,11 @@ pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
     let state = unsafe { ffi::PyGILState_Ensure() };
     let ran = {
         let _here = Here::new();
-        catch_unwind(AssertUnwindSafe(run))
+        run()
     };
     // SAFETY: as above.
     unsafe { ffi::PyGILState_Release(state) };
-    ran.ok()
+    Some(ran)
 }
 
 #[inline]
@@ -113,14 +99,6 @@ unsafe fn give_back() {
     for Left(object) in all {
         ffi::Py_DECREF(object.as_ptr());
     }
-}
-
-#[cold]
-unsafe fn raise(payload: &(dyn Any + Send)) {
-    let text = payload.downcast_ref::<&str>().copied().map(ToString::to_string);
-    let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-    let sentence = CString::new(format!("tierce itself is at fault: {text}")).unwrap_or_default();
-    ffi::PyErr_SetString(ffi::PyExc_SystemError, sentence.as_ptr());
 }
 
 /// This thread is in an entry until it is dropped.

@@ -61,11 +61,6 @@ pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut 
 
 pub(crate) use lookup::from_thread;
 
-/// `_panic(sentence)`: a fault of ours, for tests.
-pub(crate) unsafe extern "C" fn panic(_: *mut PyObject, sentence: *mut PyObject) -> *mut PyObject {
-    given(attached::entry(|| panic!("{}", plan::text_of(sentence)?)))
-}
-
 /// `_live()`: how many tasks and loops there are, for tests.
 pub(crate) unsafe extern "C" fn live(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     given(attached::entry(|| {

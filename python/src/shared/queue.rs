@@ -1,7 +1,6 @@
 //! The tasks of one loop that are to be polled, and how a task gets there from wherever it is woken.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -164,7 +163,7 @@ impl Job {
         Arc::new(Job { work, queued: AtomicBool::new(true), home, place })
     }
 
-    /// Polls it once; whether it is over. A panic is one of the engine's own: those of loads end there.
+    /// Polls it once; whether it is over.
     pub(crate) fn poll(self: &Arc<Job>) -> bool {
         self.queued.store(false, Ordering::Release);
         let mut future = {
@@ -179,8 +178,7 @@ impl Job {
         };
         let waker = Waker::from(Arc::clone(self));
         let mut context = Context::from_waker(&waker);
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context).is_ready()));
-        let is_over = !matches!(polled, Ok(false));
+        let is_over = future.as_mut().poll(&mut context).is_ready();
         let rest = {
             let mut work = locked(&self.work);
             match *work {
@@ -195,9 +193,6 @@ impl Job {
             }
         };
         drop(rest);
-        if let Err(payload) = polled {
-            std::panic::resume_unwind(payload);
-        }
         is_over
     }
 
