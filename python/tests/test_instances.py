@@ -28,6 +28,10 @@ class Box:
         return self
 
     @memo(per_instance=True)
+    def keep(self, value):
+        return value
+
+    @memo(per_instance=True)
     async def fetch(self, x=1):
         return self, x
 
@@ -44,6 +48,10 @@ class Box:
 
     def __hash__(self):
         return hash(self.number)
+
+
+class Value:
+    pass
 
 
 class Slotted:
@@ -100,6 +108,31 @@ def test_a_copy_of_an_instance_has_results_of_its_own():
         assert other.get() == 2 and box.get() == 1
         assert other.get.invalidate() and box.get.peek() == 1
         assert other.get() == 2 and other.get.cache_info().currsize == 1
+
+
+def test_a_copy_does_not_keep_what_its_original_had():
+    """copy.copy shares the entry of the __dict__, which is empty when the original is gone."""
+    box = Box(1)
+    value = Value()
+    assert box.keep(value) is value
+    other = copy.copy(box)
+    references = weakref.ref(box), weakref.ref(value)
+    del box, value
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+    assert other.me() is other
+
+
+def test_a_copy_that_is_called_does_not_keep_its_original():
+    """A result that refers to its instance is kept by a shallow copy, which is the copy's until the method is called on it."""
+    box = Box(1)
+    assert box.me() is box
+    other = copy.copy(box)
+    reference = weakref.ref(box)
+    del box
+    assert other.me() is other
+    gc.collect()
+    assert reference() is None
 
 
 def test_what_an_instance_has_lost_is_made_anew():
@@ -306,7 +339,7 @@ def test_attributes_of_a_function_are_kept():
 def test_memo_can_be_subscripted_as_its_stub_says():
     from tierce import BoundMemo, Memo
 
-    assert Memo[[int], int, int].__origin__ is Memo and BoundMemo[..., int, int].__origin__ is BoundMemo
+    assert Memo[[int], int].__origin__ is Memo and BoundMemo[..., int].__origin__ is BoundMemo
 
 
 def test_importing_takes_little_time():

@@ -3,6 +3,8 @@
 import copy
 import pickle
 import threading
+import time
+from datetime import timedelta
 
 import pytest
 
@@ -184,3 +186,64 @@ def test_a_listener_that_raises_is_told_of_the_rest():
     with pytest.raises(LookupError, match="1"):
         mapping[4] = 3
     assert told == [1, 2, 3] and mapping[4] == 3
+
+
+def test_methods_of_a_derived_class_are_what_the_others_go_through():
+    class Texts(LRUCache):
+        def __contains__(self, key):
+            return super().__contains__(str(key))
+
+        def __getitem__(self, key):
+            return super().__getitem__(str(key))
+
+        def __setitem__(self, key, value):
+            super().__setitem__(str(key), value)
+
+        def __delitem__(self, key):
+            deleted.append(key)
+            super().__delitem__(str(key))
+
+        def popitem(self):
+            popped.append(super().popitem())
+            return popped[-1]
+
+    deleted, popped = [], []
+    mapping = Texts(2)
+    mapping[1] = "a"
+    assert mapping.get(1) == "a" and mapping.setdefault(1, "b") == "a" and mapping.setdefault(2, "b") == "b"
+    mapping[3] = "c"
+    assert popped == [("1", "a")] and deleted == ["1"] and dict(mapping.items()) == {"2": "b", "3": "c"}
+    assert mapping.pop(2) == "b" and mapping.invalidate(3) and not mapping.invalidate(3) and mapping.pop(3, None) is None
+    assert deleted == ["1", 2, 3] and mapping.currsize == 0
+
+
+def test_setdefault_asks_for_a_size_without_the_lock():
+    def sized(value):
+        other = threading.Thread(target=lambda: got.append(len(mapping)), daemon=True)
+        other.start()
+        other.join(5)
+        return 1
+
+    got = []
+    mapping = LRUCache(5, getsizeof=sized)
+    mapping.setdefault(1, 2)
+    assert got == [0] and mapping[1] == 2
+
+
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda: LRUCache("10"), "maxsize='10' is no number"),
+        (lambda: LRUCache(None), "math.inf for no bound"),
+        (lambda: LRUCache(5, getsizeof=3), "getsizeof=3 cannot be called"),
+        (lambda: LRUCache(5, listener=3), "listener=3 cannot be called"),
+        (lambda: TTLCache(5, None), "ttl=None cannot be added"),
+        (lambda: TTLCache(5, []), r"ttl=\[\] cannot be added"),
+        (lambda: TTLCache(5, timedelta(minutes=1), time.time), "write seconds"),
+        (lambda: TLRUCache(5, 3), "ttu=3 cannot be called"),
+        (lambda: LRUCache(5, getsizeof=str).__setitem__(1, 1), "getsizeof gave '1', which is no number"),
+    ],
+)
+def test_what_cannot_be_says_what_to_do(make, says):
+    with pytest.raises(TypeError, match=says):
+        make()

@@ -2,6 +2,7 @@
 
 import contextvars
 import copy
+import functools
 import gc
 import inspect
 import pickle
@@ -17,7 +18,7 @@ from interrupting import interrupted
 from waiting import LONGEST_S, until
 
 import tierce
-from tierce import CycleError, memo
+from tierce import BoundMemo, CycleError, memo
 
 
 class Counted:
@@ -108,6 +109,15 @@ def test_types_are_told_apart_unless_said_otherwise():
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("decorate", [functools.lru_cache, memo(typed=False)])
+def test_an_only_argument_that_is_an_int_or_a_str_is_apart_from_what_equals_it(decorate):
+    """As functools has it, which the documentation says."""
+    source = decorate(lambda x: x)
+    assert [type(source(x)) for x in (3, 3.0, 1, True, 1.0)] == [int, float, int, bool, bool]
+    several = decorate(lambda x, y: x)
+    assert [type(several(x, 0)) for x in (3, 3.0, 1, True, 1.0)] == [int] * 5
+
+
 def test_what_does_not_fit_the_parameters_is_the_functions_own_error():
     source, calls = counted()
     for wrong in (lambda: source(), lambda: source(1, q=1), lambda: source(1, 2, 3), lambda: source(1, x=2)):
@@ -196,11 +206,41 @@ def test_chance_takes_at_most_the_jitter_off_a_ttl():
         ({"ttl": True}, TypeError), ({"ttl": []}, TypeError), ({"stale": "1m"}, TypeError),
         ({"maxsize": -1}, TypeError), ({"maxsize": "many"}, TypeError), ({"weigher": len}, TypeError),
         ({"jitter": 2}, ValueError), ({"copy": True, "freeze": True}, TypeError),
+        ({"jitter": "0.1"}, TypeError), ({"jitter": None}, TypeError), ({"jitter": True}, TypeError),
+        ({"jitter": float("nan")}, ValueError), ({"copy": 5}, TypeError), ({"copy": "yes"}, TypeError),
+        ({"freeze": 5}, TypeError), ({"weight": 5, "weigher": 5}, TypeError), ({"ttl": "999999999999999d"}, ValueError),
+        ({"ttl": 1, "stale": "999999999999999d"}, ValueError), ({"maxsize": 2**64}, ValueError),
+        ({"weight": 2**64}, ValueError),
     ],
 )  # fmt: skip
 def test_settings_that_cannot_be_meant_are_refused_when_they_are_given(settings, error):
-    with pytest.raises(error):
+    """By a sentence that begins with the setting."""
+    with pytest.raises(error, match="^(stale is|weigher says|copy and|%s=)" % list(settings)[-1]):
         memo(**settings)
+
+
+def test_a_setting_without_its_name_is_told_its_name():
+    with pytest.raises(TypeError, match=r"memo\(maxsize=128\)"):
+        memo(128)
+
+
+def test_a_weight_beyond_what_can_be_counted_is_too_heavy():
+    source = memo(weight=2**63 - 2, weigher=lambda value: value)(lambda value: value)
+    for weight in (2**63, 2**64, 2**70):
+        assert source(weight) == weight and source.cache_info().currsize == 0
+    assert source(5) == 5 and source.cache_info().currsize == 1
+
+
+@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek"])
+def test_a_verb_with_arguments_that_do_not_fit_names_the_function(verb):
+    source, _ = counted()
+    for wrong, says in (((), "missing .*'x'"), ((1, 2, 3), "too many")):
+        with pytest.raises(TypeError, match=rf"do not fit .*source: {says}"):
+            getattr(source, verb)(*wrong)
+    with pytest.raises(TypeError, match="do not fit Person.greeting: missing .*'word'"):
+        getattr(Person("Ann").greeting, verb)()
+    with pytest.raises(TypeError, match="unhashable"):
+        getattr(source, verb)([])
 
 
 def test_a_stale_value_is_served_while_one_thread_reloads_behind():
@@ -436,6 +476,30 @@ def test_recursion_on_the_same_key_is_an_error():
     assert source._counts()[-1] == 0
 
 
+def test_a_thread_that_a_load_began_joins_it_if_it_does_not_have_its_context():
+    """Whether a load waits for a thread that it began cannot be told: that is an error, which says what to do."""
+    begun = {}
+
+    @memo
+    def with_context(x):
+        copied = contextvars.copy_context()
+        begun[x] = in_threads(1, lambda: copied.run(with_context, x))
+        joined(begun[x][0])
+        return x
+
+    @memo
+    def without_context(x):
+        begun[x] = in_threads(1, lambda: contextvars.Context().run(without_context, x))
+        waiting(without_context, 1)
+        return x
+
+    assert with_context("with") == "with" and without_context("without") == "without"
+    joined(begun["without"][0])
+    assert begun["without"][1:] == (["without"], [])
+    [error] = begun["with"][2]
+    assert isinstance(error, CycleError) and "with_context" in str(error) and "contextvars.Context()" in str(error)
+
+
 def test_two_loads_that_wait_for_each_other_are_an_error():
     both = threading.Barrier(2)
 
@@ -555,7 +619,13 @@ def test_a_memo_looks_like_its_function():
     assert source.__wrapped__(1) == [1, 2, 3]
     assert copy.copy(source) is source and copy.deepcopy(source) is source
     assert pickle.loads(pickle.dumps(kept)) is kept
-    assert Person.greeting.__doc__ == "Greets." and Person("a").greeting.__name__ == "greeting"
+    assert Person.greeting.__doc__ == "Greets." and Person.greeting.__module__ == __name__
+    bound = Person("a").greeting
+    assert (bound.__name__, bound.__qualname__) == ("greeting", "Person.greeting")
+    assert (bound.__doc__, bound.__module__) == ("Greets.", __name__)
+    assert Person("a").shared.__doc__ is None, "the function has none"
+    assert BoundMemo.__module__ == "tierce.bound" and BoundMemo.__doc__.startswith("A method")
+    assert all(pickle.loads(pickle.dumps(BoundMemo, version)) is BoundMemo for version in range(6))
     assert source.cache_parameters()["maxsize"] == 10_000
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextvars
+import functools
 import gc
 import inspect
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from held_time import held_time
@@ -305,8 +308,8 @@ def test_loads_may_nest_and_a_circle_is_an_error(run):
 
     async def main():
         assert await fib(30) == 832040
-        for circle in (selfish, gathered):
-            with pytest.raises(CycleError, match="waits for itself"):
+        for circle, says in ((selfish, "waits for itself"), (gathered, "may wait for itself")):
+            with pytest.raises(CycleError, match=says):
                 await circle(1)
         found = await asyncio.gather(one(1), other(1), return_exceptions=True)
         assert any(isinstance(error, CycleError) for error in found)
@@ -330,6 +333,53 @@ def test_a_task_that_a_load_began_may_ask_for_its_key_later(run):
 
         assert await source(1) == 1
         assert await left[0] == 1
+
+    run(main())
+
+
+def test_a_task_that_a_load_began_joins_it_if_it_does_not_have_its_context(run):
+    """Whether a load waits for a task that it began cannot be told: that is an error, which says what to do."""
+
+    async def main(**how):
+        left, calls = [], []
+
+        @memo
+        async def source(x):
+            calls.append(x)
+            left.append(asyncio.create_task(source(x), **how))
+            await turns()
+            return x
+
+        assert await source(1) == 1 and calls == [1]
+        return (await asyncio.gather(*left, return_exceptions=True))[0]
+
+    assert run(main(context=contextvars.Context())) == 1
+    error = run(main())
+    assert isinstance(error, CycleError) and "source" in str(error) and "contextvars.Context()" in str(error)
+
+
+def test_an_error_says_whether_a_circle_is_certain(run):
+    """It is if each load of it asks for the next one itself; what a load has begun may be waited for, or not."""
+
+    @memo
+    async def first(x, through):
+        await asyncio.sleep(0)
+        return await through(second(x, through))
+
+    @memo
+    async def second(x, through):
+        await asyncio.sleep(0)
+        return await first(x, through)
+
+    async def itself(awaitable):
+        return await awaitable
+
+    async def main():
+        with pytest.raises(CycleError) as certain:
+            await first(1, itself)
+        with pytest.raises(CycleError) as perhaps:
+            await first(1, asyncio.gather)
+        assert "contextvars" not in str(certain.value) and "contextvars" in str(perhaps.value)
 
     run(main())
 
@@ -420,6 +470,51 @@ def test_a_loop_that_stands_still_in_the_middle_of_a_load_stops_nobody():
         loop.close()
 
 
+def test_a_loop_that_is_blocked_by_who_waits_for_its_load_stops_nobody(run):
+    """A load's loop runs, and stands all the same: a bridge from sync to async waits in it for another loop."""
+    calls = []
+
+    @memo
+    async def source(x):
+        calls.append(x)
+        await asyncio.sleep(0.01)
+        return len(calls)
+
+    async def main():
+        first = asyncio.create_task(source(1))
+        await turns()
+        found = []
+        thread = threading.Thread(target=lambda: found.append(run(source(1))), daemon=True)
+        thread.start()
+        thread.join(20)
+        assert found == [2]
+        assert await first == 2 and calls == [1, 1]
+
+    run(main())
+
+
+def test_a_loop_that_is_busy_for_a_while_keeps_its_load(run):
+    """A fifth of a second of work is no standstill, however often it comes: nobody begins a second load."""
+    calls = []
+
+    @memo
+    async def source(x):
+        calls.append(x)
+        for _ in range(6):
+            time.sleep(0.2)
+            await asyncio.sleep(0)
+        return x
+
+    async def main():
+        first = asyncio.create_task(source(1))
+        with ThreadPoolExecutor(1) as pool:
+            await asyncio.sleep(0)
+            other = asyncio.get_running_loop().run_in_executor(pool, lambda: run(source(1)))
+            assert await first == await other == 1 and calls == [1]
+
+    run(main())
+
+
 def test_methods_of_instances(run):
     class Client:
         def __init__(self, name):
@@ -488,6 +583,40 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_coroutine_is_no_value_to_set(run):
+    """It can be awaited once, and what is meant is what it brings; type checkers let it pass."""
+
+    @memo
+    async def source(x):
+        return x
+
+    async def main():
+        await source(1)
+        for wrong in (source(1), source(2)):
+            with pytest.raises(TypeError, match="source: .*await"):
+                source.set(wrong, 3)
+            assert await wrong in (1, 2)
+        assert source.peek(3) is None
+
+    run(main())
+
+
+def test_a_miss_that_nobody_awaits_is_reported_by_the_functions_name():
+    @memo
+    async def source(x):
+        await asyncio.sleep(0)
+
+    with pytest.warns(RuntimeWarning, match="coroutine '.*source' was never awaited"):
+        source(1)
+        gc.collect()
+    missed = source(1)
+    assert inspect.iscoroutine(missed) and missed.__qualname__ == source.__qualname__
+    refreshed = source.refresh(1)
+    assert refreshed.__qualname__ == source.__qualname__
+    assert asyncio.run(memo(functools.partial(source.__wrapped__, 1))()) is None, "what has no name is no error"
+    missed.close(), refreshed.close()
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork here")

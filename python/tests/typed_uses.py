@@ -1,11 +1,13 @@
 """What a type checker must see, read by mypy and pyright in test_typing.py; never run."""
 
-from typing import assert_type
+from typing import TypeVar, assert_type
 
 from tierce import CacheInfo, LRUCache, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo
 from tierce.compat import cachetools, functools
 from tierce.compat.async_lru import alru_cache as theirs
 from tierce.compat.cachetools import func
+
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=10)
@@ -26,6 +28,21 @@ async def user(user_id: int, *, full: bool = False) -> str:
 @memo
 def plain(x: int) -> list[int]:
     return [x]
+
+
+@memo
+def same(x: T) -> T:
+    return x
+
+
+@memo(ttl="5m")
+def same_for_a_time(x: T) -> T:
+    return x
+
+
+@memo
+async def same_later(x: T) -> T:
+    return x
 
 
 @cachetools.cached(TTLCache(10, ttl=5), info=True)
@@ -64,6 +81,31 @@ class Client:
     def size(self, path: str) -> int:
         return len(path)
 
+    @memo
+    @classmethod
+    def made(cls, path: str) -> int:
+        return len(path)
+
+    @classmethod
+    @memo
+    def made_below(cls, path: str) -> int:
+        return len(path)
+
+    @classmethod
+    @lru_cache
+    def made_once(cls, path: str) -> int:
+        return len(path)
+
+    @memo(maxsize=5)
+    @staticmethod
+    def free(path: str) -> int:
+        return len(path)
+
+    @staticmethod
+    @memo
+    def free_below(path: str) -> int:
+        return len(path)
+
 
 @alru_cache(maxsize=5)
 async def other(x: int) -> str:
@@ -83,6 +125,24 @@ async def uses(client: Client) -> None:
     assert_type(await client.get("/"), bytes)
     assert_type(client.get.invalidate("/"), bool)
     assert_type(client.size("/"), int)
+    client.size.cache_clear()
+    assert_type(client.size.cache_info(), CacheInfo)
+    assert_type(client.made("/"), int)
+    assert_type(Client.made("/"), int)
+    assert_type(Client.made.invalidate("/"), bool)
+    assert_type(client.made_below("/"), int)
+    assert_type(Client.made_below("/"), int)
+    assert_type(client.made_once("/"), int)
+    assert_type(Client.made_once("/"), int)
+    assert_type(Client.free("/"), int)
+    assert_type(Client.free.invalidate("/"), bool)
+    assert_type(Client.free_below("/"), int)
+    assert_type(same(3), int)
+    assert_type(same_for_a_time("3"), str)
+    assert_type(await same_later(3), int)
+    assert_type(await Client.get(client, "/"), bytes)
+    assert_type(client.get.peek("/"), bytes | None)
+    assert_type(plain.peek(1), list[int] | None)
     assert_type(await other(1), str)
     found: TTLCache[str, int] = TTLCache(10, ttl="5m")
     assert_type(found["a"], int)
@@ -96,8 +156,11 @@ async def uses(client: Client) -> None:
     assert_type(client.known("/"), int)
     assert_type(client.known.cache_info(), CacheInfo)
     code(1)  # type: ignore[arg-type]
+    client.made(5)  # type: ignore[arg-type]
+    Client.made(5)  # type: ignore[call-overload]
+    client.size(5)  # type: ignore[arg-type]
     user.invalidate("1")  # type: ignore[arg-type]
-    user.set(5, 1)  # type: ignore[arg-type]
+    user.set(5, 1)  # type: ignore[call-overload]
     client.get.invalidate(5)  # type: ignore[arg-type]
     plain(1, 2)  # type: ignore[call-arg]
     await user("1")  # type: ignore[arg-type]
@@ -106,7 +169,7 @@ async def uses(client: Client) -> None:
     compat("1")  # type: ignore[arg-type]
     await keyed("1", [])  # type: ignore[arg-type]
     client.known(1)  # type: ignore[arg-type]
-    client.get.set(5, "/")  # type: ignore[arg-type]
+    client.get.set(5, "/")  # type: ignore[call-overload]
     await client.get(5)  # type: ignore[arg-type]
 
 

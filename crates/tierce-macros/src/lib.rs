@@ -17,6 +17,7 @@ mod method;
 mod nearest;
 mod options;
 mod output;
+mod plain;
 mod receiver;
 mod returns;
 mod template;

@@ -3,12 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Ident, Pat, Signature, Type};
+use syn::{Attribute, FnArg, Ident, Pat, Signature};
 
 use crate::argument::Argument;
 use crate::fit::RESULT;
 use crate::function::{Function, Item};
 use crate::options::{Kind, Options};
+use crate::plain::{is_plain, is_written_out};
 use crate::returns::Failing;
 use crate::template::Template;
 
@@ -489,22 +490,4 @@ fn plain_inputs<'a>(inputs: impl IntoIterator<Item = &'a FnArg>) -> TokenStream 
         quote!(#typed)
     });
     quote!(#(#plain),*)
-}
-
-/// Whether a type is one of the language's own, so that its name hides nothing.
-fn is_written_out(ty: &Type) -> bool {
-    match ty {
-        Type::Path(path) => is_plain(ty) || path.path.segments.last().is_some_and(|last| last.ident == "Vec"),
-        Type::Tuple(_) | Type::Array(_) | Type::Reference(_) => true,
-        _ => false,
-    }
-}
-
-/// Whether a type is known to be fit for a key and a value.
-fn is_plain(ty: &Type) -> bool {
-    const PLAIN: [&str; 16] = [
-        "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-        "String", "str",
-    ];
-    matches!(ty, Type::Path(path) if path.path.get_ident().is_some_and(|one| PLAIN.iter().any(|plain| one == plain)))
 }

@@ -5,6 +5,24 @@ from types import GenericAlias
 __all__ = ["BoundMemo"]
 
 
+class _OfFunction(str):
+    """What the class says of itself, and of each bound method its function: object.__getattribute__ finds the class's first.
+
+    It is a str, since the interpreter reads a class's __module__ without asking a descriptor.
+    """
+
+    def __new__(cls, name, own):
+        made = super().__new__(cls, own)
+        made.name = name
+        return made
+
+    def __get__(self, instance, owner=None):
+        return str(self) if instance is None else getattr(instance.__func__, self.name)
+
+    def __reduce__(self):
+        return str, (str(self),)
+
+
 class BoundMemo:
     """A method made by memo, of one instance."""
 
@@ -79,6 +97,11 @@ class BoundMemo:
 
     def __repr__(self):
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
+
+
+for _name in ("__doc__", "__module__"):
+    setattr(BoundMemo, _name, _OfFunction(_name, getattr(BoundMemo, _name)))
+del _name
 
 
 def _bound_signature(function):

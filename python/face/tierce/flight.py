@@ -27,40 +27,56 @@ def innermost():
 
 
 class Waits:
-    """What a load waits for, so that a circle of loads is an error and no standstill."""
+    """What a load waits for, so that a circle of loads is an error and no standstill.
 
-    __slots__ = ("waits",)
+    A load waits for what it asks for itself. What a task or a thread asks for that it began, it waits for if it waits for
+    that one, now or later, and nothing tells: asyncio says of a task neither who awaits it nor who will, and of a thread
+    nobody knows. To join would mean to stand still for ever where it does, as in `await asyncio.gather(source(x))` within
+    the load of x. So it counts as waiting, and where a circle is one by that alone, the error says so and what to do. Without
+    the load's context such a task is nobody's: it joins.
+    """
 
-    def __init__(self):
-        self.waits = []
+    # `waits` is what it asks for itself, `begun` what is asked for by what it began: lists of those who derive from this.
+    __slots__ = ()
 
-    def leads_to(self, other):
+    def waited_for(self):
+        """Where to write what is asked for here, in the context of this load."""
+        return self.waits if self.asks_itself() else self.begun
+
+    def leads_to(self, other, certainly=False):
         """Whether this load waits, at once or through others, for the other one."""
         seen, open_ = {self}, [self]
         while open_:
             flight = open_.pop()
             if flight is other:
                 return True
-            for next_ in list(flight.waits):
+            for next_ in flight.waits[:] if certainly else flight.waits + flight.begun:
                 if next_ not in seen and not next_.done:
                     seen.add(next_)
                     open_.append(next_)
         return False
 
 
-def cycle(name):
+def cycle(name, parent, found):
+    """The error of a load, parent, in whose context somebody asks for what leads back to it."""
+    if parent is None or parent.asks_itself() and found.leads_to(parent, certainly=True):
+        return CycleError(
+            f"{name} waits for itself: its load asks, at once or through others, for the key that it loads"
+        )
     return CycleError(
-        f"{name} waits for itself: its load asks, at once or through others, for the key that it loads"
+        f"{name} may wait for itself: a task or thread that its load began asks, at once or through others, for the key "
+        "that it loads, and whether the load waits for that one cannot be told. If it does not, begin it without the "
+        "context of the load: asyncio.create_task(..., context=contextvars.Context())"
     )
 
 
 class Flight(Waits):
     """One load of a key by a thread."""
 
-    __slots__ = ("gate", "value", "error", "thread", "queued")
+    __slots__ = ("waits", "begun", "gate", "value", "error", "thread", "queued")
 
     def __init__(self):
-        self.waits = []
+        self.waits, self.begun = [], []
         # Closed until the load has ended. What it brings is written, and the gate opened, in C (`verbs.rs`).
         self.gate = allocate_lock()
         self.gate.acquire()
@@ -73,6 +89,10 @@ class Flight(Waits):
     @property
     def done(self):
         return self.value is not PENDING or self.error is not PENDING
+
+    def asks_itself(self):
+        """Whether what asks here is the load itself, and nothing that it began."""
+        return self.thread == get_ident()
 
 
 def load(memo, key, args, kwargs, renew=False):
@@ -93,27 +113,27 @@ def load(memo, key, args, kwargs, renew=False):
 
 def _lead(memo, key, flight, args, kwargs, renew, parent):
     before = loading.get()
+    asked = [] if parent is None else parent.waited_for()
     try:
         # A signal's handler may raise after either call: what undoes them does no harm where they were not made.
         loading.set(flight)
-        if parent is not None:
-            parent.waits.append(flight)
+        asked.append(flight)
         return memo._lead(key, flight, args, kwargs, renew)
     finally:
         loading.set(before)
-        if parent is not None and flight in parent.waits:
-            parent.waits.remove(flight)
+        if flight in asked:
+            asked.remove(flight)
 
 
 def _wait(memo, found, parent):
     """Waits for another's load; False if it brought nothing and we have to look again."""
+    asked = [] if parent is None else parent.waited_for()
     # Written before it is looked for a circle: of two loads that wait for each other, one sees it.
     try:
-        if parent is not None:
-            parent.waits.append(found)
+        asked.append(found)
         circle = parent is not None and found.leads_to(parent)
         if (circle or found.thread == get_ident()) and not found.done:
-            raise cycle(memo.__qualname__)
+            raise cycle(memo.__qualname__, parent if circle else None, found)
         queued = found.queued
         if queued is not None:
             # The pool has not begun it, and may be full of those who wait for what is queued: so we run it.
@@ -121,8 +141,8 @@ def _wait(memo, found, parent):
         with found.gate:
             pass
     finally:
-        if parent is not None and found in parent.waits:
-            parent.waits.remove(found)
+        if found in asked:
+            asked.remove(found)
     if found.error is PENDING:
         return True
     error = found.error

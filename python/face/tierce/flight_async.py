@@ -13,7 +13,11 @@ EAGER = sys.version_info >= (3, 12)
 """A task may run up to its first wait when it is made."""
 
 RECHECK_S = 0.1
-"""How often those who wait for a load on another loop look whether that loop still runs."""
+"""How often those who wait for a load on another loop look whether that loop still turns."""
+
+SILENT = 4
+"""So many looks without a turn of that loop, and it stands still. A loop that works for 100 ms on end is one that asyncio itself
+complains of (`slow_callback_duration`), but not dead; several times that is. Who errs has the function run once more."""
 
 _running = set()
 """Flights whose tasks run: a loop itself holds its tasks weakly."""
@@ -34,10 +38,13 @@ if hasattr(os, "register_at_fork"):
 class AsyncFlight(Waits):
     """One load of a key by a task of a loop."""
 
-    __slots__ = ("memo", "key", "loop", "task", "value", "error", "over", "left", "abandoned", "waiting", "lock", "behind", "held")
+    __slots__ = (
+        "abandoned", "asked", "begun", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task", "turns",
+        "value", "waiting", "waits",
+    )  # fmt: skip
 
     def __init__(self, memo, key, loop):
-        self.waits = []
+        self.waits, self.begun = [], []
         self.memo = memo
         self.key = key
         self.loop = loop
@@ -55,10 +62,18 @@ class AsyncFlight(Waits):
         self.held = True
         self.lock = allocate_lock()
         self.behind = False
+        # Whether its loop has been asked to turn and has not, and how often it did when it was asked.
+        self.asked = False
+        self.turns = 0
 
     @property
     def done(self):
         return self.over
+
+    def asks_itself(self):
+        """Whether what asks here is the load itself, and nothing that it began."""
+        # Before begin has the task in hand, it runs the load up to its first wait.
+        return asyncio._get_running_loop() is self.loop and self.task in (None, asyncio.current_task(self.loop))
 
     def begin(self, args, kwargs, behind):
         """Starts the load, on the loop of whoever calls, in a copy of his context."""
@@ -127,29 +142,57 @@ class AsyncFlight(Waits):
                 return
             self.waiting[future] = loop
             self.held = self.held and not leads
-        if parent is not None:
-            parent.waits.append(self)
+        asked = [] if parent is None else parent.waited_for()
+        asked.append(self)
         try:
             if parent is not None and self.leads_to(parent) and not self.over:
-                raise cycle(self.memo.__qualname__)
+                raise cycle(self.memo.__qualname__, parent, self)
             if loop is self.loop:
                 await future
             else:
                 await self._wait_elsewhere(future)
         finally:
-            if parent is not None:
-                parent.waits.remove(self)
+            asked.remove(self)
             if not self.over:
                 self._leave(loop, future)
 
     async def _wait_elsewhere(self, future):
-        while not future.done():
+        """Waits for a load on another loop, for as long as that loop turns.
+
+        That it says of itself that it runs is not enough: what it runs may be waiting for us, without letting it turn. So
+        it is asked to do something, by one for all who wait, and only once it has kept somebody waiting.
+        """
+        turns, silent = self.turns, 0
+        while True:
             await asyncio.wait((future,), timeout=RECHECK_S)
-            if not future.done() and not self.loop.is_running():
+            if future.done():
+                return
+            if self.turns != turns:
+                turns, silent = self.turns, 0
+            elif self.asked:
+                silent += 1
+            if silent >= SILENT or not self._ask():
                 # A loop that stands still brings nothing: whoever waits begins anew.
                 self.abandoned = True
                 self._end(PENDING, None)
                 self._cancel(None)
+                return
+
+    def _ask(self):
+        """Asks the loop of the load to turn, if nobody has; whether it runs at all."""
+        if not self.loop.is_running():
+            return False
+        if not self.asked:
+            self.asked = True
+            try:
+                self.loop.call_soon_threadsafe(self._turn)
+            except RuntimeError:
+                return False  # it was closed meanwhile
+        return True
+
+    def _turn(self):
+        self.turns += 1
+        self.asked = False
 
     def _leave(self, loop, future):
         with self.lock:
@@ -190,8 +233,15 @@ def _set(future):
         future.set_result(None)
 
 
-async def load(memo, key, args, kwargs, renew=False):
+def load(memo, key, args, kwargs, renew=False):
     """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
+    coroutine = _load(memo, key, args, kwargs, renew)
+    # What Python says of one that nobody awaits, and asyncio of a task, is to be read by who has written the function.
+    coroutine.__qualname__ = f"{memo.__qualname__}"
+    return coroutine
+
+
+async def _load(memo, key, args, kwargs, renew):
     loop = asyncio._get_running_loop()
     if loop is None:
         return _without_loop(memo, key, renew)

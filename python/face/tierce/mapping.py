@@ -3,6 +3,12 @@
 **Interruptions.** The handler of a signal may raise between any two calls. What is here is one dict of entries, which one
 store changes; all else (the order, the counts, how much there is) follows from it. Whoever changes something marks the
 mapping as torn and takes the mark away when he is done, and who finds the mark derives all of that anew.
+
+**Guests.** A handler that does not raise, what the garbage collector finalizes and a `==` of a key may use the mapping in
+the middle of an operation of the same thread, which has the lock already. Such a guest finds the mark and derives before
+he works, into new containers. Each inner step has a turn of its own. Who sees, when he is done, that the turn has moved
+on leaves the mark where it is: what he wrote belongs to containers that are no longer in use, or he overwrote what the guest
+counted. Entries have numbers, by which all that follows from them is kept, so that none of that asks a key for its `==`.
 """
 
 import random
@@ -17,23 +23,37 @@ __all__ = ["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"]
 _NOTHING = object()
 
 
+_ROUNDS = 100
+"""How often a guest may take what was to go before that is an error: a choice that uses the mapping looks like a guest each time."""
+
+# Where an entry has what: the key as it is kept, the value, its size, its number, and its end where it has one.
+KEY, VALUE, SIZE, NUMBER, END = range(5)
+
+
 def step(method):
     """Makes a method one step for other threads. Its listener is told when the outermost step has ended."""
 
     @wraps(method)
     def stepped(self, *args, **kwargs):
         if self._lock._is_owned():
+            # An inner step, or a guest's: nobody tells them apart.
+            self._turn += 1
+            if self._torn:
+                self._renew()
             return method(self, *args, **kwargs)
-        left, timer = [], self._timer
+        left, timer = None, self._timer
         try:
             with self._lock:
                 try:
-                    self._begin_step(left)
+                    self._begin_step()
                     return method(self, *args, **kwargs)
                 finally:
                     # No call, so that nothing comes in between.
                     if timer is not None:
                         timer.held = _NOTHING
+                    if self._left:
+                        left = self._left
+                        self._left = []
         finally:
             if left:
                 _tell(self._listener, left)
@@ -53,44 +73,75 @@ def _tell(listener, left):
         raise failed
 
 
+def _callable(name, what):
+    if not callable(what):
+        raise TypeError(f"{name}={what!r} cannot be called")
+    return what
+
+
 class Cache(MutableMapping):
     """A mapping of bounded size. What makes room is anybody's guess: the classes below say which goes.
 
     maxsize: how much fits; one an entry, or what getsizeof says of its value.
     listener: told of what leaves by itself, as listener(key, value, reason), the
-        reason "evict" or "expire"; after the mapping's lock was given back.
+        reason "evict" or "expire"; after the mapping's lock was given back. One that
+        puts back what was evicted evicts the next, and so on until a RecursionError.
 
     Each operation is one step for other threads. getsizeof, the listener and
-    __missing__ run without the lock.
+    __missing__ run without the lock. In a class that has a __getitem__,
+    __setitem__, __delitem__, __contains__ or popitem of its own, the other
+    methods go through those, as cachetools' do, with the lock held.
     """
 
     __class_getitem__ = classmethod(GenericAlias)
 
     _timer = None
+    # Whether a class derived from these has methods of its own that lookups, deletions and evictions go through.
+    _own_lookups = _own_sets = _own_deletions = _own_popitem = False
+
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        own = {name for name in _HONOURED if getattr(cls, name) is not getattr(Cache, name)}
+        cls._own_lookups = not own.isdisjoint({"__getitem__", "__contains__"})
+        cls._own_sets = "__setitem__" in own
+        cls._own_deletions = "__delitem__" in own
+        cls._own_popitem = "popitem" in own
 
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
-        if maxsize < 0:
+        try:
+            fits = maxsize >= 0
+        except TypeError:
+            raise TypeError(f"maxsize={maxsize!r} is no number: say how much fits, or math.inf for no bound") from None
+        if not fits:
             raise ValueError("maxsize must be non-negative")
         if getsizeof is not None:
-            self.getsizeof = getsizeof
+            self.getsizeof = _callable("getsizeof", getsizeof)
         self._maxsize = maxsize
-        self._listener = listener
-        # Values with their sizes, and with their ends where they have one.
+        self._listener = None if listener is None else _callable("listener", listener)
+        # The entries, by their keys.
         self._data = {}
         self._currsize = 0
+        self._number = 0
         self._begin()
 
     def _begin(self):
         self._lock = RLock()
         self._left = []
         self._torn = False
+        self._turn = 0
 
-    def _begin_step(self, left):
-        self._left = left
+    def _begin_step(self):
         if self._torn:
-            self._currsize = sum(entry[1] for entry in self._data.values())
-            self._derive()
-            self._torn = False
+            self._renew()
+
+    def _renew(self):
+        """Derives all that follows from the entries. A guest may come in between, so it is done until none has."""
+        while self._torn:
+            turn = self._turn
+            entries = list(self._data.values())
+            self._currsize = sum(entry[SIZE] for entry in entries)
+            self._derive({entry[NUMBER]: entry for entry in entries})
+            self._torn = turn != self._turn
 
     def _leaves(self, key, value, reason):
         if self._listener is not None:
@@ -98,43 +149,66 @@ class Cache(MutableMapping):
 
     # What the classes below decide.
 
-    def _derive(self):
-        """Makes anew what follows from the entries."""
+    def _derive(self, entries):
+        """Makes anew, in new containers, what follows from the entries, which are given by their numbers."""
 
-    def _added(self, key, entry):
-        """The key was set, for the first time or again."""
+    def _added(self, entry, older):
+        """The entry was put, in the place of an older one unless that is None."""
 
-    def _used(self, key):
-        """The key was read."""
+    def _used(self, entry):
+        """The entry was read. It may have gone meanwhile."""
 
-    def _removed(self, key):
-        """The key has gone."""
+    def _removed(self, entry):
+        """The entry was taken out."""
 
     def _victim(self):
-        """The key that makes room."""
-        return next(iter(self._data))
+        """The key that makes room, or _NOTHING."""
+        # No call is between the iterator and its first, so that no guest can be.
+        for key in self._data:
+            return key
+        return _NOTHING
 
     def _purge(self):
         """What has expired is taken out."""
 
-    def _holds(self, key):
-        return key in self._data
+    def _live(self, key):
+        """The entry of a key, or None."""
+        return self._data.get(key)
 
-    def _put(self, key, entry):
+    # The turn is read first and compared last, in one expression with the store: there a guest would go unseen.
+
+    def _put(self, key, value, size, end):
+        turn = self._turn
+        if self._torn:
+            self._renew()
         older = self._data.get(key)
+        number = self._number = self._number + 1
+        entry = (key if older is None else older[KEY], value, size, number, end)
         self._torn = True
         self._data[key] = entry
-        self._currsize += entry[1] - (0 if older is None else older[1])
-        self._added(key, entry)
-        self._torn = False
+        self._currsize += size - (0 if older is None else older[SIZE])
+        self._added(entry, older)
+        self._torn = turn != self._turn
 
     def _take(self, key):
+        """The entry of a key, which is taken out, or None."""
+        turn = self._turn
+        if self._torn:
+            self._renew()
         self._torn = True
-        value, size, *_ = self._data.pop(key)
-        self._currsize -= size
-        self._removed(key)
-        self._torn = False
-        return value
+        entry = self._data.pop(key, None)
+        if entry is not None:
+            self._currsize -= entry[SIZE]
+            self._removed(entry)
+        self._torn = turn != self._turn
+        return entry
+
+    def _take_chosen(self, key, turn):
+        """The same for a key that was found at a turn: one that has gone without a guest is an error."""
+        entry = self._take(key)
+        if entry is None and turn == self._turn:
+            raise KeyError(key)
+        return entry
 
     # The mapping.
 
@@ -144,44 +218,92 @@ class Cache(MutableMapping):
 
     @step
     def _found(self, key):
-        if not self._holds(key):
+        entry = self._live(key)
+        if entry is None:
             return _NOTHING
-        self._used(key)
-        return self._data[key][0]
+        self._used(entry)
+        return entry[VALUE]
 
     def __missing__(self, key):
         raise KeyError(key)
 
     def __setitem__(self, key, value):
+        self._set(key, value, self._sized(value))
+
+    def _sized(self, value):
         size = self.getsizeof(value)
-        if size < 0:
+        try:
+            counts = size >= 0
+        except TypeError:
+            raise TypeError(f"getsizeof gave {size!r}, which is no number") from None
+        if not counts:
             raise ValueError("size must be non-negative")
         if size > self._maxsize:
             raise ValueError("value too large")
-        self._set(key, value, size)
+        return size
 
     @step
-    def _set(self, key, value, size, *end):
+    def _set(self, key, value, size, end=None):
         self._purge()
-        # The key itself may be what goes: its size is asked for anew each time.
-        while self._currsize + size - self._size_of(key) > self._maxsize:
-            gone, left = self.popitem()
-            self._leaves(gone, left, "evict")
-        self._put(key, (value, size, *end))
+        self._make_room(key, size)
+        self._put(key, value, size, end)
+        if self._torn or self._currsize > self._maxsize:
+            # A guest came, and took the room.
+            self._make_room(key, None)
 
-    def _size_of(self, key):
-        entry = self._data.get(key)
-        return 0 if entry is None else entry[1]
+    def _make_room(self, key, size):
+        """Evicts until a size fits beside what is there; what is there alone, where it is None."""
+        while True:
+            if self._torn:
+                self._renew()
+            more = 0
+            if size is not None:
+                # The key itself may be what goes: its size is asked for anew each time.
+                older = self._data.get(key)
+                more = size - (0 if older is None else older[SIZE])
+            if not self._currsize + more > self._maxsize:
+                return
+            pair = self._evicted()
+            if pair is not None:
+                self._leaves(*pair, "evict")
+
+    def _evicted(self):
+        if not self._own_popitem:
+            return self._popped()
+        try:
+            return self.popitem()
+        except KeyError:
+            # A guest may have emptied it.
+            if self._data:
+                raise
+            self._torn = True
+            return None
+
+    def _popped(self):
+        """What made room, as a pair, or None if there is nothing."""
+        for last in range(_ROUNDS, -1, -1):
+            turn = self._turn
+            if self._torn:
+                self._renew()
+            key = self._victim()
+            if key is _NOTHING:
+                return None
+            if self._own_deletions:
+                value = self._data[key][VALUE]
+                del self[key]
+                return key, value
+            entry = self._take_chosen(key, turn if last else self._turn)
+            if entry is not None:
+                return entry[KEY], entry[VALUE]
 
     @step
     def __delitem__(self, key):
-        if not self._holds(key):
+        if self._live(key) is None or self._take(key) is None:
             raise KeyError(key)
-        self._take(key)
 
     @step
     def __contains__(self, key):
-        return self._holds(key)
+        return self._live(key) is not None
 
     def __iter__(self):
         # Of the keys that were here: what has gone meanwhile is skipped, what has come is not visited.
@@ -215,12 +337,18 @@ class Cache(MutableMapping):
     @step
     def _value_of(self, key):
         # Looked for and read in one step, so that nothing expires or makes room in between.
-        return self[key] if self._holds(key) else _NOTHING
+        if self._own_lookups:
+            return self[key] if Cache.__contains__(self, key) else _NOTHING
+        return self._found(key)
 
     def get(self, key, default=None):
         """The value of a key, or the default."""
-        found = self._found(key)
+        found = self._looked(key) if self._own_lookups else self._found(key)
         return default if found is _NOTHING else found
+
+    @step
+    def _looked(self, key):
+        return self[key] if key in self else _NOTHING
 
     def pop(self, key, default=_NOTHING):
         """Takes a key out, and gives its value or the default."""
@@ -233,39 +361,67 @@ class Cache(MutableMapping):
 
     @step
     def _taken(self, key):
-        return self._take(key) if self._holds(key) else _NOTHING
+        if self._own_lookups or self._own_deletions:
+            value = self._looked(key)
+            if value is not _NOTHING:
+                del self[key]
+            return value
+        entry = None if self._live(key) is None else self._take(key)
+        return _NOTHING if entry is None else entry[VALUE]
 
     @step
     def popitem(self):
         """Takes out and gives what would make room."""
         self._purge()
-        if not self._data:
+        pair = self._popped()
+        if pair is None:
             raise KeyError(f"{type(self).__name__} is empty") from None
-        key = self._victim()
-        return key, self._take(key)
+        return pair
 
-    @step
     def setdefault(self, key, default=None):
         """The value of a key, which is set to the default if it has none."""
-        if self._holds(key):
-            self._used(key)
-            return self._data[key][0]
-        self[key] = default
-        return default
+        if self._own_lookups or self._own_sets:
+            return self._looked_or_set(key, default)
+        found = self._found(key)
+        if found is not _NOTHING:
+            return found
+        return self._found_or_set(key, default, self._sized(default))
+
+    @step
+    def _found_or_set(self, key, value, size):
+        found = self._found(key)
+        if found is not _NOTHING:
+            return found
+        self._set(key, value, size)
+        return value
+
+    @step
+    def _looked_or_set(self, key, value):
+        found = self._looked(key)
+        if found is not _NOTHING:
+            return found
+        self[key] = value
+        return value
 
     @step
     def clear(self):
         """Takes everything out; the listener is not told."""
-        for key in list(self._data):
-            self._take(key)
+        # Kept until all is done: what is finalized with it may use the mapping.
+        gone = self._data
+        # One statement without a call, so that nothing comes in between.
+        self._data, self._torn = {}, True
+        self._renew()
+        del gone
 
     @step
     def invalidate(self, key):
         """Takes a key out if it is here; whether it was."""
-        held = self._holds(key)
-        if held:
-            self._take(key)
-        return held
+        if self._own_lookups or self._own_deletions:
+            held = key in self
+            if held:
+                del self[key]
+            return held
+        return self._live(key) is not None and self._take(key) is not None
 
     @property
     def maxsize(self):
@@ -277,6 +433,8 @@ class Cache(MutableMapping):
     def currsize(self):
         """How much there is."""
         self._purge()
+        if self._torn:
+            self._renew()
         return self._currsize
 
     @staticmethod
@@ -287,8 +445,9 @@ class Cache(MutableMapping):
     @step
     def __repr__(self):
         self._purge()
-        data = {key: entry[0] for key, entry in self._data.items()}
-        return f"{type(self).__name__}({data!r}, maxsize={self._maxsize!r}, currsize={self._currsize!r})"
+        entries = list(self._data.values())
+        data, size = {entry[KEY]: entry[VALUE] for entry in entries}, sum(entry[SIZE] for entry in entries)
+        return f"{type(self).__name__}({data!r}, maxsize={self._maxsize!r}, currsize={size!r})"
 
     # A copy has a lock of its own, and what the original has.
 
@@ -296,10 +455,15 @@ class Cache(MutableMapping):
 
     @step
     def __getstate__(self):
-        state = dict(self.__dict__)
-        for name in self._containers:
-            state[name] = _copied(state[name])
-        for name in ("_lock", "_left", "_torn"):
+        turn = None
+        while turn != self._turn:
+            turn = self._turn
+            if self._torn:
+                self._renew()
+            state = dict(self.__dict__)
+            for name in self._containers:
+                state[name] = _copied(state[name])
+        for name in ("_lock", "_left", "_torn", "_turn"):
             del state[name]
         return state
 
@@ -311,6 +475,10 @@ class Cache(MutableMapping):
         made = type(self).__new__(type(self))
         made.__setstate__(self.__getstate__())
         return made
+
+
+_HONOURED = ("__getitem__", "__setitem__", "__delitem__", "__contains__", "popitem")
+"""What the other methods go through where a class derived from these has its own."""
 
 
 class _Items(ItemsView):
@@ -330,12 +498,19 @@ class _Values(ValuesView):
         return any(one is value or one == value for one in self)
 
 
-def _kept(order, data):
-    try:
-        return [key for key in order if key in data]
-    except KeyError:
-        # An OrderedDict does not outlive a == that raised in the middle of it, and its order is lost.
-        return []
+def in_order(numbers, entries):
+    """The entries in an order of their numbers that is known; those that have none there come last."""
+    ordered = OrderedDict((number, entries[number]) for number in list(numbers) if number in entries)
+    ordered.update(entries)
+    return ordered
+
+
+def first(ordered):
+    """The first entry, or None."""
+    # No call is between the iterator and its first, so that no guest can be.
+    for entry in ordered.values():
+        return entry
+    return None
 
 
 def _copied(container):
@@ -356,25 +531,32 @@ class FIFOCache(Cache):
         self._order = OrderedDict()
         super().__init__(maxsize, getsizeof, listener=listener)
 
-    def _derive(self):
-        self._order = OrderedDict.fromkeys([*_kept(self._order, self._data), *self._data])
+    def _derive(self, entries):
+        self._order = in_order(self._order, entries)
 
-    def _added(self, key, entry):
-        self._order[key] = None
-        self._order.move_to_end(key)
+    def _added(self, entry, older):
+        if older is not None:
+            self._order.pop(older[NUMBER], None)
+        self._order[entry[NUMBER]] = entry
 
-    def _removed(self, key):
-        del self._order[key]
+    def _removed(self, entry):
+        self._order.pop(entry[NUMBER], None)
 
     def _victim(self):
-        return next(iter(self._order))
+        entry = first(self._order)
+        return _NOTHING if entry is None else entry[KEY]
 
 
 class LRUCache(FIFOCache):
     """A bounded mapping from which goes what was not used for the longest time."""
 
-    def _used(self, key):
-        self._order.move_to_end(key)
+    def _used(self, entry):
+        try:
+            self._order.move_to_end(entry[NUMBER])
+        except KeyError:
+            # It has gone meanwhile; else the error is of whoever came.
+            if entry[NUMBER] in self._order:
+                raise
 
 
 class LFUCache(Cache):
@@ -383,60 +565,85 @@ class LFUCache(Cache):
     _containers = ("_data", "_counts", "_buckets")
 
     def __init__(self, maxsize, getsizeof=None, *, listener=None):
-        # The keys as they are kept, with how often each was used; and those keys by that number.
+        # How often each entry was used, by its number; and the entries by that count.
         self._counts = {}
         self._buckets = {}
         super().__init__(maxsize, getsizeof, listener=listener)
 
-    def _derive(self):
-        known = [key for bucket in self._buckets.values() for key in _kept(bucket, self._data)]
-        counts, buckets = {}, {}
-        for key in [*known, *self._data]:
-            if key not in counts:
-                _, count = counts[key] = self._counts.get(key, (key, 1))
-                buckets.setdefault(count, OrderedDict())[key] = None
+    def _derive(self, entries):
+        known, buckets = self._counts.copy(), {}
+        numbers = [number for bucket in list(self._buckets.values()) for number in list(bucket)]
+        ordered = in_order(numbers, entries)
+        counts = {number: known.get(number, 1) for number in ordered}
+        for number, entry in ordered.items():
+            buckets.setdefault(counts[number], OrderedDict())[number] = entry
         self._counts, self._buckets = counts, buckets
 
-    def _added(self, key, entry):
-        if key in self._counts:
-            self._used(key)
-            self._torn = True
-        else:
-            self._counts[key] = (key, 1)
-            self._buckets.setdefault(1, OrderedDict())[key] = None
+    def _added(self, entry, older):
+        counts, buckets = self._counts, self._buckets
+        count = 1
+        if older is not None:
+            count += _uncounted(older, counts, buckets)
+        _counted(entry, count, counts, buckets)
 
-    def _used(self, key):
-        # From here on with the key that is kept, which is found without a ==: one that uses the mapping itself would
-        # change what it is asked for.
-        key, count = self._counts[key]
+    def _used(self, entry):
+        turn = self._turn
+        if self._torn:
+            self._renew()
         self._torn = True
-        self._uncount(key, count)
-        self._counts[key] = (key, count + 1)
-        self._buckets.setdefault(count + 1, OrderedDict())[key] = None
-        self._torn = False
+        counts, buckets = self._counts, self._buckets
+        count = _uncounted(entry, counts, buckets)
+        if count:
+            _counted(entry, count + 1, counts, buckets)
+        self._torn = turn != self._turn
 
-    def _removed(self, key):
-        self._uncount(*self._counts.pop(key))
-
-    def _uncount(self, key, count):
-        bucket = self._buckets[count]
-        del bucket[key]
-        if not bucket:
-            del self._buckets[count]
+    def _removed(self, entry):
+        _uncounted(entry, self._counts, self._buckets)
 
     def _victim(self):
         # There are as many buckets as different counts, which are few beside the entries.
-        return next(iter(self._buckets[min(self._buckets)]))
+        while self._buckets:
+            bucket = self._buckets.get(min(self._buckets, default=None))
+            entry = None if bucket is None else first(bucket)
+            # A guest may have emptied it.
+            if entry is not None:
+                return entry[KEY]
+        return _NOTHING
+
+
+def _uncounted(entry, counts, buckets):
+    """How often an entry was used, which is forgotten; 0 for one that has gone."""
+    number = entry[NUMBER]
+    count = counts.pop(number, 0)
+    if count:
+        bucket = buckets[count]
+        del bucket[number]
+        if not bucket:
+            del buckets[count]
+    return count
+
+
+def _counted(entry, count, counts, buckets):
+    counts[entry[NUMBER]] = count
+    bucket = buckets.get(count)
+    if bucket is None:
+        bucket = buckets[count] = OrderedDict()
+    bucket[entry[NUMBER]] = entry
 
 
 class RRCache(Cache):
-    """A bounded mapping from which goes what `choice` picks among all keys: any of them, unless said otherwise."""
+    """A bounded mapping from which goes what `choice` picks among all keys: any of them, unless said otherwise.
 
-    _containers = ("_data", "_keys", "_places")
+    choice: given a list of all keys, which is its own, with the lock held. That
+        costs their number at each eviction; random.choice, the default, does not.
+    """
+
+    _containers = ("_data", "_entries", "_places")
 
     def __init__(self, maxsize, choice=random.choice, getsizeof=None, *, listener=None):
-        self._choice = choice
-        self._keys = []
+        self._choice = _callable("choice", choice)
+        # The entries in no order, and the place of each by its number.
+        self._entries = []
         self._places = {}
         super().__init__(maxsize, getsizeof, listener=listener)
 
@@ -445,21 +652,38 @@ class RRCache(Cache):
         """What picks the key that goes."""
         return self._choice
 
-    def _derive(self):
-        self._keys = list(self._data)
-        self._places = {key: place for place, key in enumerate(self._keys)}
+    def _derive(self, entries):
+        self._entries = list(entries.values())
+        self._places = {number: place for place, number in enumerate(entries)}
 
-    def _added(self, key, entry):
-        if key not in self._places:
-            self._places[key] = len(self._keys)
-            self._keys.append(key)
+    def _added(self, entry, older):
+        entries, places = self._entries, self._places
+        place = None if older is None else places.pop(older[NUMBER], None)
+        if place is None:
+            places[entry[NUMBER]] = len(entries)
+            entries.append(entry)
+        else:
+            places[entry[NUMBER]] = place
+            entries[place] = entry
 
-    def _removed(self, key):
-        place = self._places.pop(key)
-        last = self._keys.pop()
-        if place < len(self._keys):
-            self._keys[place] = last
-            self._places[last] = place
+    def _removed(self, entry):
+        entries, places = self._entries, self._places
+        place = places.pop(entry[NUMBER], None)
+        if place is None:
+            return
+        last = entries.pop()
+        if place < len(entries):
+            entries[place] = last
+            places[last[NUMBER]] = place
 
     def _victim(self):
-        return self._choice(self._keys)
+        if self._choice == random.choice:
+            while self._entries:
+                try:
+                    return self._entries[int(random.random() * len(self._entries))][KEY]
+                except IndexError:
+                    pass  # a guest took some of them meanwhile
+            return _NOTHING
+        # A list of its own, so that neither it nor a guest changes what the other works with.
+        keys = list(self._data)
+        return self._choice(keys) if keys else _NOTHING

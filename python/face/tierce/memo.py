@@ -3,7 +3,7 @@
 import weakref
 from functools import update_wrapper
 from itertools import count
-from types import FunctionType, GenericAlias
+from types import CoroutineType, FunctionType, GenericAlias
 
 from . import flight
 from ._tierce import Memo, Ready
@@ -81,14 +81,17 @@ def memo(
 
 class _Settings:
     def __init__(self, maxsize, ttl, stale, jitter, weight, weigher, per_instance, typed, copy, freeze):
-        if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 0):
-            raise TypeError(f"maxsize={maxsize!r}: a number of results is needed, or None for all")
-        if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int) or weight < 0):
-            raise TypeError(f"weight={weight!r}: a whole number is needed")
+        _whole(maxsize, "maxsize", "a number of results is needed, or None for all")
+        _whole(weight, "weight", "a whole number is needed, or None for any weight")
+        _function_or((), weigher, "weigher", "a function of the value is needed")
+        _function_or(bool, copy, "copy", "True, False or a function of the value is needed")
+        _function_or(bool, freeze, "freeze", "True, False or a function of the value is needed")
         if weigher is not None and weight is None:
             raise TypeError("weigher says what a result weighs, and weight is missing: how much all may weigh")
         if stale is not None and ttl is None:
             raise TypeError("stale is counted from the end of ttl, and ttl is missing")
+        if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
+            raise TypeError(f"jitter={jitter!r}: a share between 0 and 1 is needed, 0 for none")
         if not 0 <= jitter <= 1:
             raise ValueError(f"jitter={jitter!r}: a share between 0 and 1 is needed")
         if copy and freeze:
@@ -106,6 +109,24 @@ class _Settings:
             "maxsize": maxsize, "ttl": ttl, "stale": stale, "jitter": jitter, "weight": weight,
             "per_instance": per_instance, "typed": typed, "copy": copy, "freeze": freeze,
         }  # fmt: skip
+
+
+_MOST = 2**63 - 1
+"""What can be counted: a weight more, of what is kept already, still fits into the 64 bits of the counter."""
+
+
+def _whole(number, name, needed):
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise TypeError(f"{name}={number!r}: {needed}")
+    if number > _MOST:
+        raise ValueError(f"{name}={number!r} is more than can be counted: {needed}")
+
+
+def _function_or(kind, given, name, needed):
+    if given is not None and not callable(given) and not isinstance(given, kind):
+        raise TypeError(f"{name}={given!r}: {needed}")
 
 
 def _copier(copy):
@@ -143,7 +164,7 @@ def _keeper(copy, freeze, weigher):
         weight = 1 if weigher is None else weigher(value)
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
             raise TypeError(f"the weigher gave {weight!r}: a whole number is needed")
-        return value, weight
+        return value, min(weight, _MOST)
 
     return keep
 
@@ -155,6 +176,8 @@ def _decorate(function, settings):
         return _OfClass(_decorate(function.__func__, settings))
     if isinstance(function, staticmethod):
         return staticmethod(_decorate(function.__func__, settings))
+    if isinstance(function, int):
+        raise TypeError(f"memo decorates functions, and {function!r} is none: a number of results is memo(maxsize={function!r})")
     if not callable(function):
         raise TypeError(f"memo decorates functions, and {function!r} is none")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -228,7 +251,7 @@ def _dress(made, function):
         if name in _PRIVATE or name.startswith("cache_") or hasattr(Memo, name) and not name.startswith("__"):
             del made.__dict__[name]
     made.__wrapped__ = function
-    if "__qualname__" not in made.__dict__:
+    if not isinstance(made.__dict__.get("__qualname__"), str):
         made.__qualname__ = repr(function)
 
 
@@ -279,6 +302,24 @@ def _signature(function, skipped):
     )
 
 
+def _key_of(memo, args, kwargs):
+    try:
+        return memo.key(*args, **kwargs)
+    except TypeError:
+        import inspect
+
+        try:
+            signature = inspect.signature(memo.__wrapped__, follow_wrapped=False)
+        except (TypeError, ValueError):
+            signature = None
+        try:
+            if signature is not None:
+                signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"these arguments do not fit {memo.__qualname__}: {error}") from None
+        raise
+
+
 class _Verbs:
     """What can be said to a function that memo has made."""
 
@@ -288,23 +329,25 @@ class _Verbs:
         Returns whether there was one.
         """
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._drop(own.key(*args, **kwargs))
+        return own._drop(_key_of(own, args, kwargs))
 
     def refresh(self, /, *args, **kwargs):
         """Load the result of such a call anew, keep and return it; of an async function, to be awaited."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._load(own, own.key(*args, **kwargs), args, kwargs, True)
+        return own._load(own, _key_of(own, args, kwargs), args, kwargs, True)
 
     def peek(self, /, *args, **kwargs):
         """The result of such a call if it is in memory and fresh, else None. Loads nothing, counts nothing."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        found = own._peek(own.key(*args, **kwargs))
+        found = own._peek(_key_of(own, args, kwargs))
         return None if found is None else found[0]
 
     def set(self, value, /, *args, **kwargs):
         """Keep value as the result of such a call; a load of it that runs is not kept."""
+        if self._is_async and isinstance(value, (CoroutineType, Ready)):
+            raise TypeError(f"{self.__qualname__}: {value!r} is to be awaited, and what it brings is the value to set")
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        key, weight = own.key(*args, **kwargs), 1
+        key, weight = _key_of(own, args, kwargs), 1
         if own._keep is not None:
             value, weight = own._keep(value)
         own._put(key, value, weight)
@@ -347,12 +390,16 @@ class _Verbs:
 
     def _adopt(self, instance):
         """What holds the results of an instance that has none yet, and goes with it."""
-        from_weak, address = weakref.ref(self), id(instance)
+        entry = _Kept()
+        from_weak, entry_weak, address = weakref.ref(self), weakref.ref(entry), id(instance)
 
         def gone(of):
-            memo = from_weak()
+            memo, entry = from_weak(), entry_weak()
             if memo is not None:
                 memo._drop_instance(address, of)
+            if entry is not None:
+                # A shallow copy of the instance has the same entry in its __dict__.
+                entry.own = None
 
         if self._is_async:
             from .flight_async import load
@@ -374,7 +421,8 @@ class _Verbs:
         # The instance keeps it alive, so that a result which refers to the instance is one cycle with it.
         kept = self._keep_instance(instance, of, own, weakref.ref(own))
         if kept is own:
-            space[self._name] = _Kept(own)
+            entry.own = own
+            space[self._name] = entry
         return kept
 
     def __reduce__(self):
@@ -401,9 +449,13 @@ del _name, _verb
 
 
 class _Kept:
-    """Keeps an instance's results alive, in its __dict__: a copy or a pickle of the instance has none of them."""
+    """Keeps an instance's results alive, in its __dict__: a deep copy or a pickle of the instance has none of them.
 
-    __slots__ = ("own",)
+    A shallow copy has this entry itself, since copy.copy asks no value of a __dict__. What it holds is never served there:
+    it is found by the instance. It stays until the instance is gone or the copy has results of its own.
+    """
+
+    __slots__ = ("own", "__weakref__")
 
     def __init__(self, own=None):
         self.own = own

@@ -3,9 +3,10 @@
 import heapq
 import time
 from collections import OrderedDict
+from operator import itemgetter
 
 from .duration import milliseconds
-from .mapping import _NOTHING, LRUCache, step
+from .mapping import _NOTHING, END, KEY, NUMBER, VALUE, LRUCache, _callable, first, step
 
 __all__ = ["TLRUCache", "TTLCache"]
 
@@ -46,7 +47,7 @@ class _Timed(LRUCache):
     """What TTLCache and TLRUCache share: entries with an end, least recently used first where there is no room."""
 
     def __init__(self, maxsize, timer, getsizeof, listener):
-        self._timer = _Timer(timer)
+        self._timer = _Timer(_callable("timer", timer))
         super().__init__(maxsize, getsizeof, listener=listener)
 
     @property
@@ -54,27 +55,44 @@ class _Timed(LRUCache):
         """The clock; monotonic unless said otherwise."""
         return self._timer
 
-    def _begin_step(self, left):
+    def _begin_step(self):
         self._timer.held = self._timer()
-        super()._begin_step(left)
+        if self._torn:
+            self._renew()
 
-    def _holds(self, key):
+    def _live(self, key):
         entry = self._data.get(key)
-        return entry is not None and self._timer() < entry[2]
+        return entry if entry is not None and self._timer() < entry[END] else None
 
     def _purge(self):
-        self.expire(self._timer())
+        self._expire(self._timer())
+
+    def _overdue(self, time):
+        """An entry that has expired by a time, or None."""
+        raise NotImplementedError
 
     @step
     def expire(self, time=None):
         """Takes out what has expired by a time, now unless given; gives it as (key, value) pairs."""
         time = self._timer() if time is None else time
+        return self._expire(time)
+
+    def _expire(self, time):
         gone = []
-        for key in self._expired(time):
-            value = self._take(key)
-            gone.append((key, value))
-            self._leaves(key, value, "expire")
-        return gone
+        while True:
+            turn = self._turn
+            if self._torn:
+                self._renew()
+            entry = self._overdue(time)
+            if entry is None:
+                return gone
+            taken = self._take_chosen(entry[KEY], turn)
+            if taken is not None and taken is not entry:
+                # A guest had put another in its place, which goes back.
+                self._put(*taken[:NUMBER], taken[END])
+            elif taken is not None:
+                gone.append((taken[KEY], taken[VALUE]))
+                self._leaves(taken[KEY], taken[VALUE], "expire")
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -97,7 +115,7 @@ class TTLCache(_Timed):
     def __init__(self, maxsize, ttl, timer=time.monotonic, getsizeof=None, *, listener=None):
         if isinstance(ttl, str) or (timer is time.monotonic and hasattr(ttl, "total_seconds")):
             ttl = milliseconds(ttl, "ttl") / 1000
-        self._ttl = ttl
+        self._ttl = _addable(ttl, timer)
         # In the order of their ends: those that are set again go to the back.
         self._ends = OrderedDict()
         super().__init__(maxsize, timer, getsizeof, listener)
@@ -107,42 +125,58 @@ class TTLCache(_Timed):
         """How long an entry lives."""
         return self._ttl
 
-    def _derive(self):
-        super()._derive()
-        self._ends = OrderedDict.fromkeys(sorted(self._data, key=lambda key: self._data[key][2]))
+    def _derive(self, entries):
+        super()._derive(entries)
+        self._ends = OrderedDict((entry[NUMBER], entry) for entry in sorted(entries.values(), key=itemgetter(END)))
 
     @step
     def _set(self, key, value, size):
         super()._set(key, value, size, self._timer() + self._ttl)
 
-    def _added(self, key, entry):
-        super()._added(key, entry)
-        self._ends[key] = None
-        self._ends.move_to_end(key)
+    def _added(self, entry, older):
+        super()._added(entry, older)
+        if older is not None:
+            self._ends.pop(older[NUMBER], None)
+        self._ends[entry[NUMBER]] = entry
 
-    def _removed(self, key):
-        super()._removed(key)
-        del self._ends[key]
+    def _removed(self, entry):
+        super()._removed(entry)
+        self._ends.pop(entry[NUMBER], None)
 
-    def _expired(self, time):
-        gone = []
-        for key in self._ends:
-            if time < self._data[key][2]:
-                break
-            gone.append(key)
-        return gone
+    def _overdue(self, time):
+        entry = first(self._ends)
+        return entry if entry is not None and not time < entry[END] else None
+
+
+def _addable(ttl, timer):
+    """The ttl, of which is known that the timer's time goes on by it."""
+    if isinstance(ttl, (int, float)):
+        return ttl
+    now = timer()
+    try:
+        now + ttl
+    except OverflowError:
+        pass  # as each set will say
+    except TypeError:
+        raise TypeError(
+            f"ttl={ttl!r} cannot be added to the timer's {now!r}: write seconds, \"5m\" or, where the timer is "
+            "time.monotonic, a timedelta"
+        ) from None
+    return ttl
 
 
 class TLRUCache(_Timed):
-    """A bounded mapping whose entries live until the time that `ttu(key, value, now)` gives for each."""
+    """A bounded mapping whose entries live until the time that `ttu(key, value, now)` gives for each.
+
+    ttu: runs with the mapping's lock held, so that its now is the time of the operation.
+    """
 
     _containers = ("_data", "_order", "_heap")
 
     def __init__(self, maxsize, ttu, timer=time.monotonic, getsizeof=None, *, listener=None):
-        self._ttu = ttu
-        # Ends, with numbers that keep keys from being compared. What is no key's end any more is passed over.
+        self._ttu = _callable("ttu", ttu)
+        # Ends, with the numbers and the entries they are of. What is no entry's end any more is passed over.
         self._heap = []
-        self._number = 0
         super().__init__(maxsize, timer, getsizeof, listener)
 
     @property
@@ -150,11 +184,11 @@ class TLRUCache(_Timed):
         """What says how long an entry lives."""
         return self._ttu
 
-    def _derive(self):
-        super()._derive()
-        self._heap = [(entry[2], number, key) for number, (key, entry) in enumerate(self._data.items())]
-        self._number = len(self._heap)
-        heapq.heapify(self._heap)
+    def _derive(self, entries):
+        super()._derive(entries)
+        heap = [(entry[END], number, entry) for number, entry in entries.items()]
+        heapq.heapify(heap)
+        self._heap = heap
 
     @step
     def _set(self, key, value, size):
@@ -165,28 +199,30 @@ class TLRUCache(_Timed):
             return
         # It has expired already, and so has what it replaces.
         self._purge()
-        if key in self._data:
-            self._take(key)
+        self._take(key)
 
-    def _added(self, key, entry):
-        super()._added(key, entry)
-        self._number += 1
-        heapq.heappush(self._heap, (entry[2], self._number, key))
-        if len(self._heap) > 2 * len(self._data) + 16:
-            self._heap = [one for one in self._heap if self._stands(one)]
-            heapq.heapify(self._heap)
+    def _added(self, entry, older):
+        super()._added(entry, older)
+        heap, order = self._heap, self._order
+        heapq.heappush(heap, (entry[END], entry[NUMBER], entry))
+        if len(heap) > 2 * len(order) + 16:
+            heap = [one for one in heap if one[1] in order]
+            heapq.heapify(heap)
+            self._heap = heap
 
-    def _stands(self, one):
-        end, _, key = one
-        entry = self._data.get(key)
-        return entry is not None and entry[2] == end
-
-    def _expired(self, time):
-        while self._heap and not time < self._heap[0][0]:
-            one = self._heap[0]
-            if self._stands(one):
-                # Whoever asks takes it out before he asks for the next.
-                yield one[2]
+    def _overdue(self, time):
+        while True:
+            turn = self._turn
+            if self._torn:
+                self._renew()
+            heap = self._heap
+            end, number, entry = heap[0] if heap else (None, None, None)
+            if entry is None or time < end:
+                return None
+            if number in self._order:
+                return entry
             self._torn = True
-            heapq.heappop(self._heap)
-            self._torn = False
+            # A guest may have taken it out before.
+            if heap:
+                heapq.heappop(heap)
+            self._torn = turn != self._turn

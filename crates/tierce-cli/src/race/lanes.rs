@@ -17,6 +17,9 @@ use crate::error::Error;
 use crate::load::Load;
 use crate::place::Place;
 
+/// Of a second each.
+const TRIES: u32 = 10;
+
 /// One process's lanes.
 pub(crate) struct Lanes {
     bare: Option<Lane<Bare>>,
@@ -54,9 +57,7 @@ impl Lanes {
                     lanes.guide = Some(Lane::new(guide, database, load, places, at));
                 }
                 Entrant::Tierce => {
-                    let hub =
-                        Hub::builder().namespace(&course.namespace).require_store().connect(&course.store).await?;
-                    let tierce = Tierce::racing(Arc::clone(&database), hub);
+                    let tierce = Tierce::racing(Arc::clone(&database), connected(course).await?);
                     lanes.tierce = Some(Lane::new(tierce, database, load, places, at));
                 }
             }
@@ -109,6 +110,18 @@ impl Updates {
             }
             // These are of tierce alone.
             Order::Toll { .. } | Order::Recover { .. } => Ok(Value::Null),
+        }
+    }
+}
+
+/// A hub over the store that the race was told of, which answered there: on a machine where all processes begin at once one
+/// may have to ask again.
+async fn connected(course: &Course) -> Result<Hub, Error> {
+    let mut tries = 1;
+    loop {
+        match Hub::builder().namespace(&course.namespace).require_store().connect(&course.store).await {
+            Err(error) if error.kind() == tierce::Kind::Store && tries < TRIES => tries += 1,
+            connected => return Ok(connected?),
         }
     }
 }

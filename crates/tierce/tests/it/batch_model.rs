@@ -75,6 +75,11 @@ struct Book {
     wrong: Vec<String>,
 }
 
+/// What an id has at a time, by which it shows whose it is and when it was read.
+fn value(time: u64, id: u64) -> u64 {
+    time * IDS + id
+}
+
 impl World {
     fn book(&self) -> std::sync::MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,7 +95,7 @@ impl World {
         }
     }
 
-    /// A load of many: a value is the time at which it was read.
+    /// A load of many, which says what it found in one order or the other.
     fn load(
         self: &Arc<Self>,
         ids: Vec<u64>,
@@ -123,13 +128,17 @@ impl World {
                 let says = book.says[book.loads % book.says.len()];
                 drop(book);
                 match says {
-                    Says::Value => Some(Ok(Loaded::new(over.2).tag(format!("t{}", id % 3)))),
+                    Says::Value => Some(Ok(Loaded::new(value(over.2, id)).tag(format!("t{}", id % 3)))),
                     Says::Nothing => None,
                     Says::Error => Some(Err(Broken("no"))),
                     Says::Panic => std::panic::panic_any("a loader's panic"),
                 }
             };
-            Ok(ids.iter().filter_map(|id| Some((*id, say(*id)?))).collect())
+            let mut said: Vec<Pair> = ids.iter().filter_map(|id| Some((*id, say(*id)?))).collect();
+            if over.2 % 2 == 1 {
+                said.reverse();
+            }
+            Ok(said)
         }
     }
 
@@ -141,8 +150,11 @@ impl World {
         }
         for (id, answer) in ids.iter().zip(answers) {
             match answer {
-                Ok(Lookup::Hit(value, _)) if *value < asked.get(id).copied().unwrap_or(0) => {
-                    book.wrong.push(format!("{id} from {value}, ended at {asked:?}"));
+                Ok(Lookup::Hit(value, _)) if value % IDS != *id => {
+                    book.wrong.push(format!("{id} got what {} has", value % IDS));
+                }
+                Ok(Lookup::Hit(value, _)) if value / IDS < asked.get(id).copied().unwrap_or(0) => {
+                    book.wrong.push(format!("{id} from {}, ended at {asked:?}", value / IDS));
                 }
                 Ok(_) | Err(LoadError::Load(_) | LoadError::Panicked(_)) => {}
                 Err(error) => book.wrong.push(format!("{id}: {error}")),
@@ -209,7 +221,7 @@ async fn play(world: &Arc<World>, ops: Vec<Op>) {
             Op::SetMany(ids) => {
                 world.end(ids.iter().copied());
                 let now = world.book().now;
-                world.cache.set_many(ids.into_iter().map(|id| (id, now))).await.unwrap();
+                world.cache.set_many(ids.into_iter().map(|id| (id, value(now, id)))).await.unwrap();
             }
             Op::Tag(tag) => {
                 world.end((0..IDS).filter(|id| id % 3 == tag));

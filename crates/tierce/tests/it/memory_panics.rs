@@ -146,9 +146,9 @@ impl Stage {
 
     /// Beside the seed, only what is in the memory is alive, and nothing was dropped under its lock.
     #[track_caller]
-    fn check(&self) {
-        assert_eq!(self.seed.live.load(SeqCst) - 1, self.memory.len() as i64);
-        assert!(!self.seed.locked.load(SeqCst), "a value was dropped under the lock");
+    fn check(&self, what: &str) {
+        assert_eq!(self.seed.live.load(SeqCst) - 1, self.memory.len() as i64, "{what}");
+        assert!(!self.seed.locked.load(SeqCst), "{what}: a value was dropped under the lock");
     }
 }
 
@@ -168,10 +168,14 @@ fn every_value_is_dropped_once_and_never_under_a_lock() {
                 15 => stage.memory.resize(round % 9),
                 18 => _ = stage.memory.sweep(),
                 19 => stage.memory.clear(),
-                _ => _ = stage.memory.update(&key(round % 13), |value| *value = stage.seed.clone()),
+                _ => {
+                    // What the closure itself drops, it drops under the lock.
+                    let mut old = None;
+                    let change = |value: &mut Counted| old = Some(std::mem::replace(value, stage.seed.clone()));
+                    stage.memory.update(&key(round % 13), change);
+                }
             }
-            let live = stage.seed.live.load(SeqCst);
-            assert_eq!(live - 1, stage.memory.len() as i64, "round {round}");
+            stage.check(&format!("round {round}"));
         }
         stage.memory.resize(8);
         stage.memory.clear();
@@ -206,17 +210,17 @@ fn no_value_is_dropped_under_the_lock_by_any_departure() {
     for policy in [Policy::S3Fifo, Policy::Lru] {
         let stage = stage(policy);
         (0..40).for_each(|key| stage.insert(key % 12, 1));
-        stage.check();
+        stage.check("filled");
         stage.clock.advance(std::time::Duration::from_secs(2));
         (0..12).for_each(|key| _ = stage.memory.get(&Picky(key, Arc::clone(&stage.picky))));
-        stage.check();
+        stage.check("expired");
         (0..40).for_each(|key| stage.insert(key, 1000));
         stage.memory.resize(2);
-        stage.check();
+        stage.check("evicted");
         stage.memory.invalidate_where(|_, _| true);
         stage.insert(1, 1);
         stage.memory.clear();
-        stage.check();
+        stage.check("cleared");
     }
 }
 
@@ -227,7 +231,7 @@ fn a_value_whose_insertion_panics_in_eq_is_not_dropped_under_the_lock() {
     stage.picky.store(true, SeqCst);
     assert!(catch_unwind(AssertUnwindSafe(|| stage.insert(1, 10))).is_err());
     stage.picky.store(false, SeqCst);
-    stage.check();
+    stage.check("an insertion that panics");
 }
 
 #[test]

@@ -12,9 +12,14 @@ mod text;
 // The files of a crate and what a path in one of them means.
 mod crates;
 mod paths;
+// The list of planted faults.
+#[allow(dead_code, reason = "how a test shows its fault is for who plants it")]
+#[path = "../planted/list.rs"]
+mod list;
 // The rules.
 mod circles;
 mod layers;
+mod planted;
 mod sizes;
 mod words;
 
@@ -99,6 +104,20 @@ fn no_file_names_the_machine_it_was_written_on() {
             Some((file, std::fs::read_to_string(repository.root.join(file)).ok()?))
         });
         texts.flat_map(|(file, text)| words::machine_paths(file, &text)).collect()
+    });
+}
+
+#[test]
+fn faults_can_be_planted_and_are_those_that_the_promises_name() {
+    hold(|repository| {
+        let text_of = |file: &str| std::fs::read_to_string(repository.root.join(file)).ok();
+        let must = |file| text_of(file).unwrap_or_else(|| panic!("there is no {file}"));
+        let (list, page) = (must(list::LIST), must("docs/guarantees.md"));
+        let code = must("crates/tierce/src/mutant.rs");
+        match list::parse(&list) {
+            Ok(faults) => planted::check(&faults, &planted::mutants(&code), ("docs/guarantees.md", &page), text_of),
+            Err(why) => vec![Offence::new(list::LIST, 1, why)],
+        }
     });
 }
 
