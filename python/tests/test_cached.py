@@ -368,6 +368,10 @@ def test_a_tag_that_ends_during_a_load_keeps_it_out(tag):
         assert function.peek(1)["value"] == "new"
         await in_hub.invalidate_tag(tag)
         assert function.peek(1) is None
+        await function.set({"kind": "result", "value": "put in"}, 1)
+        assert (await function(1))["value"] == "put in"
+        await in_hub.invalidate_tag(tag)
+        assert function.peek(1) is None
 
     asyncio.run(main())
 
