@@ -9,6 +9,9 @@ the middle of an operation of the same thread, which has the lock already. Such 
 he works, into new containers. Each inner step has a turn of its own. Who sees, when he is done, that the turn has moved
 on leaves the mark where it is: what he wrote belongs to containers that are no longer in use, or he overwrote what the guest
 counted. Entries have numbers, by which all that follows from them is kept, so that none of that asks a key for its `==`.
+
+This file is longer than 500 lines: the steps, the mark and what the classes derive hold only together. What chooses the victim
+(LFUCache, RRCache) can move out and is to.
 """
 
 import random
