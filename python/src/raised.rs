@@ -1,8 +1,10 @@
 //! The exception that is set, taken away while something else is done, and set again.
 
+use std::io;
+
 use pyo3_ffi as ffi;
 
-use crate::owned::Owned;
+use crate::owned::{Owned, Raised, text_of};
 
 /// The exception that is set, which is not set any more.
 #[cfg(Py_3_12)]
@@ -40,4 +42,30 @@ pub(crate) unsafe fn restore(error: Option<Owned>) {
         let traceback = ffi::PyException_GetTraceback(error.as_ptr());
         ffi::PyErr_Restore(kind.into_ptr(), error.into_ptr(), traceback);
     }
+}
+
+/// The exception that is set, which is not set any more, as a fault of a connection: what it says.
+pub(crate) unsafe fn as_io() -> io::Error {
+    let unsupported = ffi::PyErr_ExceptionMatches(ffi::PyExc_NotImplementedError) != 0;
+    let kind = if unsupported { io::ErrorKind::Unsupported } else { io::ErrorKind::Other };
+    io::Error::new(kind, as_text())
+}
+
+/// The exception that is set, which is not set any more, as a sentence. One that is no `Exception` is told besides: who
+/// pressed Ctrl-C hears it again.
+pub(crate) unsafe fn as_text() -> String {
+    let Some(error) = raised() else { return "no reason was given".to_string() };
+    let is = |kind| ffi::PyErr_GivenExceptionMatches(error.as_ptr(), kind) != 0;
+    if is(ffi::PyExc_KeyboardInterrupt) {
+        ffi::PyErr_SetInterrupt();
+    } else if !is(ffi::PyExc_Exception) {
+        restore(Some(error.clone()));
+        ffi::PyErr_WriteUnraisable(error.as_ptr());
+    }
+    let said = Owned::steal(ffi::PyObject_Str(error.as_ptr()));
+    let said = said.and_then(|said| text_of(said.as_ptr()).map(str::to_string));
+    said.unwrap_or_else(|Raised| {
+        ffi::PyErr_Clear();
+        "an exception that has no text".to_string()
+    })
 }

@@ -41,20 +41,16 @@ impl Builder {
     /// # Errors
     /// [`Kind::Invalid`]: the URL, a feature that is not on, or what was said of the hub. [`Kind::Store`]: the store did
     /// not answer, if it is required.
-    pub async fn connect(mut self, url: &str) -> Result<Hub, Error> {
-        let mut address = Address::parse(url)?;
-        if let Some(tls) = &self.tls {
-            address = address.with_tls(tls)?;
-        }
+    pub async fn connect(self, url: &str) -> Result<Hub, Error> {
+        let address = self.address(url)?;
         let nowhere = || Error::new(Kind::Invalid, "connect", "no runtime here, nor the feature `tokio`".to_string());
         let runtime = runtime::lasting().ok_or_else(nowhere)?;
         for endpoint in address.endpoints() {
             let wrong = |error| Error::new(Kind::Invalid, "connect", format!("{address}: {error}"));
             runtime.check(endpoint).map_err(wrong)?;
         }
-        self.store = Some(store::open_store(&address)?);
         let required = self.store_required;
-        let hub = self.try_build()?;
+        let hub = self.open_at(&address)?;
         let Some(link) = hub.link() else { return Ok(hub) };
         match Arc::clone(link).arrive().await {
             Err(fault) if required => {
@@ -62,6 +58,16 @@ impl Builder {
             }
             _ => Ok(hub),
         }
+    }
+
+    fn address(&self, url: &str) -> Result<Address, Error> {
+        let address = Address::parse(url)?;
+        self.tls.as_ref().map_or(Ok(address.clone()), |tls| address.with_tls(tls))
+    }
+
+    fn open_at(mut self, address: &Address) -> Result<Hub, Error> {
+        self.store = Some(store::open_store(address)?);
+        self.try_build()
     }
 
     /// By what the certificate of a store with TLS is verified, and what this program shows of itself; it goes before what the
@@ -76,4 +82,13 @@ impl Builder {
         self.store_required = true;
         self
     }
+}
+
+/// The hub, with the store at this URL, as [`connect`](Builder::connect) gives it; nothing is asked yet, and nobody waits.
+///
+/// # Errors
+/// [`Kind::Invalid`]: the URL, a feature that is not on, or what was said of the hub.
+pub fn open(builder: Builder, url: &str) -> Result<Hub, Error> {
+    let address = builder.address(url)?;
+    builder.open_at(&address)
 }

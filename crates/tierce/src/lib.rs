@@ -157,7 +157,8 @@ pub mod __macros {
 #[cfg(feature = "cache")]
 #[doc(hidden)]
 pub mod __python {
-    pub use crate::cache::outside::{Inside, hit, inside, key_text};
+    pub use crate::cache::outside::{Inside, forked, hit, inside, key_text, packed, sleep};
+    pub use crate::connect::open;
 }
 
 /// What the fuzz targets reach. Not for anybody else: it changes without notice.

@@ -7,3 +7,7 @@ class CycleError(RecursionError):
 
 class LoadCancelledError(RuntimeError):
     """The load of a value was cancelled, though nobody had cancelled who waited for it."""
+
+
+class StoreError(ConnectionError):
+    """The store could not be told of a change. It is told as soon as it answers again; this process goes by it already."""

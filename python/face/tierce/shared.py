@@ -72,10 +72,20 @@ class Stats(NamedTuple):
 
 
 class Hub:
-    """What cached functions share: tags, and the place of their values, which is this process."""
+    """What cached functions share: tags, and the place of their values: this process, and a store beside it if one is named.
 
-    def __init__(self):
-        self._hub = _Hub()
+    url: "redis://[user:password@]host[:6379][/database]" (or valkey://),
+        "memcached://host[:11211],host2,...", the same with TLS as rediss:// and
+        memcacheds://, or "redis+unix:///path". Nothing is opened before the first
+        question; a store that does not answer is no error: functions load then.
+    namespace: what the names of all entries begin with, "tierce" unless said.
+
+    Raises ValueError for a URL that is none, OSError for a file that it names.
+    """
+
+    def __init__(self, url=None, /, *, namespace=None):
+        self._hub = _Hub(_checked(url), namespace)
+        self._has_store = url is not None
         # Cached functions by the names of their caches.
         self._functions = weakref.WeakValueDictionary()
 
@@ -86,6 +96,12 @@ class Hub:
     def cached(self, function=None, /, **settings):
         """As cached, in this hub."""
         return cached(function, hub=self, **settings)
+
+    def _codec(self, function):
+        """How a function's values are packed; None where nothing is."""
+        if not self._has_store:
+            return None
+        return _Marshal
 
     def _name(self, name, function):
         """The name for a function's cache: another's is refused, that of an older definition is left to it."""
@@ -100,6 +116,12 @@ class Hub:
         return taken
 
 
+class _Marshal:
+    is_raw = True
+    from marshal import dumps as pack
+    from marshal import loads as unpack
+
+
 _of_process = None
 
 
@@ -107,8 +129,30 @@ def hub():
     """The hub of functions that name none."""
     global _of_process
     if _of_process is None:
-        _of_process = Hub()
+        _of_process = Hub(os.environ.get("TIERCE_URL"), namespace=os.environ.get("TIERCE_NAMESPACE"))
     return _of_process
+
+
+def configure(url, /, *, namespace=None):
+    """Name the store of the process's own hub, for the functions decorated before and after.
+
+    What they had in memory is forgotten. Call it once, when the application
+    begins. The environment's TIERCE_URL (and TIERCE_NAMESPACE) does the same.
+    """
+    global _of_process
+    before, made = hub(), Hub(url, namespace=namespace)
+    for name, function in list(before._functions.items()):
+        function._bind_to(made._hub, name, made._codec(function))
+        made._functions[name] = function
+    _of_process = made
+    return made
+
+
+def _checked(url):
+    """The URL, whose files have been looked at."""
+    if url is not None and not isinstance(url, str):
+        raise TypeError(f"{url!r} is no URL of a store, as \"redis://127.0.0.1:6379\" is")
+    return url
 
 
 def _place(function):
@@ -118,8 +162,9 @@ def _place(function):
 def _decorate(function, ttl, stale, tags, key, maxsize, in_hub):
     from functools import update_wrapper
 
-    if not callable(function) or not _is_async(function):
-        raise TypeError(f"cached decorates async functions, and {function!r} is none")
+    if not callable(function):
+        raise TypeError(f"cached decorates functions, and {function!r} is none")
+    is_async = _is_async(function)
     if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1):
         raise TypeError(f"maxsize={maxsize!r}: a number of values is needed, or None for all")
     if isinstance(tags, str):
@@ -134,10 +179,12 @@ def _decorate(function, ttl, stale, tags, key, maxsize, in_hub):
     name = in_hub._name(name, function)
     made = Cached(
         in_hub._hub, name, function, told, _NO_DEFAULT, picks, fixed, of_call, of_result,
-        maxsize, milliseconds(ttl, "ttl"), milliseconds(stale, "stale"),
+        maxsize, milliseconds(ttl, "ttl"), milliseconds(stale, "stale"), in_hub._codec(function),
+        is_async,
     )  # fmt: skip
     update_wrapper(made, function)
-    _mark_async(made)
+    if is_async:
+        _mark_async(made)
     in_hub._functions[name] = made
     return made
 

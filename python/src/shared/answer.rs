@@ -4,16 +4,14 @@ use std::ptr;
 use std::sync::Mutex;
 
 use pyo3_ffi as ffi;
-use tierce::LoadError;
 
-use super::failed::Failed;
 use super::held::Held;
 use super::queue::locked;
-use super::told;
+use super::told::{self, Why};
 use crate::owned::{Owned, PyObject, Result, ask};
 use crate::raised::{raised, restore};
 
-type Found = std::result::Result<Held, LoadError<Failed>>;
+pub(crate) type Found = std::result::Result<Held, Why>;
 
 /// Either the answer comes first, and is left here, or the future of who waits for it does.
 #[derive(Default)]

@@ -1,19 +1,22 @@
 //! One lookup, as a task of its caller's loop: the engine's future, again where another's load was cancelled, and its end.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
 
 use tierce::__python::Inside;
 use tierce::runtime::BoxFuture;
-use tierce::{Cache, Load, LoadError};
+use tierce::{Cache, Load, LoadError, Loaded};
 
 use super::answer::Answer;
+use super::blocking::Running;
 use super::failed::Failed;
 use super::held::Held;
 use super::key::PyKey;
 use super::loader::Loading;
 use super::plan::Plan;
+use super::told::Why;
 
 /// How many cancelled loads of others one lookup looks past: enough for any accident, and no endless circle with who cancels.
 const MOST_CANCELLED: u32 = 16;
@@ -29,6 +32,29 @@ pub(crate) struct Asking {
     pub(crate) around: Option<Inside>,
 }
 
+/// A load: a task of asyncio's, or a plain function.
+enum Loader {
+    Task(Loading),
+    Plain(Running),
+}
+
+impl Loader {
+    fn of(plan: Arc<Plan>) -> Loader {
+        if plan.is_async { Loader::Task(Loading::new(plan)) } else { Loader::Plain(Running::new(plan)) }
+    }
+}
+
+impl Future for Loader {
+    type Output = Result<Loaded<Held>, Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Loader::Task(loading) => Pin::new(loading).poll(cx),
+            Loader::Plain(running) => Pin::new(running).poll(cx),
+        }
+    }
+}
+
 impl Asking {
     /// The task, which gives the answer to whoever waits for it.
     pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
@@ -41,11 +67,11 @@ impl Asking {
             });
             let found = found.await;
             // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
-            unsafe { answer.give(found) };
+            unsafe { answer.give(found.map_err(Why::Load)) };
         })
     }
 
-    async fn find(self) -> Result<Held, LoadError<Failed>> {
+    pub(crate) async fn find(self) -> Result<Held, LoadError<Failed>> {
         let mut cancelled = 0;
         loop {
             let leads = Arc::new(AtomicBool::new(false));
@@ -53,7 +79,7 @@ impl Asking {
                 let (plan, leads) = (Arc::clone(&self.plan), Arc::clone(&leads));
                 move |_: Load<Held>| {
                     leads.store(true, Relaxed);
-                    Loading::new(plan)
+                    Loader::of(plan)
                 }
             };
             let entry = self.cache.entry(&self.key).tags(self.tags.iter().cloned());

@@ -66,6 +66,17 @@ pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(ran)
 }
 
+/// Runs something without the interpreter's lock, which this thread has, so that others may run meanwhile. What it runs attaches
+/// itself where it touches an object.
+pub(crate) unsafe fn detached<T>(run: impl FnOnce() -> T) -> T {
+    let entries = ENTRIES.replace(0);
+    let state = ffi::PyEval_SaveThread();
+    let ran = run();
+    ffi::PyEval_RestoreThread(state);
+    ENTRIES.set(entries);
+    ran
+}
+
 #[inline]
 pub(crate) fn is_attached() -> bool {
     ENTRIES.get() > 0

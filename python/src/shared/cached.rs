@@ -1,15 +1,19 @@
 //! A function whose values are in a cache of the engine's: what is known of it, and the keys and tags of its calls.
 
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::Cache;
+use tierce::{Cache, Hub};
 
+use super::blocking::waited;
+use super::codec::Codec;
 use super::held::Held;
 use super::key::{Part, PyKey, part};
 use super::lookup::{Wanted, lookup};
-use super::plan::text_of;
+use super::plan::{text_of, value_error};
+use super::told::{self, Why};
 use crate::function::Head;
 use crate::key::Call;
 use crate::owned::{Owned, PyObject, Raised, Result, none, tuple_of, type_error};
@@ -21,22 +25,60 @@ pub(crate) struct Cached {
     /// None once the collector of cycles has cleared it.
     pub(crate) function: Option<Owned>,
     pub(crate) signature: Option<Signature>,
+    /// Whether it is a coroutine function; what is said to a plain one is done when the call returns.
+    pub(crate) is_async: bool,
     /// One argument by position is a key: nothing else has to be looked at.
     pub(crate) is_single: bool,
     /// The places of the parameters that make up the key; None: all arguments do.
     pub(crate) picks: Option<Box<[usize]>>,
     pub(crate) cache: Option<Cache<PyKey, Held>>,
+    pub(crate) settings: Settings,
+    /// How its values are packed, where its hub has a store.
+    pub(crate) codec: Option<Codec>,
     pub(crate) fixed_tags: Vec<Arc<str>>,
     /// Functions of the face's that give tags: from the arguments, and from the result as well.
     pub(crate) tags: Option<Owned>,
     pub(crate) tags_of_result: Option<Owned>,
 }
 
-/// An awaitable of a lookup that may have to load.
+/// What its cache is to be like, in whichever hub.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings {
+    /// None: as many as come.
+    pub(crate) entries: Option<u64>,
+    /// None: for ever.
+    pub(crate) ttl_ms: Option<u64>,
+    pub(crate) stale_ms: u64,
+}
+
+/// A cache of this name.
+pub(crate) unsafe fn build(
+    hub: &Hub,
+    name: &str,
+    settings: Settings,
+    codec: Option<Codec>,
+) -> Result<Cache<PyKey, Held>> {
+    let mut builder = hub.local_cache(name);
+    builder = match settings.entries {
+        Some(entries) => builder.capacity(usize::try_from(entries).unwrap_or(usize::MAX)),
+        None => builder.unbounded(),
+    };
+    builder = builder.ttl(settings.ttl_ms.map_or(Duration::MAX, Duration::from_millis));
+    builder = builder.stale_while_revalidate(Duration::from_millis(settings.stale_ms));
+    if let Some(codec) = codec {
+        builder = codec.shared(builder);
+    }
+    builder.try_build().map_err(|error| {
+        let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
+        value_error(&sentence)
+    })
+}
+
+/// A lookup that may have to load: an awaitable, or of a plain function its end.
 pub(crate) unsafe fn asked(it: *mut Cached, key: PyKey, given: Given, renew: bool) -> Result<Owned> {
     let args = tuple_of(given.positional)?;
     let kwargs = if given.named.is_empty() { None } else { Some(named(given)?) };
-    lookup(Wanted {
+    let wanted = Wanted {
         cache: cache(it)?.clone(),
         key,
         renew,
@@ -46,7 +88,14 @@ pub(crate) unsafe fn asked(it: *mut Cached, key: PyKey, given: Given, renew: boo
         fixed_tags: (*it).fixed_tags.clone(),
         tags: (*it).tags.clone(),
         tags_of_result: (*it).tags_of_result.clone(),
-    })
+        codec: (*it).codec.clone(),
+        is_async: (*it).is_async,
+    };
+    if (*it).is_async {
+        return lookup(wanted);
+    }
+    let found = waited(wanted.asking(Weak::new())?.find())?;
+    found.map(|value| value.share()).map_err(|error| told::raise(Why::Load(error)))
 }
 
 pub(crate) unsafe fn cache<'a>(it: *mut Cached) -> Result<&'a Cache<PyKey, Held>> {

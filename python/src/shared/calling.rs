@@ -2,16 +2,17 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::time::Duration;
 
 use pyo3_ffi as ffi;
 use tierce::__python::hit;
 
 use super::attached::{entry, quietly};
-use super::cached::{Cached, asked, cache, collected, key};
+use super::cached::{Cached, Settings, asked, build, cache, collected, key};
+use super::codec::Codec;
+use super::held::Held;
 use super::hub::hub;
 use super::key::View;
-use super::plan::{read_tags, text_of, value_error};
+use super::plan::{read_tags, text_of};
 use super::verbs;
 use crate::function::{self, Plan};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, type_error};
@@ -38,10 +39,10 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
     answer(entry(|| make(kind, args)))
 }
 
-/// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms)`: for the
-/// face alone, which has looked at each.
+/// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms,
+/// codec, is_async)`: for the face alone, which has looked at each.
 unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
-    if ffi::PyTuple_Size(args) != 12 {
+    if ffi::PyTuple_Size(args) != 14 {
         return Err(type_error(c"use cached"));
     }
     let at = |place| ffi::PyTuple_GetItem(args, place);
@@ -52,20 +53,13 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
         (0..ffi::PyTuple_Size(picks)).map(|place| ffi::PyLong_AsSize_t(ffi::PyTuple_GetItem(picks, place))).collect()
     });
     let fixed_tags = read_tags(at(6))?;
-    let mut builder = hub(at(0))?.local_cache(text_of(at(1))?);
-    builder = match number(9) {
-        Some(entries) => builder.capacity(usize::try_from(entries).unwrap_or(usize::MAX)),
-        None => builder.unbounded(),
-    };
-    builder = builder.ttl(number(10).map_or(Duration::MAX, Duration::from_millis));
-    builder = builder.stale_while_revalidate(Duration::from_millis(number(11).unwrap_or(0)));
+    let settings = Settings { entries: number(9), ttl_ms: number(10), stale_ms: number(11).unwrap_or(0) };
     if !ffi::PyErr_Occurred().is_null() {
         return Err(Raised);
     }
-    let cache = builder.try_build().map_err(|error| {
-        let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-        value_error(&sentence)
-    })?;
+    let is_async = ptr::eq(at(13), ffi::Py_True());
+    let codec = given(12).map(|codec| Codec::of(codec)).transpose()?;
+    let cache = build(&hub(at(0))?, text_of(at(1))?, settings, codec.clone())?;
     let is_single = signature.is_single() && picks.as_deref().is_none_or(|picks| picks == [0]);
     let owned = |place| given(place).map(|object| Owned::share(object));
     let (function, tags, tags_of_result) = (owned(2), owned(7), owned(8));
@@ -75,9 +69,12 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     (*it).head.vectorcall = Some(call);
     (&raw mut (*it).function).write(function);
     (&raw mut (*it).signature).write(Some(signature));
+    (&raw mut (*it).is_async).write(is_async);
     (&raw mut (*it).is_single).write(is_single);
     (&raw mut (*it).picks).write(picks);
     (&raw mut (*it).cache).write(Some(cache));
+    (&raw mut (*it).settings).write(settings);
+    (&raw mut (*it).codec).write(codec);
     (&raw mut (*it).fixed_tags).write(fixed_tags);
     (&raw mut (*it).tags).write(tags);
     (&raw mut (*it).tags_of_result).write(tags_of_result);
@@ -100,10 +97,16 @@ unsafe extern "C" fn call(
             && let Some(cache) = &(*it).cache
             && let Some(value) = hit(cache, &view)
         {
-            return ready(value.share());
+            return given_out(it, &value);
         }
         long(it, args, flags, names)
     }))
+}
+
+/// A hit: the value, or what gives it to who awaits it.
+#[inline]
+unsafe fn given_out(it: *mut Cached, value: &Held) -> Result<Owned> {
+    if (*it).is_async { ready(value.share()) } else { Ok(value.share()) }
 }
 
 unsafe fn long(it: *mut Cached, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
@@ -116,7 +119,7 @@ unsafe fn long(it: *mut Cached, args: *const *mut PyObject, flags: usize, names:
     if !(*it).is_single
         && let Some(value) = hit(cache(it)?, &key.view())
     {
-        return ready(value.share());
+        return given_out(it, &value);
     }
     asked(it, key, given, false)
 }
@@ -152,5 +155,6 @@ unsafe extern "C" fn dealloc(it: *mut PyObject) {
     let cached = it.cast::<Cached>();
     ptr::drop_in_place(&raw mut (*cached).picks);
     ptr::drop_in_place(&raw mut (*cached).fixed_tags);
+    ptr::drop_in_place(&raw mut (*cached).codec);
     types::free(it);
 }

@@ -12,9 +12,10 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::runtime::{self, BoxFuture, Runtime};
+use tierce::runtime::{self, BoxFuture, Endpoint, Id, Runtime};
 
 use super::alarms::Alarms;
+use super::dialing::Dialing;
 use super::held::Held;
 use super::hook::hook;
 use super::names::names;
@@ -39,6 +40,7 @@ pub(crate) struct Loop {
     /// The generator that the loop closes when it shuts down.
     guard: Mutex<Option<Held>>,
     runtime: Arc<dyn Runtime>,
+    id: Id,
 }
 
 static LOOPS: Mutex<Vec<Arc<Loop>>> = Mutex::new(Vec::new());
@@ -111,6 +113,7 @@ impl Loop {
             armed: Mutex::new(None),
             guard: Mutex::new(None),
             runtime: Arc::new(Here(me.clone())),
+            id: Id::new(),
         });
         let turn = made.hook(|one| one.within(|| one.queue.turn_came()))?;
         made.queue.set_turn(Held::new(turn));
@@ -278,6 +281,14 @@ impl Runtime for Here {
             Some(one) => Box::pin(one.alarms.sleep(time)),
             None => Box::pin(std::future::pending()),
         }
+    }
+
+    fn id(&self) -> Option<Id> {
+        self.0.upgrade().map(|one| one.id)
+    }
+
+    fn dial(&self, to: &Endpoint) -> runtime::Dialing {
+        Box::pin(Dialing::new(Weak::clone(&self.0), to.clone()))
     }
 
     fn alive(&self) -> bool {

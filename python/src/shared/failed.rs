@@ -11,17 +11,22 @@ pub(crate) struct Failed {
     /// None: its task was cancelled.
     error: Option<Held>,
     seen: AtomicBool,
-    /// asyncio's loop.
-    of: Held,
+    /// asyncio's loop; none where a plain function loads, whose caller is told.
+    of: Option<Held>,
 }
 
 impl Failed {
     pub(crate) fn raised(error: Held, of: Held) -> Failed {
-        Failed { error: Some(error), seen: AtomicBool::new(false), of }
+        Failed { error: Some(error), seen: AtomicBool::new(false), of: Some(of) }
+    }
+
+    /// By a plain function.
+    pub(crate) fn told(error: Held) -> Failed {
+        Failed { error: Some(error), seen: AtomicBool::new(false), of: None }
     }
 
     pub(crate) fn cancelled(of: Held) -> Failed {
-        Failed { error: None, seen: AtomicBool::new(true), of }
+        Failed { error: None, seen: AtomicBool::new(true), of: Some(of) }
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -38,13 +43,12 @@ impl Failed {
 impl Drop for Failed {
     fn drop(&mut self) {
         if let Some(error) = &self.error
+            && let Some(of) = &self.of
             && !*self.seen.get_mut()
             && is_attached()
         {
             // SAFETY: inside an entry the interpreter's lock is held.
-            unsafe {
-                Loop::report(self.of.as_ptr(), c"tierce: a load failed, and nobody waited for it", error.as_ptr())
-            };
+            unsafe { Loop::report(of.as_ptr(), c"tierce: a load failed, and nobody waited for it", error.as_ptr()) };
         }
     }
 }

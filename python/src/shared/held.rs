@@ -1,9 +1,10 @@
 //! A reference to an object that the engine may hold: it is cloned and moved by any thread, and given back by one that may.
 
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::attached::release;
+use super::queue::locked;
 use crate::owned::{Owned, PyObject};
 
 /// A value of a cache, or whatever else of Python's is held where the interpreter may be unknown.
@@ -12,7 +13,11 @@ use crate::owned::{Owned, PyObject};
 #[derive(Clone)]
 pub(crate) struct Held(Arc<Object>);
 
-struct Object(NonNull<PyObject>);
+struct Object {
+    object: NonNull<PyObject>,
+    /// As it is written for other processes, until that is done.
+    packed: Mutex<Option<Vec<u8>>>,
+}
 
 // SAFETY: the object is touched by threads alone that hold the interpreter's lock (`attached.rs`).
 unsafe impl Send for Object {}
@@ -21,13 +26,27 @@ unsafe impl Sync for Object {}
 
 impl Held {
     pub(crate) fn new(object: Owned) -> Held {
+        Self::with(object, None)
+    }
+
+    /// A value and what is to be written of it.
+    pub(crate) fn packed(object: Owned, bytes: Vec<u8>) -> Held {
+        Self::with(object, Some(bytes))
+    }
+
+    fn with(object: Owned, packed: Option<Vec<u8>>) -> Held {
         let object = NonNull::new(object.into_ptr()).expect("a reference is to an object");
-        Held(Arc::new(Object(object)))
+        Held(Arc::new(Object { object, packed: Mutex::new(packed) }))
+    }
+
+    /// What is to be written of it, if it was packed and nobody has asked yet.
+    pub(crate) fn take_packed(&self) -> Option<Vec<u8>> {
+        locked(&self.0.packed).take()
     }
 
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut PyObject {
-        self.0.0.as_ptr()
+        self.0.object.as_ptr()
     }
 
     /// A reference of the caller's own, who holds the interpreter's lock.
@@ -39,6 +58,6 @@ impl Held {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        release(self.0);
+        release(self.object);
     }
 }

@@ -4,13 +4,14 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 
 use pyo3_ffi as ffi;
+use tierce::__python::open;
 use tierce::Hub;
 
 use super::attached::{entry, quietly};
 use super::plan::text_of;
-use super::verbs::at_once;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, none, type_error};
-use crate::ready::ready;
+use super::told::{self, Why};
+use super::verbs::{Manner, changing};
+use crate::owned::{Owned, PyObject, Result, answer, type_error};
 use crate::types::{self, keep, of_one, slot};
 
 #[repr(C)]
@@ -29,7 +30,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         // SAFETY: a table of methods ends with zeros.
         std::mem::zeroed(),
     ];
-    let doc = c"Hub()\n--\n\nWhat cached functions share: tags, and a place for their values, in this process.";
+    let doc = c"What cached functions share: tags, and a place for their values, in this process.";
     let slots = vec![
         slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
         slot(ffi::Py_tp_new, new as *mut c_void),
@@ -45,28 +46,37 @@ pub(crate) unsafe fn hub(object: *mut PyObject) -> Result<Hub> {
     (*object.cast::<Shown>()).hub.clone().ok_or_else(|| type_error(c"the hub was collected"))
 }
 
-unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, kwargs: *mut PyObject) -> *mut PyObject {
+/// `Hub(url, namespace)`: for the face alone. Either may be None; nothing is opened yet.
+unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
-        if ffi::PyTuple_Size(args) > 0 || !kwargs.is_null() && ffi::PyDict_Size(kwargs) > 0 {
-            return Err(type_error(c"Hub() takes no arguments"));
+        if ffi::PyTuple_Size(args) != 2 {
+            return Err(type_error(c"use tierce.Hub"));
         }
+        let given = |place| {
+            let object = ffi::PyTuple_GetItem(args, place);
+            if ptr::eq(object, ffi::Py_None()) { Ok(None) } else { text_of(object).map(Some) }
+        };
+        let (url, namespace) = (given(0)?, given(1)?);
+        let mut builder = Hub::builder();
+        if let Some(namespace) = namespace {
+            builder = builder.namespace(namespace);
+        }
+        let hub = match url {
+            Some(url) => open(builder, url),
+            None => builder.try_build(),
+        };
         let made = types::allocate(kind)?;
-        (&raw mut (*made.as_ptr().cast::<Shown>()).hub).write(Some(Hub::embedded()));
+        let hub = hub.map_err(|error| told::raise(Why::Said(error)))?;
+        (&raw mut (*made.as_ptr().cast::<Shown>()).hub).write(Some(hub));
         Ok(made)
     }))
 }
 
 unsafe extern "C" fn invalidate_tag(it: *mut PyObject, tag: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
-        let (hub, tag) = (hub(it)?, text_of(tag)?);
-        match at_once(hub.invalidate_tag(tag))? {
-            Ok(()) => ready(none()),
-            Err(error) => {
-                let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-                ffi::PyErr_SetString(ffi::PyExc_ValueError, sentence.as_ptr());
-                Err(Raised)
-            }
-        }
+        let (hub, tag) = (hub(it)?, text_of(tag)?.to_string());
+        let manner = Manner { is_async: true, has_store: hub.store_health().is_some() };
+        changing(manner, async move { hub.invalidate_tag(&tag).await })
     }))
 }
 

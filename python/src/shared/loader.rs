@@ -93,8 +93,7 @@ impl Loading {
             return Ok(Err(Failed::raised(Held::new(error), of.clone())));
         }
         let value = ask(c"result", &[task.as_ptr()])?;
-        let tags = self.plan.tags_of(value.as_ptr())?;
-        Ok(Ok(tags.into_iter().fold(Loaded::new(Held::new(value)), Loaded::tag)))
+        self.plan.loaded(value).map(Ok)
     }
 }
 

@@ -6,14 +6,15 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use pyo3_ffi as ffi;
 use tierce::runtime::BoxFuture;
 
-use super::answer::Answer;
+use super::answer::{Answer, Found};
 use super::asking::Asking;
 use super::attached::{entry, quietly};
+use super::codec::Codec;
 use super::event_loop::{Loop, current};
 use super::foreign;
 use super::held::Held;
@@ -24,7 +25,7 @@ use super::plan::{Plan, tags};
 use super::queue::Job;
 use super::told;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none};
-use crate::ready::raise_given;
+use crate::ready::{raise_given, ready};
 use crate::stop;
 use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
 
@@ -39,6 +40,33 @@ pub(crate) struct Wanted {
     pub(crate) fixed_tags: Vec<Arc<str>>,
     pub(crate) tags: Option<Owned>,
     pub(crate) tags_of_result: Option<Owned>,
+    pub(crate) codec: Option<Codec>,
+    pub(crate) is_async: bool,
+}
+
+impl Wanted {
+    /// The lookup, whose loader runs in a copy of the current context.
+    pub(crate) unsafe fn asking(self, home: Weak<Loop>) -> Result<Asking> {
+        let around = around()?;
+        let context = Owned::steal(ffi::PyObject_CallObject(names()?.copy_context.as_ptr(), ptr::null_mut()))?;
+        let mut all_tags = self.fixed_tags;
+        if let Some(function) = &self.tags {
+            let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
+            all_tags.extend(tags(function.as_ptr(), &[self.args.as_ptr(), kwargs])?);
+        }
+        let plan = Plan {
+            function: Held::new(self.function),
+            args: Held::new(self.args),
+            kwargs: self.kwargs.map(Held::new),
+            context: Held::new(context),
+            tags_of_result: self.tags_of_result.map(Held::new),
+            codec: self.codec,
+            home,
+            is_async: self.is_async,
+        };
+        let (cache, key, renew) = (self.cache, self.key, self.renew);
+        Ok(Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around })
+    }
 }
 
 /// What it waits with.
@@ -174,26 +202,25 @@ enum Begun {
 }
 
 unsafe fn begin(wanted: Wanted) -> Result<Begun> {
-    let names = names()?;
     let home = current()?;
-    let around = around()?;
-    let context = Owned::steal(ffi::PyObject_CallObject(names.copy_context.as_ptr(), ptr::null_mut()))?;
-    let mut all_tags = wanted.fixed_tags;
-    if let Some(function) = &wanted.tags {
-        let kwargs = wanted.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
-        all_tags.extend(tags(function.as_ptr(), &[wanted.args.as_ptr(), kwargs])?);
-    }
-    let plan = Plan {
-        function: Held::new(wanted.function),
-        args: Held::new(wanted.args),
-        kwargs: wanted.kwargs.map(Held::new),
-        context: Held::new(context),
-        tags_of_result: wanted.tags_of_result.map(Held::new),
-        home: Arc::downgrade(&home),
-    };
-    let (cache, key, renew) = (wanted.cache, wanted.key, wanted.renew);
-    let asking = Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around };
+    let asking = wanted.asking(Arc::downgrade(&home))?;
     turn(&home, |answer| asking.work(answer))
+}
+
+/// An awaitable of something that begins at once, and goes on when it is awaited.
+pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -> Result<Owned> {
+    let task = |answer: Arc<Answer>| -> BoxFuture {
+        // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
+        Box::pin(async move { unsafe { answer.give(work.await) } })
+    };
+    match turn(&current()?, task)? {
+        Begun::Found(value) => ready(value),
+        Begun::Waits(waiting) => {
+            let made = types::allocate(TYPE.get())?;
+            (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Waits(waiting)));
+            Ok(made)
+        }
+    }
 }
 
 /// Polls a task for the first time, and all that is ready then; makes a future for what it will come to later.
@@ -205,11 +232,7 @@ unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) ->
     if let Some(found) = found.take() {
         return match found {
             Ok(value) => Ok(Begun::Found(value.share())),
-            Err(error) => {
-                let error = told::exception(error)?;
-                ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
-                Err(Raised)
-            }
+            Err(error) => Err(told::raise(error)),
         };
     }
     let arguments = [home.object.as_ptr()];

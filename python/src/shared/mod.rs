@@ -25,9 +25,15 @@ mod failed;
 mod loader;
 mod plan;
 mod queue;
+// A value's bytes, and a connection's.
+mod codec;
+mod dialing;
+mod encrypted;
+mod stream;
 // One lookup.
 mod answer;
 mod asking;
+mod blocking;
 mod foreign;
 // What Python sees.
 mod cached;
@@ -49,6 +55,7 @@ pub(crate) unsafe fn make_types() -> Result<[(&'static std::ffi::CStr, Owned); 3
 pub(crate) unsafe extern "C" fn forget_loops(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     given(attached::entry(|| {
         event_loop::forget();
+        tierce::__python::forked();
         Ok(crate::owned::none())
     }))
 }

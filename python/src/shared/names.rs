@@ -20,8 +20,11 @@ pub(crate) struct Names {
     pub(crate) at_shutdown: Held,
     /// Makes of an argument one that has a place in a key.
     pub(crate) part: Held,
+    /// Opens a socket.
+    pub(crate) dial: Held,
     pub(crate) cycle: Held,
     pub(crate) cancelled: Held,
+    pub(crate) store: Held,
     /// The names of what a task is given beside its coroutine.
     pub(crate) of_task: Held,
     pub(crate) of_future: Held,
@@ -54,8 +57,10 @@ unsafe fn look_up() -> Result<Names> {
         inside: held(&face, c"_inside")?,
         at_shutdown: held(&face, c"_at_shutdown")?,
         part: held(&face, c"_part")?,
+        dial: held(&module(c"tierce.streams")?, c"dial")?,
         cycle: held(&errors, c"CycleError")?,
         cancelled: held(&errors, c"LoadCancelledError")?,
+        store: held(&errors, c"StoreError")?,
         of_task: Held::new(of_task),
         of_future: Held::new(tuple([text(c"loop")?])?),
     })

@@ -5,9 +5,12 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 
 use pyo3_ffi as ffi;
+use tierce::Loaded;
 
+use super::codec::Codec;
 use super::event_loop::Loop;
 use super::held::Held;
+pub(crate) use crate::owned::text_of;
 use crate::owned::{Owned, PyObject, Raised, Result, ask};
 
 pub(crate) struct Plan {
@@ -19,7 +22,11 @@ pub(crate) struct Plan {
     pub(crate) context: Held,
     /// Gives the tags that the result shows.
     pub(crate) tags_of_result: Option<Held>,
+    /// Packs the value, where a store is there.
+    pub(crate) codec: Option<Codec>,
+    /// Where a coroutine function's task runs; gone from the beginning for a plain function.
     pub(crate) home: Weak<Loop>,
+    pub(crate) is_async: bool,
 }
 
 impl Plan {
@@ -43,13 +50,29 @@ impl Plan {
         ask(c"run", &[self.context.as_ptr(), set.as_ptr(), value.as_ptr()]).map(|_| ())
     }
 
-    pub(crate) unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+    unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
         match &self.tags_of_result {
             Some(function) => {
                 let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Held::as_ptr);
                 tags(function.as_ptr(), &[self.args.as_ptr(), kwargs, value])
             }
             None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Plan {
+    /// What a load brought: the value, and the tags that it shows.
+    pub(crate) unsafe fn loaded(&self, value: Owned) -> Result<Loaded<Held>> {
+        let tags = self.tags_of(value.as_ptr())?;
+        Ok(tags.into_iter().fold(Loaded::new(self.held(value)?), Loaded::tag))
+    }
+
+    /// The value as the engine holds it.
+    unsafe fn held(&self, value: Owned) -> Result<Held> {
+        match &self.codec {
+            Some(codec) => codec.packed(value),
+            None => Ok(Held::new(value)),
         }
     }
 }
@@ -72,17 +95,6 @@ pub(crate) unsafe fn read_tags(list: *mut PyObject) -> Result<Vec<Arc<str>>> {
         all.push(Arc::from(tag));
     }
     if ffi::PyErr_Occurred().is_null() { Ok(all) } else { Err(Raised) }
-}
-
-/// The text of a `str`, for as long as that lives.
-pub(crate) unsafe fn text_of<'a>(object: *mut PyObject) -> Result<&'a str> {
-    let mut size = 0;
-    let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
-    if bytes.is_null() {
-        return Err(Raised);
-    }
-    let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), size.cast_unsigned());
-    Ok(std::str::from_utf8_unchecked(bytes))
 }
 
 pub(crate) unsafe fn value_error(sentence: &CStr) -> Raised {

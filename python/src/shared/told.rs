@@ -4,14 +4,41 @@ use std::ffi::CString;
 use std::ptr;
 
 use pyo3_ffi as ffi;
-use tierce::LoadError;
+use tierce::{Error, Kind, LoadError};
 
 use super::failed::Failed;
 use super::names::names;
-use crate::owned::{Owned, PyObject, Result};
+use crate::owned::{Owned, PyObject, Raised, Result};
 
-/// The exception of a lookup that failed.
-pub(crate) unsafe fn exception(error: LoadError<Failed>) -> Result<Owned> {
+/// Why there is no value.
+pub(crate) enum Why {
+    Load(LoadError<Failed>),
+    /// A verb was refused, or could not be told to the store.
+    Said(Error),
+}
+
+/// The exception for it.
+pub(crate) unsafe fn exception(why: Why) -> Result<Owned> {
+    match why {
+        Why::Load(error) => of_load(error),
+        Why::Said(error) => of_verb(&error),
+    }
+}
+
+/// Raises it.
+pub(crate) unsafe fn raise(why: Why) -> Raised {
+    if let Ok(error) = exception(why) {
+        ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
+    }
+    Raised
+}
+
+unsafe fn of_verb(error: &Error) -> Result<Owned> {
+    let kind = if error.kind() == Kind::Store { names()?.store.as_ptr() } else { ffi::PyExc_ValueError };
+    make(kind, &error.to_string())
+}
+
+unsafe fn of_load(error: LoadError<Failed>) -> Result<Owned> {
     let names = names()?;
     match error {
         LoadError::Load(failed) => match failed.error() {

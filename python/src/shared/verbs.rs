@@ -1,20 +1,27 @@
 //! What can be said to a cached function beside calling it. Without a store nothing of it waits.
 
 use std::pin::pin;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 use pyo3_ffi as ffi;
 use tierce::__python::key_text;
+use tierce::Error;
 
 use super::attached::entry;
-use super::cached::{Cached, asked, cache, key, tags_of};
+use super::blocking::waited;
+use super::cached::{Cached, asked, build, cache, key, tags_of};
+use super::codec::Codec;
 use super::held::Held;
+use super::hub::hub;
 use super::key::PyKey;
-use super::plan::value_error;
+use super::lookup::doing;
+use super::plan::{text_of, value_error};
+use super::told::{self, Why};
 use crate::owned::{Owned, PyObject, Result, answer, integer, none, tuple, type_error};
 use crate::ready::ready;
 use crate::signature::Given;
-use crate::types::{of_call, plain};
+use crate::types::{self, of_call, plain};
 
 type Args = *const *mut PyObject;
 type Count = ffi::Py_ssize_t;
@@ -43,6 +50,12 @@ pub(crate) fn methods() -> Vec<ffi::PyMethodDef> {
             c"set($self, value, /, *args, **kwargs)\n--\n\nKeep value as that of such a call; a load of it that runs is not kept. To be awaited.",
         ),
         plain(c"clear", clear, c"clear($self, /)\n--\n\nEnd all values and loads. To be awaited."),
+        types::method(
+            c"_bind_to",
+            ffi::PyMethodDefPointer { PyCFunctionFast: bind_to },
+            ffi::METH_FASTCALL,
+            c"_bind_to(hub, name, codec): from now on its values are in this hub's cache of that name.",
+        ),
         plain(c"_counts", counts, c"hits, misses, stale hits, coalesced, loads, errors of loads, refused, running loads, entries."),
         // SAFETY: a table of methods ends with zeros.
         unsafe { std::mem::zeroed() },
@@ -57,18 +70,38 @@ pub(crate) unsafe fn at_once<F: Future>(future: F) -> Result<F::Output> {
     }
 }
 
-unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
-    key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
+/// How something is said to a cache.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) is_async: bool,
+    pub(crate) has_store: bool,
 }
 
-unsafe fn done(said: std::result::Result<(), tierce::Error>) -> Result<Owned> {
-    match said {
-        Ok(()) => ready(none()),
-        Err(error) => {
-            let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-            Err(value_error(&sentence))
+/// A change: an awaitable, or its end where nobody awaits. It begins at once; without a store it also ends then, whether a
+/// loop runs or not.
+pub(crate) unsafe fn changing(
+    manner: Manner,
+    change: impl Future<Output = std::result::Result<(), Error>> + Send + 'static,
+) -> Result<Owned> {
+    let changed = match manner {
+        Manner { is_async: true, has_store: true } => {
+            let nothing = Held::new(none());
+            return doing(async move { change.await.map(|()| nothing).map_err(Why::Said) });
         }
-    }
+        Manner { is_async: false, has_store: true } => waited(change)?,
+        Manner { has_store: false, .. } => at_once(change)?,
+    };
+    changed.map_err(|error| told::raise(Why::Said(error)))?;
+    if manner.is_async { ready(none()) } else { Ok(none()) }
+}
+
+unsafe fn manner(it: *mut PyObject) -> Manner {
+    let it = it.cast::<Cached>();
+    Manner { is_async: (*it).is_async, has_store: (*it).codec.is_some() }
+}
+
+unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
+    key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
 }
 
 unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
@@ -91,7 +124,8 @@ unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: 
 unsafe extern "C" fn invalidate(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
         let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
-        done(at_once(cache(it.cast())?.clone().invalidate(&key))?)
+        let cache = cache(it.cast())?.clone();
+        changing(manner(it), async move { cache.invalidate(&key).await })
     }))
 }
 
@@ -121,13 +155,34 @@ unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mu
         let key = fitting_key(it, given)?;
         let tags = tags_of(it.cast(), given, value.as_ptr())?;
         let cache = cache(it.cast())?.clone();
-        let said = at_once(cache.entry(&key).tags(tags).set(Held::new(value)))?;
-        done(said)
+        let value = match &(*it.cast::<Cached>()).codec {
+            Some(codec) => codec.packed(value)?,
+            None => Held::new(value),
+        };
+        changing(manner(it), async move { cache.entry(&key).tags(tags).set(value).await })
     }))
 }
 
 unsafe extern "C" fn clear(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
-    answer(entry(|| done(at_once(cache(it.cast())?.clone().purge())?)))
+    answer(entry(|| {
+        let cache = cache(it.cast())?.clone();
+        changing(manner(it), async move { cache.purge().await })
+    }))
+}
+
+unsafe extern "C" fn bind_to(it: *mut PyObject, args: *mut *mut PyObject, count: Count) -> *mut PyObject {
+    answer(entry(|| {
+        if count != 3 {
+            return Err(type_error(c"_bind_to(hub, name, codec)"));
+        }
+        let (to, name, codec) = (hub(*args)?, text_of(*args.add(1))?, *args.add(2));
+        let codec = if ptr::eq(codec, ffi::Py_None()) { None } else { Some(Codec::of(codec)?) };
+        let it = it.cast::<Cached>();
+        let made = build(&to, name, (*it).settings, codec.clone())?;
+        let before = ((*it).cache.replace(made), std::mem::replace(&mut (*it).codec, codec));
+        drop(before);
+        Ok(none())
+    }))
 }
 
 unsafe extern "C" fn counts(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

@@ -15,7 +15,7 @@ use super::flight::Table;
 use super::gone::{Gone, Reason};
 use super::inner::{Inner, Typed};
 use super::permits::Permits;
-use super::shelf::{Shape, Shelf};
+use super::shelf::{Pack, Shape, Shelf, Unpack};
 use super::stamped::Stamped;
 use crate::clock::to_ms;
 use crate::error::{Error, Kind};
@@ -86,6 +86,15 @@ impl<K: Key, V: Value> Builder<K, V> {
         V: Serialize + DeserializeOwned,
     {
         self.said.shape = Some(Shape::of_types::<K, V>());
+        self
+    }
+
+    /// The same, by functions that pack and unpack values.
+    pub(crate) fn packed(mut self, codec: Codec, pack: Pack<V>, unpack: Unpack<V>) -> Self
+    where
+        K: Serialize,
+    {
+        self.said.shape = Some(Shape::packed::<K, V>(codec, pack, unpack));
         self
     }
 

@@ -4,13 +4,15 @@
 //! (`cycle.rs`). So the glue keeps the load that a loader belongs to, and polls under it what the loader asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Cache;
 use super::cycle::{Node, innermost};
+use super::{Builder, Cache};
 use crate::key::{Key, KeyRef, Value};
-use crate::store;
+use crate::runtime::{self, BoxFuture};
+use crate::store::{self, Codec};
 
 /// The value if it is in this process and fresh, counted as a hit; `None` counts nothing, and is for a lookup that loads.
 #[inline]
@@ -41,6 +43,16 @@ impl Inside {
     }
 }
 
+/// This process is the child of a fork: what ran beside the thread that forked does not run here.
+pub fn forked() {
+    runtime::forked();
+}
+
+/// A sleep on the runtime that this is polled on.
+pub fn sleep(time: Duration) -> BoxFuture {
+    runtime::current().sleep(time)
+}
+
 /// What a key is called in a store: its text, as `docs/wire.md` has it.
 ///
 /// # Errors
@@ -49,4 +61,15 @@ pub fn key_text(key: &impl Serialize) -> Result<String, String> {
     let mut text = String::new();
     store::write_key(key, &mut text).map_err(|why| why.to_string())?;
     Ok(text)
+}
+
+/// A cache whose values may be shared through the hub's store, packed by these functions; each says why where it cannot. They
+/// are called where the engine polls, and under none of its locks.
+pub fn packed<K: Key + Serialize, V: Value>(
+    builder: Builder<K, V>,
+    codec: Codec,
+    pack: impl Fn(&V, &mut Vec<u8>) -> Result<(), String> + Send + Sync + 'static,
+    unpack: impl Fn(&[u8]) -> Result<V, String> + Send + Sync + 'static,
+) -> Builder<K, V> {
+    builder.packed(codec, Box::new(pack), Box::new(unpack))
 }

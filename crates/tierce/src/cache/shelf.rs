@@ -20,11 +20,19 @@ use crate::store::{self, Budget, Codec, Compression, Head, Link, Name, Names, No
 /// Appends the text of a key of this cache's type.
 pub(crate) type WriteKey = fn(&dyn Any, &mut String) -> Result<(), NotAKey>;
 
+/// Appends a value, or says why it cannot be written.
+pub(crate) type Pack<V> = Box<dyn Fn(&V, &mut Vec<u8>) -> Result<(), String> + Send + Sync>;
+/// The value that all of these bytes are, or why they are none.
+pub(crate) type Unpack<V> = Box<dyn Fn(&[u8]) -> Result<V, String> + Send + Sync>;
+
+type Encode = Box<dyn Fn(Codec, &dyn Any, &mut Vec<u8>) -> Result<(), Unfit> + Send + Sync>;
+type Decode = Box<dyn Fn(Codec, &[u8]) -> Result<AnyValue, Unfit> + Send + Sync>;
+
 /// How keys and values of a cache become bytes.
 pub(crate) struct Shape {
     key: WriteKey,
-    encode: fn(Codec, &dyn Any, &mut Vec<u8>) -> Result<(), Unfit>,
-    decode: fn(Codec, &[u8]) -> Result<AnyValue, Unfit>,
+    encode: Encode,
+    decode: Decode,
     pub(crate) codec: Codec,
     pub(crate) compression: Compression,
 }
@@ -33,16 +41,32 @@ impl Shape {
     /// Of keys and values of these types.
     pub(crate) fn of_types<K: key::Key + Serialize, V: Value + Serialize + DeserializeOwned>() -> Self {
         Shape {
-            key: |key, text| store::write_key(its::<K>(key), text),
-            encode: |codec, value, bytes| store::encode(codec, its::<V>(value), bytes),
-            decode: |codec, bytes| Ok(Box::new(store::decode::<V>(codec, bytes)?)),
+            key: write_key::<K>,
+            encode: Box::new(|codec, value, bytes| store::encode(codec, its::<V>(value), bytes)),
+            decode: Box::new(|codec, bytes| Ok(Box::new(store::decode::<V>(codec, bytes)?))),
             codec: Codec::default(),
             compression: Compression::default(),
         }
     }
-}
 
-impl Shape {
+    /// Of values that another language packs, in the form that the codec stands for.
+    pub(crate) fn packed<K: key::Key + Serialize, V: Value>(codec: Codec, pack: Pack<V>, unpack: Unpack<V>) -> Self {
+        Shape {
+            key: write_key::<K>,
+            encode: Box::new(move |codec, value, bytes| {
+                pack(its::<V>(value), bytes).map_err(|why| Unfit::new(codec, why))
+            }),
+            decode: Box::new(move |found, bytes| {
+                if found != codec {
+                    return Err(Unfit::new(found, format!("it is read as {codec}")));
+                }
+                Ok(Box::new(unpack(bytes).map_err(|why| Unfit::new(codec, why))?))
+            }),
+            codec,
+            compression: Compression::default(),
+        }
+    }
+
     pub(crate) fn write_key(&self) -> WriteKey {
         self.key
     }
@@ -252,6 +276,10 @@ impl Shelf {
             kept_ms: head.kept_ms,
         })
     }
+}
+
+fn write_key<K: key::Key + Serialize>(key: &dyn Any, text: &mut String) -> Result<(), NotAKey> {
+    store::write_key(its::<K>(key), text)
 }
 
 /// A key or a value of a cache, as what it is.

@@ -12,3 +12,5 @@ pub(super) fn runtime() -> Option<Arc<dyn Runtime>> {
 pub(super) fn id() -> Option<Id> {
     None
 }
+
+pub(crate) fn forked() {}

@@ -87,6 +87,12 @@ pub(crate) struct Unfit {
     why: String,
 }
 
+impl Unfit {
+    pub(crate) fn new(codec: Codec, why: String) -> Self {
+        Unfit { codec, why }
+    }
+}
+
 impl Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.codec, self.why)

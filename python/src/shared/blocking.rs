@@ -1,0 +1,86 @@
+//! For code that runs on no loop: the thread waits itself, without the interpreter's lock, and loads on its own stack.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pyo3_ffi as ffi;
+use tierce::__python::sleep;
+use tierce::Loaded;
+use tierce::runtime::BoxFuture;
+
+use super::attached::{attach, detached};
+use super::failed::Failed;
+use super::held::Held;
+use super::plan::Plan;
+use crate::owned::{Raised, Result};
+use crate::raised;
+
+/// How often a thread that waits looks whether a signal's handler has to run: soon enough for who presses Ctrl-C.
+const SIGNALS: Duration = Duration::from_millis(100);
+
+/// What a future comes to, on this thread; or what a signal's handler raised meanwhile.
+pub(crate) unsafe fn waited<F: Future>(work: F) -> Result<F::Output> {
+    let mut work = std::pin::pin!(work);
+    let mut alarm: Option<BoxFuture> = None;
+    let waiting = std::future::poll_fn(move |cx| {
+        if let Poll::Ready(value) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(value));
+        }
+        while alarm.get_or_insert_with(|| sleep(SIGNALS)).as_mut().poll(cx).is_ready() {
+            alarm = None;
+            // SAFETY: `attach` holds the interpreter's lock.
+            if let Some(raised) = attach(|| unsafe { handled() }).flatten() {
+                return Poll::Ready(Err(raised));
+            }
+        }
+        Poll::Pending
+    });
+    detached(|| tierce::block_on(waiting)).map_err(|error| {
+        raised::restore(Some(error.share()));
+        Raised
+    })
+}
+
+/// Runs the handlers of signals that have come; what one of them raised.
+unsafe fn handled() -> Option<Held> {
+    if ffi::PyErr_CheckSignals() == 0 {
+        return None;
+    }
+    raised::raised().map(Held::new)
+}
+
+/// A load by a plain function, which runs when it is polled.
+pub(crate) struct Running(Arc<Plan>);
+
+impl Running {
+    pub(crate) fn new(plan: Arc<Plan>) -> Running {
+        Running(plan)
+    }
+
+    unsafe fn run(&self) -> Result<Loaded<Held>> {
+        let value = self.0.call()?;
+        self.0.loaded(value)
+    }
+}
+
+impl Future for Running {
+    type Output = std::result::Result<Loaded<Held>, Failed>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `attach` holds the interpreter's lock.
+        let ran = attach(|| unsafe {
+            let before = raised::raised();
+            let ran = self.run().map_err(|Raised| raised::raised().map(Held::new));
+            raised::restore(before);
+            ran
+        });
+        Poll::Ready(match ran {
+            Some(Ok(loaded)) => Ok(loaded),
+            Some(Err(Some(error))) => Err(Failed::told(error)),
+            // The interpreter has ended, and with it whoever waits.
+            Some(Err(None)) | None => return Poll::Pending,
+        })
+    }
+}

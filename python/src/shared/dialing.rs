@@ -1,0 +1,134 @@
+//! A connection that is being opened: a task of asyncio's does it (`face/tierce/streams.py`), and gives the socket.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::pin::Pin;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker};
+
+use pyo3_ffi as ffi;
+use tierce::runtime::{Endpoint, Wire};
+
+use super::attached::attach;
+use super::encrypted::Encrypted;
+use super::event_loop::Loop;
+use super::held::Held;
+use super::hook::hook;
+use super::names::names;
+use super::queue::locked;
+use super::stream::Stream;
+use crate::owned::{Owned, Raised, Result, ask, none, text_object};
+use crate::raised;
+
+pub(crate) struct Dialing {
+    to: Endpoint,
+    home: Weak<Loop>,
+    task: Option<Held>,
+    done: Arc<Done>,
+}
+
+/// Whether the task is done, and who is to be told.
+#[derive(Default)]
+struct Done {
+    rang: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Dialing {
+    pub(crate) fn new(home: Weak<Loop>, to: Endpoint) -> Dialing {
+        Dialing { to, home, task: None, done: Arc::default() }
+    }
+
+    unsafe fn begin(&mut self, home: &Arc<Loop>) -> Result<()> {
+        let arguments = match &self.to {
+            Endpoint::Tcp(host, port) => [text_object(host)?, port_object(*port)?, none()],
+            Endpoint::Tls(host, port, tls) => {
+                let path = |path: &std::path::Path| text_object(&path.to_string_lossy());
+                let (ca, name) =
+                    (tls.ca_file.as_deref().map(path), tls.server_name.as_deref().map(|name| text_object(name)));
+                let identity = tls.identity_files.as_ref().map(|(own, key)| (path(own), path(key)));
+                let (own, key) = identity.unzip();
+                let or_none = |said: Option<Result<Owned>>| said.unwrap_or_else(|| Ok(none()));
+                let tls = crate::owned::tuple([or_none(ca)?, or_none(own)?, or_none(key)?, or_none(name)?])?;
+                [text_object(host)?, port_object(*port)?, tls]
+            }
+            Endpoint::Unix(path) => [text_object(&path.to_string_lossy())?, none(), none()],
+            _ => return Err(crate::owned::type_error(c"this place is of a kind that is not known here")),
+        };
+        let pointers = [&arguments[0], &arguments[1], &arguments[2]].map(Owned::as_ptr);
+        let begin = names()?.dial.as_ptr();
+        let task = Owned::steal(ffi::PyObject_Vectorcall(begin, pointers.as_ptr(), 3, ptr::null_mut()))?;
+        self.task = Some(Held::new(task.clone()));
+        let (home, done) = (Arc::downgrade(home), Arc::clone(&self.done));
+        let rings = hook(move || {
+            done.rang.store(true, Ordering::Release);
+            let waker = locked(&done.waker).take();
+            match (home.upgrade(), waker) {
+                (Some(home), Some(waker)) => home.within(|| waker.wake()),
+                _ => Ok(()),
+            }
+        })?;
+        ask(c"add_done_callback", &[task.as_ptr(), rings.as_ptr()]).map(drop)
+    }
+
+    /// What the task brought: the socket, and what encrypts.
+    unsafe fn opened(&mut self, home: &Arc<Loop>) -> Result<Box<dyn Wire>> {
+        let Some(task) = self.task.take() else { return Err(crate::owned::type_error(c"it was given up")) };
+        let brought = ask(c"result", &[task.as_ptr()])?;
+        let (socket, tls) = (ffi::PyTuple_GetItem(brought.as_ptr(), 0), ffi::PyTuple_GetItem(brought.as_ptr(), 1));
+        let number = ask(c"detach", &[socket])?;
+        let number = i32::try_from(ffi::PyLong_AsLong(number.as_ptr())).unwrap_or(-1);
+        if number < 0 {
+            return Err(crate::owned::type_error(c"the socket was closed meanwhile"));
+        }
+        let stream = Stream::on(home, OwnedFd::from_raw_fd(number))?;
+        if ptr::eq(tls, ffi::Py_None()) {
+            return Ok(Box::new(stream));
+        }
+        Ok(Box::new(Encrypted::new(stream, Held::new(Owned::share(tls)))))
+    }
+}
+
+unsafe fn port_object(port: u16) -> Result<Owned> {
+    crate::owned::integer(port.into())
+}
+
+impl Future for Dialing {
+    type Output = io::Result<Box<dyn Wire>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(home) = self.home.upgrade() else { return Poll::Pending };
+        // SAFETY: a loop polls its tasks inside an entry.
+        unsafe {
+            if self.task.is_none() && self.begin(&home).is_err() {
+                return Poll::Ready(Err(raised::as_io()));
+            }
+            let older = locked(&self.done.waker).replace(cx.waker().clone());
+            drop(older);
+            if !self.done.rang.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            Poll::Ready(self.opened(&home).map_err(|Raised| raised::as_io()))
+        }
+    }
+}
+
+impl Drop for Dialing {
+    /// Given up before its end: the socket, if there is one by now, closes with the task's result.
+    fn drop(&mut self) {
+        let Some(task) = self.task.take() else { return };
+        attach(|| {
+            // SAFETY: the interpreter's lock is held.
+            unsafe {
+                let before = raised::raised();
+                if ask(c"cancel", &[task.as_ptr()]).is_err() {
+                    // Its loop is closed, and with it all that it did.
+                    ffi::PyErr_Clear();
+                }
+                raised::restore(before);
+            }
+        });
+    }
+}
