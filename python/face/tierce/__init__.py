@@ -10,7 +10,7 @@ TTLCache, ...      bounded mappings, as cachetools has them, safe among threads
 tierce.compat      the same by the names of what they replace
 """
 
-from .errors import CycleError, LoadCancelledError
+from .errors import CycleError, LoadCancelledError, StoreError
 from .lru import CacheInfo, cache, lru_cache
 from .memo import BoundMemo, Memo, memo
 
@@ -18,12 +18,12 @@ _LATER = {
     "alru_cache": "alru",
     **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
     **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
-    **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "hub"], "shared"),
+    **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "configure", "hub"], "shared"),
 }
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "RRCache", "Stats", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "hub",
+    "LoadCancelledError", "Memo", "RRCache", "Stats", "StoreError", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "configure", "hub",
     "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
