@@ -1,7 +1,8 @@
 //! A load: a task of asyncio's that runs the function, as a future of the engine's.
 //!
 //! It is a real task, since `asyncio.timeout` and `current_task` ask for one; it runs in a copy of its caller's context; and from
-//! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop.
+//! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop. A loop
+//! that has a task factory, or a `create_task` of its own, is asked for it instead.
 
 use std::ffi::{CStr, c_void};
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use pyo3_ffi as ffi;
 use tierce::__python::{Inside, inside};
 use tierce::Loaded;
 
-use super::attached::is_attached;
+use super::attached::{cannot_raise, is_attached};
 use super::event_loop::Loop;
 use super::failed::Failed;
 use super::held::Held;
@@ -22,7 +23,7 @@ use super::hook::hook;
 use super::names::names;
 use super::plan::Plan;
 use super::queue::locked;
-use crate::owned::{Owned, PyObject, Raised, Result, ask};
+use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
 use crate::raised::{raised, restore};
 
 type Brought = std::result::Result<Loaded<Held>, Failed>;
@@ -53,14 +54,9 @@ impl Loading {
         if let Some(inside) = self.inside.clone() {
             self.plan.set(&names()?.inside, &capsule(inside)?)?;
         }
-        let coroutine = self.plan.call()?;
-        let (object, context) = (home.object.as_ptr(), self.plan.context.as_ptr());
-        let arguments = [coroutine.as_ptr(), object, context, ffi::Py_True()];
-        let named = &names()?.of_task;
-        let task = names()?.task.as_ptr();
-        let task = Owned::steal(ffi::PyObject_Vectorcall(task, arguments.as_ptr(), 1, named.as_ptr()))?;
+        let task = self.task(home, &self.plan.call()?)?;
         self.task = Some(Held::new(task.clone()));
-        if cfg!(Py_3_12) && is_true(&ask(c"done", &[task.as_ptr()])?) {
+        if is_true(&ask(c"done", &[task.as_ptr()])?) {
             return Ok(true);
         }
         let (home, done) = (Arc::downgrade(home), Arc::clone(&self.done));
@@ -74,6 +70,20 @@ impl Loading {
         })?;
         ask(c"add_done_callback", &[task.as_ptr(), rings.as_ptr()])?;
         Ok(false)
+    }
+
+    /// A task of asyncio's, made as its loop has it where that has a way of its own.
+    unsafe fn task(&self, home: &Arc<Loop>, coroutine: &Owned) -> Result<Owned> {
+        let (object, context) = (home.object.as_ptr(), self.plan.context.as_ptr());
+        let factory = ask(c"get_task_factory", &[object])?;
+        if home.makes_tasks() || !ptr::eq(factory.as_ptr(), ffi::Py_None()) {
+            // Not every factory takes a context: the task copies the one that it is made in.
+            let create = attribute(object, c"create_task")?;
+            return ask(c"run", &[context, create.as_ptr(), coroutine.as_ptr()]);
+        }
+        let arguments = [coroutine.as_ptr(), object, context, ffi::Py_True()];
+        let (task, named) = (names()?.task.as_ptr(), &names()?.of_task);
+        Owned::steal(ffi::PyObject_Vectorcall(task, arguments.as_ptr(), 1, named.as_ptr()))
     }
 
     /// What the task brought.
@@ -137,7 +147,7 @@ impl Drop for Loading {
             unsafe {
                 let before = raised();
                 if ask(c"cancel", &[task.as_ptr()]).is_err() {
-                    ffi::PyErr_WriteUnraisable(task.as_ptr());
+                    cannot_raise(task.as_ptr());
                 }
                 restore(before);
             }

@@ -23,7 +23,7 @@ use super::names::names;
 use super::plan::{Plan, tags};
 use super::queue::Job;
 use super::told;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
 use crate::ready::raise_given;
 use crate::stop;
 use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
@@ -114,6 +114,9 @@ pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
 /// `_from_thread(value, extra)`: gives the value when a thread has woken its loop, which lets `extra` go.
 pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
+        if ffi::PyTuple_Check(args) == 0 || ffi::PyTuple_Size(args) != 2 {
+            return Err(type_error(c"_from_thread() takes a tuple of two"));
+        }
         let made = types::allocate(TYPE.get())?;
         let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
         (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Thread(held(0), held(1))));
@@ -216,7 +219,7 @@ unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) ->
     let (kind, named) = (names.future.as_ptr(), names.of_future.as_ptr());
     let future = Owned::steal(ffi::PyObject_Vectorcall(kind, arguments.as_ptr(), 0, named))?;
     let iterator = ask(c"__await__", &[future.as_ptr()])?;
-    found.wait(future.as_ptr());
+    found.wait(&future);
     Ok(Begun::Waits(Waiting { job, answer: found, future, iterator }))
 }
 
