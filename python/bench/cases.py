@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import resource
 import subprocess
 import sys
@@ -162,6 +163,27 @@ def awaited(decorators, distinct):
     return found
 
 
+def waited_for(decorators):
+    """Thousands of callers of one load, which waits itself."""
+
+    async def function(x):
+        await asyncio.sleep(0)
+        return x
+
+    def make(decorate):
+        f = decorate(function)
+        event_loop, keys = asyncio.new_event_loop(), itertools.count()
+
+        async def run(n):
+            begin, x = time.process_time_ns(), next(keys)
+            await asyncio.gather(*[f(x) for _ in range(n)])
+            return time.process_time_ns() - begin
+
+        return lambda n: event_loop.run_until_complete(run(n))
+
+    return {name: (lambda d=decorate: make(d)) for name, decorate in decorators.items()}
+
+
 def memory(decorators):
     """Each contender in a process of its own, since memory that one gives back is what the next one takes."""
 
@@ -216,6 +238,7 @@ ALL = [
     Case("async", "async_miss", "await f(i), each i once", 20_000, lambda: awaited(contenders.asynchronous(SIZE), True), slower={"aiocache": 5, "cashews": 5}),
     Case("cached", "cached_hit", "await f(42), with two tags; memo has none", 200_000, lambda: awaited(contenders.shared(SIZE), False), slower=SLOW),
     Case("cached", "cached_miss", "await f(i), each i once, with two tags; memo has none", 20_000, lambda: awaited(contenders.shared(SIZE), True), slower={"aiocache": 5, "cashews": 5}),
+    Case("cached", "cached_waiters", "20,000 callers of one load, with two tags; memo has none", 20_000, lambda: waited_for(contenders.shared(SIZE)), slower={"aiocache": 5, "cashews": 5}),
     Case("ttl", "ttl_hit", "f(1), kept for 5 minutes (functools: for ever)", 300_000, lambda: plain(contenders.ttl(SIZE), "f(1)", one_argument), slower=SLOW),
     Case("memory", "memory_per_entry", "an int to another int, 300,000 entries; resident memory", 300_000, lambda: memory(contenders.lru(SIZE)), "bytes"),
 ]  # fmt: skip

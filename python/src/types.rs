@@ -89,7 +89,7 @@ pub(crate) unsafe fn make(name: &'static CStr, size: usize, flags: u64, slots: V
     Owned::steal(ffi::PyType_FromSpec(&raw mut spec))
 }
 
-/// A type of which this module makes objects itself; it lives as long as the process.
+/// A type that this module knows again; it lives as long as the process.
 pub(crate) struct Kind(AtomicPtr<ffi::PyTypeObject>);
 
 impl Kind {
@@ -100,9 +100,19 @@ impl Kind {
     /// Makes the type, of objects that the collector of cycles looks at and that Python makes none of.
     pub(crate) unsafe fn make(&self, name: &'static CStr, size: usize, slots: Vec<ffi::PyType_Slot>) -> Result<Owned> {
         let made = make(name, size, ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC | NO_INSTANCES, slots)?;
+        self.hold(&made);
+        Ok(made)
+    }
+
+    /// Remembers a type that was made otherwise.
+    pub(crate) fn hold(&self, made: &Owned) {
         // A reference that is never given back.
         self.0.store(made.clone().into_ptr().cast(), Relaxed);
-        Ok(made)
+    }
+
+    /// Whether an object is of this type, or of one derived from it.
+    pub(crate) unsafe fn is_of(&self, object: *mut PyObject) -> bool {
+        ffi::PyObject_TypeCheck(object, self.get()) != 0
     }
 
     #[inline]

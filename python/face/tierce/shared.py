@@ -6,7 +6,7 @@ import re
 import weakref
 from contextvars import ContextVar
 from string import Formatter
-from types import GenericAlias
+from types import FunctionType, GenericAlias
 from typing import NamedTuple
 
 from ._tierce import Cached, Lookup, _end, _forget_loops
@@ -167,6 +167,8 @@ def _decorate(function, ttl, stale, tags, key, maxsize, in_hub):
     is_async = _is_async(function)
     if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1):
         raise TypeError(f"maxsize={maxsize!r}: a number of values is needed, or None for all")
+    if in_hub is not None and not isinstance(in_hub, Hub):
+        raise TypeError(f"hub={in_hub!r}: a Hub() is needed, or None for that of the process")
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: a list of tags is needed")
     told = _signature(function, 0)
@@ -343,6 +345,23 @@ def _at_shutdown(end):
     except StopIteration:
         pass
     return generator
+
+
+def _release(generator):
+    """Ends what _at_shutdown made, which runs if it is that which asks: to let it go would make a task on its loop."""
+    if not generator.ag_running:
+        try:
+            generator.aclose().send(None)
+        except StopIteration:
+            pass
+
+
+def _makes_tasks(loop):
+    """Whether a loop's type has a create_task of its own, as one that traces has."""
+    from asyncio import BaseEventLoop
+
+    create = type(loop).create_task
+    return isinstance(create, FunctionType) and create is not BaseEventLoop.create_task
 
 
 def _part(value):

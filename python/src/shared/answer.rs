@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use pyo3_ffi as ffi;
 
+use super::attached::cannot_raise;
 use super::held::Held;
 use super::queue::locked;
 use super::told::{self, Why};
@@ -49,11 +50,7 @@ impl Answer {
                 State::Found(_) | State::Over => return,
             }
         };
-        let before = raised();
-        if settle(&future, found).is_err() {
-            ffi::PyErr_WriteUnraisable(future.as_ptr());
-        }
-        restore(before);
+        settle(&future, found);
     }
 
     /// The answer, if there is one already.
@@ -68,9 +65,16 @@ impl Answer {
         }
     }
 
-    /// The answer goes to this future of asyncio's.
-    pub(crate) fn wait(&self, future: *mut PyObject) {
-        *locked(&self.0) = State::Waits(Future(future));
+    /// The answer goes to this future of asyncio's; at once, where it came while that was made.
+    pub(crate) unsafe fn wait(&self, future: &Owned) {
+        let before = {
+            let mut state = locked(&self.0);
+            std::mem::replace(&mut *state, State::Waits(Future(future.as_ptr())))
+        };
+        if let State::Found(found) = before {
+            self.leave();
+            settle(future, *found);
+        }
     }
 
     /// Nobody waits any more.
@@ -80,7 +84,24 @@ impl Answer {
     }
 }
 
-unsafe fn settle(future: &Owned, found: Found) -> Result<()> {
+/// Whoever awaits the future goes on, whatever becomes of the answer on its way.
+unsafe fn settle(future: &Owned, found: Found) {
+    let before = raised();
+    if try_to_settle(future, found).is_err() {
+        let error = raised();
+        let told =
+            error.as_ref().is_some_and(|error| ask(c"set_exception", &[future.as_ptr(), error.as_ptr()]).is_ok());
+        if !told {
+            cannot_raise(future.as_ptr());
+            if ask(c"cancel", &[future.as_ptr()]).is_err() {
+                cannot_raise(future.as_ptr());
+            }
+        }
+    }
+    restore(before);
+}
+
+unsafe fn try_to_settle(future: &Owned, found: Found) -> Result<()> {
     // Its task may have been cancelled, and the future with it.
     if ptr::eq(ask(c"done", &[future.as_ptr()])?.as_ptr(), ffi::Py_True()) {
         return Ok(());

@@ -18,7 +18,8 @@ use super::loader::Loading;
 use super::plan::Plan;
 use super::told::Why;
 
-/// How many cancelled loads of others one lookup looks past: enough for any accident, and no endless circle with who cancels.
+/// How many cancelled loads of others one lookup looks past. Chosen, not measured: an accident cancels one, of a task group or at a
+/// timeout, and what leads next may be cancelled with it; who cancels each load must not keep its callers for ever.
 const MOST_CANCELLED: u32 = 16;
 
 pub(crate) struct Asking {
@@ -85,11 +86,12 @@ impl Asking {
             let entry = self.cache.entry(&self.key).tags(self.tags.iter().cloned());
             let found = if self.renew { entry.refresh_with(load).await } else { entry.load_with(load).await };
             match found {
-                // Another's task was cancelled, and not this caller: he looks again, and may lead.
-                Err(LoadError::Load(failed))
-                    if failed.is_cancelled() && !leads.load(Relaxed) && cancelled < MOST_CANCELLED =>
-                {
+                // Another's task was cancelled or interrupted, and not this caller: he looks again, and may lead.
+                Err(LoadError::Load(failed)) if failed.is_leaders_alone() && !leads.load(Relaxed) => {
                     cancelled += 1;
+                    if cancelled > MOST_CANCELLED {
+                        return Err(LoadError::Load(Arc::new(failed.of_another())));
+                    }
                 }
                 Err(error) => return Err(error),
                 // None is a value as any other: there are no absences.

@@ -2,20 +2,30 @@
 //!
 //! The engine drops values and errors wherever it is done with them. Mostly that is in a call from CPython, with the
 //! interpreter's lock held. Elsewhere the references are left in a list, which the next entry empties.
+//!
+//! **Interrupts.** A signal's handler may raise wherever Python runs, in the middle of a wake or a drop as well, where nothing can be
+//! raised. What it raised is kept then, and the outermost entry of the thread ends with it.
 
 use std::cell::Cell;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3_ffi as ffi;
 
-use crate::owned::{PyObject, Result};
+use crate::owned::{Owned, PyObject, Raised, Result};
+use crate::raised::{raised, restore};
 
 thread_local! {
     /// How many entries this thread is in.
     static ENTRIES: Cell<u32> = const { Cell::new(0) };
+    /// A reference to what its outermost entry has to raise, or null. One that is never raised is leaked: a thread that ends may
+    /// not hold the interpreter's lock.
+    static INTERRUPT: Cell<*mut PyObject> = const { Cell::new(ptr::null_mut()) };
 }
+
+/// How many threads have one, so that an entry looks at its own only then.
+static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the interpreter is about to end.
 static ENDS: AtomicBool = AtomicBool::new(false);
@@ -36,7 +46,39 @@ pub(crate) unsafe fn entry<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     if SOME_LEFT.load(Ordering::Relaxed) {
         give_back();
     }
-    run()
+    let value = run();
+    if INTERRUPTS.load(Ordering::Relaxed) > 0 && ENTRIES.get() == 1 && value.is_ok() {
+        raise_interrupt()?;
+    }
+    value
+}
+
+/// Tells of the exception that is set where nothing can be raised: to `sys.unraisablehook`, or, of an interrupt, at the end of
+/// the entry. `whose` is the object that was asked.
+#[cold]
+pub(crate) unsafe fn cannot_raise(whose: *mut PyObject) {
+    if !is_interrupt() {
+        return ffi::PyErr_WriteUnraisable(whose);
+    }
+    if let Some(error) = raised() {
+        match Owned::steal(INTERRUPT.replace(error.into_ptr())) {
+            Ok(older) => drop(older),
+            Err(Raised) => _ = INTERRUPTS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Whether the exception that is set is none that programs handle: `KeyboardInterrupt`, `SystemExit` and the like.
+pub(crate) unsafe fn is_interrupt() -> bool {
+    !ffi::PyErr_Occurred().is_null() && ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0
+}
+
+#[cold]
+unsafe fn raise_interrupt() -> Result<()> {
+    let Ok(error) = Owned::steal(INTERRUPT.replace(ptr::null_mut())) else { return Ok(()) };
+    INTERRUPTS.fetch_sub(1, Ordering::Relaxed);
+    restore(Some(error));
+    Err(Raised)
 }
 
 /// The same for what cannot raise.

@@ -72,13 +72,13 @@ impl Future for Running {
         // SAFETY: `attach` holds the interpreter's lock.
         let ran = attach(|| unsafe {
             let before = raised::raised();
-            let ran = self.run().map_err(|Raised| raised::raised().map(Held::new));
+            let ran = self.run().map_err(|Raised| raised::raised().map(|error| Failed::told(Held::new(error))));
             raised::restore(before);
             ran
         });
         Poll::Ready(match ran {
             Some(Ok(loaded)) => Ok(loaded),
-            Some(Err(Some(error))) => Err(Failed::told(error)),
+            Some(Err(Some(failed))) => Err(failed),
             // The interpreter has ended, and with it whoever waits.
             Some(Err(None)) | None => return Poll::Pending,
         })

@@ -52,6 +52,9 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     let picks: Option<Box<[usize]>> = given(5).map(|picks| {
         (0..ffi::PyTuple_Size(picks)).map(|place| ffi::PyLong_AsSize_t(ffi::PyTuple_GetItem(picks, place))).collect()
     });
+    if picks.iter().flatten().any(|place| signature.name_of(*place).is_none()) {
+        return Err(type_error(c"use cached: a key is made of parameters"));
+    }
     let fixed_tags = read_tags(at(6))?;
     let settings = Settings { entries: number(9), ttl_ms: number(10), stale_ms: number(11).unwrap_or(0) };
     if !ffi::PyErr_Occurred().is_null() {

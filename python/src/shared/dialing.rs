@@ -4,20 +4,18 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::pin::Pin;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
 use pyo3_ffi as ffi;
 use tierce::runtime::{Endpoint, Wire};
 
 use super::attached::attach;
+use super::done::Done;
 use super::encrypted::Encrypted;
 use super::event_loop::Loop;
 use super::held::Held;
-use super::hook::hook;
 use super::names::names;
-use super::queue::locked;
 use super::stream::Stream;
 use crate::owned::{Owned, Raised, Result, ask, none, text_object};
 use crate::raised;
@@ -27,13 +25,6 @@ pub(crate) struct Dialing {
     home: Weak<Loop>,
     task: Option<Held>,
     done: Arc<Done>,
-}
-
-/// Whether the task is done, and who is to be told.
-#[derive(Default)]
-struct Done {
-    rang: AtomicBool,
-    waker: Mutex<Option<Waker>>,
 }
 
 impl Dialing {
@@ -61,16 +52,7 @@ impl Dialing {
         let begin = names()?.dial.as_ptr();
         let task = Owned::steal(ffi::PyObject_Vectorcall(begin, pointers.as_ptr(), 3, ptr::null_mut()))?;
         self.task = Some(Held::new(task.clone()));
-        let (home, done) = (Arc::downgrade(home), Arc::clone(&self.done));
-        let rings = hook(move || {
-            done.rang.store(true, Ordering::Release);
-            let waker = locked(&done.waker).take();
-            match (home.upgrade(), waker) {
-                (Some(home), Some(waker)) => home.within(|| waker.wake()),
-                _ => Ok(()),
-            }
-        })?;
-        ask(c"add_done_callback", &[task.as_ptr(), rings.as_ptr()]).map(drop)
+        self.done.watch(home, &task)
     }
 
     /// What the task brought: the socket, and what encrypts.
@@ -105,9 +87,7 @@ impl Future for Dialing {
             if self.task.is_none() && self.begin(&home).is_err() {
                 return Poll::Ready(Err(raised::as_io()));
             }
-            let older = locked(&self.done.waker).replace(cx.waker().clone());
-            drop(older);
-            if !self.done.rang.load(Ordering::Acquire) {
+            if !self.done.poll(cx) {
                 return Poll::Pending;
             }
             Poll::Ready(self.opened(&home).map_err(|Raised| raised::as_io()))
@@ -118,6 +98,7 @@ impl Future for Dialing {
 impl Drop for Dialing {
     /// Given up before its end: the socket, if there is one by now, closes with the task's result.
     fn drop(&mut self) {
+        self.done.leave();
         let Some(task) = self.task.take() else { return };
         attach(|| {
             // SAFETY: the interpreter's lock is held.

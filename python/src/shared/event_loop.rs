@@ -1,13 +1,16 @@
 //! One event loop of asyncio's as a runtime of the engine's.
 //!
 //! **Its end.** A loop that shuts down as `asyncio.run` has it closes its async generators, and one of them is ours: its tasks are
-//! dropped then, so that the engine tells those who wait elsewhere, and one of them loads. A loop that is closed without
-//! that is found closed by the other loops' alarms, which ring every 100 ms where somebody waits (`look_around`). The engine
-//! asks a runtime whether it is alive under a lock: that reads a flag, and never asks the loop itself, which is foreign code.
+//! dropped then, so that the engine tells those who wait elsewhere, and one of them loads. Where lookups of its own still wait
+//! (other generators that end may look something up), they do so when the last of these has. A loop that is closed without
+//! that is found closed by the other loops' alarms, which ring every 100 ms where somebody waits (`look_around`); one that
+//! neither runs nor has anything to do is let go there as well, since who forgets to close a loop must not keep its files open. The
+//! engine asks a runtime whether it is alive under a lock: that reads a flag, and never asks the loop itself, which is foreign code.
 
 use std::collections::BTreeMap;
+use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ use pyo3_ffi as ffi;
 use tierce::runtime::{self, BoxFuture, Endpoint, Id, Runtime};
 
 use super::alarms::Alarms;
+use super::attached::{cannot_raise, is_interrupt};
 use super::dialing::Dialing;
 use super::held::Held;
 use super::hook::hook;
@@ -22,9 +26,11 @@ use super::names::names;
 use super::queue::{Job, Queue, locked};
 use crate::clock::system_ms;
 use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
-use crate::raised;
+use crate::raised::{raised, restore};
 
-/// How many tasks are polled in one turn before others of the loop's get theirs: some milliseconds at most.
+/// How many tasks are polled in one entry before others of the loop's get their turn: a tenth of what asyncio calls slow
+/// (`slow_callback_duration`, 100 ms), at 2 to 3 µs for each who is told of a value; with all that is asyncio's, one who waits costs
+/// 20 µs (`python -m bench cached_waiters`).
 const MOST_POLLS: usize = 4096;
 
 pub(crate) struct Loop {
@@ -39,8 +45,12 @@ pub(crate) struct Loop {
     armed: Mutex<Option<(u64, Held)>>,
     /// The generator that the loop closes when it shuts down.
     guard: Mutex<Option<Held>>,
+    /// Its type makes tasks in a way of its own.
+    makes_tasks: bool,
     runtime: Arc<dyn Runtime>,
     id: Id,
+    /// How many loads run here.
+    loads: AtomicUsize,
 }
 
 static LOOPS: Mutex<Vec<Arc<Loop>>> = Mutex::new(Vec::new());
@@ -57,53 +67,74 @@ pub(crate) fn count() -> usize {
 
 /// The loop that runs on this thread.
 pub(crate) unsafe fn current() -> Result<Arc<Loop>> {
+    if let Some(found) = running()? {
+        return Ok(found);
+    }
+    ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"no running event loop".as_ptr());
+    Err(Raised)
+}
+
+/// The same; none where none runs.
+pub(crate) unsafe fn running() -> Result<Option<Arc<Loop>>> {
     let running = Owned::steal(ffi::PyObject_CallObject(names()?.running.as_ptr(), ptr::null_mut()))?;
     if ptr::eq(running.as_ptr(), ffi::Py_None()) {
-        ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"no running event loop".as_ptr());
-        return Err(Raised);
+        return Ok(None);
     }
     let is_it = |known: &Arc<Loop>| ptr::eq(known.object.as_ptr(), running.as_ptr()) && !known.queue.has_ended();
     let last = LAST.with(|last| last.borrow().upgrade());
     if let Some(last) = last.filter(|last| is_it(last)) {
-        return Ok(last);
+        return Ok(Some(last));
     }
     let known = locked(&LOOPS).iter().find(|known| is_it(known)).cloned();
     let found = match known {
         Some(known) => known,
         None => {
-            look_around();
+            look_around()?;
             Loop::begin(running)?
         }
     };
     LAST.with(|last| *last.borrow_mut() = Arc::downgrade(&found));
-    Ok(found)
+    Ok(Some(found))
 }
 
-/// Ends the loops that were closed and did not say so.
-pub(crate) unsafe fn look_around() {
+/// Ends the loops that were closed and did not say so, and those that do not run and have nothing to do.
+pub(crate) unsafe fn look_around() -> Result<()> {
     let all = locked(&LOOPS).clone();
     for one in all {
-        let closed = ask(c"is_closed", &[one.object.as_ptr()]);
-        if closed.is_ok_and(|closed| ptr::eq(closed.as_ptr(), ffi::Py_True())) {
+        let object = one.object.as_ptr();
+        if says(c"is_closed", object)? || one.is_idle() && !says(c"is_running", object)? && one.is_unused() {
             one.end();
         }
-        ffi::PyErr_Clear();
+    }
+    Ok(())
+}
+
+/// What a loop says of itself. One that cannot say anything says no.
+unsafe fn says(name: &CStr, object: *mut PyObject) -> Result<bool> {
+    match ask(name, &[object]) {
+        Ok(said) => Ok(ptr::eq(said.as_ptr(), ffi::Py_True())),
+        Err(Raised) if is_interrupt() => Err(Raised),
+        Err(Raised) => {
+            drop(raised());
+            Ok(false)
+        }
     }
 }
 
-/// In the child of a fork no loop of the parent's runs. What they hold is dropped, and nothing of them is asked.
-pub(crate) unsafe fn forget() {
+/// In the child of a fork no loop of the parent's runs. What they hold is leaked: to drop a task of the parent's would run the
+/// `finally` of what it waits in, on the parent's sockets. Nothing of them is polled, and nothing is asked.
+pub(crate) fn forget() {
     let all = std::mem::take(&mut *locked(&LOOPS));
     all.iter().for_each(|one| _ = one.queue.end());
-    all.iter().for_each(|one| one.drop_all());
-    // Their generators would be closed by the loops themselves.
     std::mem::forget(all);
 }
 
 impl Loop {
     unsafe fn begin(object: Owned) -> Result<Arc<Loop>> {
-        let call_soon_threadsafe = Held::new(attribute(object.as_ptr(), c"call_soon_threadsafe")?);
-        let queue = Arc::new(Queue::new(call_soon_threadsafe));
+        let asks = |name| attribute(object.as_ptr(), name).map(Held::new);
+        let queue = Arc::new(Queue::new(asks(c"call_soon")?, asks(c"call_soon_threadsafe")?));
+        let makes_tasks = told_by(&names()?.makes_tasks, &object)?;
+        let makes_tasks = ptr::eq(makes_tasks.as_ptr(), ffi::Py_True());
         let made = Arc::new_cyclic(|me: &Weak<Loop>| Loop {
             object: Held::new(object),
             queue,
@@ -112,18 +143,20 @@ impl Loop {
             last: AtomicU64::new(0),
             armed: Mutex::new(None),
             guard: Mutex::new(None),
+            makes_tasks,
             runtime: Arc::new(Here(me.clone())),
             id: Id::new(),
+            loads: AtomicUsize::new(0),
         });
         let turn = made.hook(|one| one.within(|| one.queue.turn_came()))?;
         made.queue.set_turn(Held::new(turn));
         let end = made.hook(|one| {
-            one.end();
+            one.queue.close();
+            one.end_if_over();
             Ok(())
         })?;
-        let arguments = [end.as_ptr()];
-        let guard = ffi::PyObject_Vectorcall(names()?.at_shutdown.as_ptr(), arguments.as_ptr(), 1, ptr::null_mut());
-        *locked(&made.guard) = Some(Held::new(Owned::steal(guard)?));
+        let guard = told_by(&names()?.at_shutdown, &end)?;
+        *locked(&made.guard) = Some(Held::new(guard));
         locked(&LOOPS).push(Arc::clone(&made));
         Ok(made)
     }
@@ -136,6 +169,10 @@ impl Loop {
 
     pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
+    }
+
+    pub(crate) fn makes_tasks(&self) -> bool {
+        self.makes_tasks
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -152,23 +189,38 @@ impl Loop {
     }
 
     unsafe fn poll_and_arm(self: &Arc<Self>) -> Result<()> {
-        let before = raised::raised();
-        let mut polls = 0;
-        while polls < MOST_POLLS {
-            let ready = self.queue.take();
-            if ready.is_empty() {
-                break;
-            }
-            polls += ready.len();
+        let before = raised();
+        let said = self.poll_ready();
+        self.end_if_over();
+        if said.is_err() && before.is_some() {
+            // Whoever called is told of the first alone.
+            cannot_raise(self.object.as_ptr());
+            restore(before);
+            return Ok(());
+        }
+        restore(before);
+        said
+    }
+
+    unsafe fn poll_ready(self: &Arc<Self>) -> Result<()> {
+        let mut left = MOST_POLLS;
+        loop {
+            let ready = self.queue.take(left);
+            left -= ready.len();
             ready.iter().for_each(|job| self.poll(job));
+            drop(ready);
+            if left > 0 && !self.queue.is_empty() {
+                continue;
+            }
+            // To ask the loop for something runs its own code, which may wake somebody: the last look comes after it.
+            self.arm()?;
+            if left == 0 || self.queue.is_empty() {
+                if self.queue.has_later() || !self.queue.is_empty() {
+                    self.queue.ask_for_turn();
+                }
+                return Ok(());
+            }
         }
-        if !self.queue.is_empty() && self.queue.has_to_ask() {
-            let turn = self.queue.turn().expect("a loop has one from its beginning");
-            ask(c"call_soon", &[self.object.as_ptr(), turn.as_ptr()])?;
-        }
-        self.arm()?;
-        raised::restore(before);
-        Ok(())
     }
 
     fn poll(&self, job: &Arc<Job>) {
@@ -207,9 +259,32 @@ impl Loop {
         let rang = locked(&self.armed).take();
         drop(rang);
         // SAFETY: the loop has called, with the interpreter's lock held.
-        unsafe { look_around() };
+        let looked = unsafe { look_around() };
         let due = self.alarms.due();
-        self.within(|| due.into_iter().for_each(std::task::Waker::wake))
+        self.within(|| due.into_iter().for_each(std::task::Waker::wake))?;
+        looked
+    }
+
+    /// Whether it has nothing to do: what it keeps connections with is not for its own sake.
+    fn is_idle(&self) -> bool {
+        !self.queue.has_lookups() && self.loads.load(Ordering::Acquire) == 0
+    }
+
+    /// A load begins here, or ends.
+    pub(crate) fn loads(&self) -> &AtomicUsize {
+        &self.loads
+    }
+
+    /// Whether nobody is about to give it something to do: but for the list of all, who asks is the only one who has it. With the
+    /// interpreter's lock held, without which nobody gets hold of it.
+    fn is_unused(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 2 && self.is_idle()
+    }
+
+    fn end_if_over(&self) {
+        if self.queue.is_over() {
+            self.end();
+        }
     }
 
     /// Nothing of it will be polled again: all that it was given is dropped, which tells those who wait for it.
@@ -224,6 +299,10 @@ impl Loop {
         };
         self.drop_all();
         let guard = locked(&self.guard).take();
+        if let Some(guard) = &guard {
+            // SAFETY: a loop is ended inside an entry, with the interpreter's lock held.
+            unsafe { release(guard) };
+        }
         drop((guard, me));
     }
 
@@ -245,16 +324,30 @@ impl Loop {
     }
 
     /// Tells the loop of an error that nobody waits for.
-    pub(crate) unsafe fn report(object: *mut PyObject, sentence: &std::ffi::CStr, error: *mut PyObject) {
-        let before = raised::raised();
+    pub(crate) unsafe fn report(object: *mut PyObject, sentence: &CStr, error: *mut PyObject) {
+        let before = raised();
         if tell(object, sentence, error).is_err() {
-            ffi::PyErr_WriteUnraisable(object);
+            cannot_raise(object);
         }
-        raised::restore(before);
+        restore(before);
     }
 }
 
-unsafe fn tell(object: *mut PyObject, sentence: &std::ffi::CStr, error: *mut PyObject) -> Result<()> {
+unsafe fn told_by(function: &Held, argument: &Owned) -> Result<Owned> {
+    let arguments = [argument.as_ptr()];
+    Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), arguments.as_ptr(), 1, ptr::null_mut()))
+}
+
+/// Ends the generator of a loop, which otherwise would ask it for a task to do so.
+unsafe fn release(guard: &Held) {
+    let before = raised();
+    if names().and_then(|names| told_by(&names.release, &guard.share())).is_err() {
+        cannot_raise(guard.as_ptr());
+    }
+    restore(before);
+}
+
+unsafe fn tell(object: *mut PyObject, sentence: &CStr, error: *mut PyObject) -> Result<()> {
     let context = Owned::steal(ffi::PyDict_New())?;
     let message = super::names::text(sentence)?;
     for (name, value) in [(c"message", message.as_ptr()), (c"exception", error)] {

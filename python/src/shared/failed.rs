@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pyo3_ffi as ffi;
+
 use super::attached::is_attached;
 use super::event_loop::Loop;
 use super::held::Held;
@@ -10,27 +12,41 @@ use super::held::Held;
 pub(crate) struct Failed {
     /// None: its task was cancelled.
     error: Option<Held>,
+    /// Whether it is an interrupt of the program (`KeyboardInterrupt`, `SystemExit`), which is the leader's alone.
+    interrupts: bool,
     seen: AtomicBool,
     /// asyncio's loop; none where a plain function loads, whose caller is told.
     of: Option<Held>,
 }
 
 impl Failed {
-    pub(crate) fn raised(error: Held, of: Held) -> Failed {
-        Failed { error: Some(error), seen: AtomicBool::new(false), of: Some(of) }
+    /// With the interpreter's lock held.
+    pub(crate) unsafe fn raised(error: Held, of: Held) -> Failed {
+        Self::by(error, Some(of))
     }
 
-    /// By a plain function.
-    pub(crate) fn told(error: Held) -> Failed {
-        Failed { error: Some(error), seen: AtomicBool::new(false), of: None }
+    /// By a plain function. With the interpreter's lock held.
+    pub(crate) unsafe fn told(error: Held) -> Failed {
+        Self::by(error, None)
     }
 
-    pub(crate) fn cancelled(of: Held) -> Failed {
-        Failed { error: None, seen: AtomicBool::new(true), of: Some(of) }
+    unsafe fn by(error: Held, of: Option<Held>) -> Failed {
+        let interrupts = ffi::PyErr_GivenExceptionMatches(error.as_ptr(), ffi::PyExc_Exception) == 0;
+        Failed { error: Some(error), interrupts, seen: AtomicBool::new(interrupts), of }
     }
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.error.is_none()
+    pub(crate) fn cancelled(of: Option<Held>) -> Failed {
+        Failed { error: None, interrupts: false, seen: AtomicBool::new(true), of }
+    }
+
+    /// Whether those who did not lead look again.
+    pub(crate) fn is_leaders_alone(&self) -> bool {
+        self.error.is_none() || self.interrupts
+    }
+
+    /// What one is told who followed this in vain: no interrupt.
+    pub(crate) fn of_another(&self) -> Failed {
+        Failed::cancelled(self.of.clone())
     }
 
     /// The exception, for somebody who is given it.

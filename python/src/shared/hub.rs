@@ -12,13 +12,15 @@ use super::plan::text_of;
 use super::told::{self, Why};
 use super::verbs::{Manner, changing};
 use crate::owned::{Owned, PyObject, Result, answer, type_error};
-use crate::types::{self, keep, of_one, slot};
+use crate::types::{self, Kind, keep, of_one, slot};
 
 #[repr(C)]
 struct Shown {
     base: ffi::PyObject,
     hub: Option<Hub>,
 }
+
+static TYPE: Kind = Kind::new();
 
 pub(crate) unsafe fn make_type() -> Result<Owned> {
     let methods = vec![
@@ -38,11 +40,17 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
         slot(ffi::Py_tp_methods, keep(methods)),
     ];
-    types::make(c"tierce._tierce.Hub", size_of::<Shown>(), ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC, slots)
+    let flags = ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_HAVE_GC;
+    let made = types::make(c"tierce._tierce.Hub", size_of::<Shown>(), flags, slots)?;
+    TYPE.hold(&made);
+    Ok(made)
 }
 
 /// The hub of an object that is one.
 pub(crate) unsafe fn hub(object: *mut PyObject) -> Result<Hub> {
+    if !TYPE.is_of(object) {
+        return Err(type_error(c"a hub is needed"));
+    }
     (*object.cast::<Shown>()).hub.clone().ok_or_else(|| type_error(c"the hub was collected"))
 }
 

@@ -1,28 +1,28 @@
 //! A load: a task of asyncio's that runs the function, as a future of the engine's.
 //!
 //! It is a real task, since `asyncio.timeout` and `current_task` ask for one; it runs in a copy of its caller's context; and from
-//! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop.
+//! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop. A loop
+//! that has a task factory, or a `create_task` of its own, is asked for it instead.
 
 use std::ffi::{CStr, c_void};
 use std::pin::Pin;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use pyo3_ffi as ffi;
 use tierce::__python::{Inside, inside};
 use tierce::Loaded;
 
-use super::attached::is_attached;
+use super::attached::{cannot_raise, is_attached};
+use super::done::Done;
 use super::event_loop::Loop;
 use super::failed::Failed;
 use super::held::Held;
-use super::hook::hook;
 use super::names::names;
 use super::plan::Plan;
-use super::queue::locked;
-use crate::owned::{Owned, PyObject, Raised, Result, ask};
+use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
 use crate::raised::{raised, restore};
 
 type Brought = std::result::Result<Loaded<Held>, Failed>;
@@ -35,16 +35,12 @@ pub(crate) struct Loading {
     done: Arc<Done>,
 }
 
-/// Whether the task is done, and who is to be told.
-#[derive(Default)]
-struct Done {
-    rang: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-}
-
 impl Loading {
     /// Called by the engine when the load begins.
     pub(crate) fn new(plan: Arc<Plan>) -> Loading {
+        if let Some(home) = plan.home.upgrade() {
+            home.loads().fetch_add(1, Ordering::AcqRel);
+        }
         Loading { plan, inside: inside(), task: None, done: Arc::default() }
     }
 
@@ -53,27 +49,27 @@ impl Loading {
         if let Some(inside) = self.inside.clone() {
             self.plan.set(&names()?.inside, &capsule(inside)?)?;
         }
-        let coroutine = self.plan.call()?;
-        let (object, context) = (home.object.as_ptr(), self.plan.context.as_ptr());
-        let arguments = [coroutine.as_ptr(), object, context, ffi::Py_True()];
-        let named = &names()?.of_task;
-        let task = names()?.task.as_ptr();
-        let task = Owned::steal(ffi::PyObject_Vectorcall(task, arguments.as_ptr(), 1, named.as_ptr()))?;
+        let task = self.task(home, &self.plan.call()?)?;
         self.task = Some(Held::new(task.clone()));
-        if cfg!(Py_3_12) && is_true(&ask(c"done", &[task.as_ptr()])?) {
+        if is_true(&ask(c"done", &[task.as_ptr()])?) {
             return Ok(true);
         }
-        let (home, done) = (Arc::downgrade(home), Arc::clone(&self.done));
-        let rings = hook(move || {
-            done.rang.store(true, Ordering::Release);
-            let waker = locked(&done.waker).take();
-            match (home.upgrade(), waker) {
-                (Some(home), Some(waker)) => home.within(|| waker.wake()),
-                _ => Ok(()),
-            }
-        })?;
-        ask(c"add_done_callback", &[task.as_ptr(), rings.as_ptr()])?;
+        self.done.watch(home, &task)?;
         Ok(false)
+    }
+
+    /// A task of asyncio's, made as its loop has it where that has a way of its own.
+    unsafe fn task(&self, home: &Arc<Loop>, coroutine: &Owned) -> Result<Owned> {
+        let (object, context) = (home.object.as_ptr(), self.plan.context.as_ptr());
+        let factory = ask(c"get_task_factory", &[object])?;
+        if home.makes_tasks() || !ptr::eq(factory.as_ptr(), ffi::Py_None()) {
+            // Not every factory takes a context: the task copies the one that it is made in.
+            let create = attribute(object, c"create_task")?;
+            return ask(c"run", &[context, create.as_ptr(), coroutine.as_ptr()]);
+        }
+        let arguments = [coroutine.as_ptr(), object, context, ffi::Py_True()];
+        let (task, named) = (names()?.task.as_ptr(), &names()?.of_task);
+        Owned::steal(ffi::PyObject_Vectorcall(task, arguments.as_ptr(), 1, named.as_ptr()))
     }
 
     /// What the task brought.
@@ -84,9 +80,9 @@ impl Loading {
 
     unsafe fn read(&mut self, of: &Held) -> Result<Brought> {
         // Taken out, since it needs no cancelling any more.
-        let Some(task) = self.task.take() else { return Ok(Err(Failed::cancelled(of.clone()))) };
+        let Some(task) = self.task.take() else { return Ok(Err(Failed::cancelled(Some(of.clone())))) };
         if is_true(&ask(c"cancelled", &[task.as_ptr()])?) {
-            return Ok(Err(Failed::cancelled(of.clone())));
+            return Ok(Err(Failed::cancelled(Some(of.clone()))));
         }
         let error = ask(c"exception", &[task.as_ptr()])?;
         if !ptr::eq(error.as_ptr(), ffi::Py_None()) {
@@ -112,9 +108,7 @@ impl Future for Loading {
                     Err(Raised) => return Poll::Ready(Err(failed(&of))),
                 }
             }
-            let older = locked(&self.done.waker).replace(cx.waker().clone());
-            drop(older);
-            if self.done.rang.load(Ordering::Acquire) {
+            if self.done.poll(cx) {
                 return Poll::Ready(self.outcome(&of));
             }
         }
@@ -125,9 +119,12 @@ impl Future for Loading {
 impl Drop for Loading {
     /// Given up before its end: at the load's deadline, or with its loop.
     fn drop(&mut self) {
-        let waker = locked(&self.done.waker).take();
-        drop(waker);
-        let lives = self.plan.home.upgrade().is_some_and(|home| !home.has_ended());
+        self.done.leave();
+        let home = self.plan.home.upgrade();
+        if let Some(home) = &home {
+            home.loads().fetch_sub(1, Ordering::AcqRel);
+        }
+        let lives = home.is_some_and(|home| !home.has_ended());
         if let Some(task) = &self.task
             && lives
             && is_attached()
@@ -136,7 +133,7 @@ impl Drop for Loading {
             unsafe {
                 let before = raised();
                 if ask(c"cancel", &[task.as_ptr()]).is_err() {
-                    ffi::PyErr_WriteUnraisable(task.as_ptr());
+                    cannot_raise(task.as_ptr());
                 }
                 restore(before);
             }
@@ -150,7 +147,7 @@ unsafe fn is_true(object: &Owned) -> bool {
 
 /// The exception that is set, as the load's.
 unsafe fn failed(of: &Held) -> Failed {
-    raised().map_or_else(|| Failed::cancelled(of.clone()), |error| Failed::raised(Held::new(error), of.clone()))
+    raised().map_or_else(|| Failed::cancelled(Some(of.clone())), |error| Failed::raised(Held::new(error), of.clone()))
 }
 
 const NAME: &CStr = c"tierce.load";

@@ -5,6 +5,7 @@
 //! the load goes on.
 
 use std::ffi::{c_int, c_void};
+use std::pin::Pin;
 use std::ptr;
 use std::sync::{Arc, Weak};
 
@@ -13,9 +14,9 @@ use tierce::runtime::BoxFuture;
 
 use super::answer::{Answer, Found};
 use super::asking::Asking;
-use super::attached::{entry, quietly};
+use super::attached::{cannot_raise, entry, quietly};
 use super::codec::Codec;
-use super::event_loop::{Loop, current};
+use super::event_loop::{Loop, current, running};
 use super::foreign;
 use super::held::Held;
 use super::key::PyKey;
@@ -24,7 +25,7 @@ use super::names::names;
 use super::plan::{Plan, tags};
 use super::queue::Job;
 use super::told;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
 use crate::ready::{raise_given, ready};
 use crate::stop;
 use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
@@ -79,6 +80,8 @@ struct Waiting {
 
 enum Stage {
     New(Box<Wanted>),
+    /// It is to be done.
+    Later(Pin<Box<dyn Future<Output = Found> + Send>>),
     /// Waits for a thread of no interpreter's, which holds something.
     Thread(Held, Held),
     /// It is being asked for.
@@ -134,14 +137,15 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
 }
 
 pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
-    let made = types::allocate(TYPE.get())?;
-    (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::New(Box::new(wanted))));
-    Ok(made)
+    made(Stage::New(Box::new(wanted)))
 }
 
 /// `_from_thread(value, extra)`: gives the value when a thread has woken its loop, which lets `extra` go.
 pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
+        if ffi::PyTuple_Check(args) == 0 || ffi::PyTuple_Size(args) != 2 {
+            return Err(type_error(c"_from_thread() takes a tuple of two"));
+        }
         let made = types::allocate(TYPE.get())?;
         let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
         (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Thread(held(0), held(1))));
@@ -154,9 +158,10 @@ unsafe fn swap(it: *mut PyObject, stage: Stage) -> Stage {
 }
 
 unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
-    if let Some(Stage::New(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
+    if let Some(Stage::New(_) | Stage::Later(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
         let begun = match swap(it, Stage::Asked) {
             Stage::New(wanted) => begin(*wanted),
+            Stage::Later(work) => current().and_then(|home| turn(&home, |answer| task(work, answer))),
             Stage::Thread(value, extra) => turn(&current()?, |answer| foreign::work(value, extra, answer)),
             _ => Err(reused()),
         };
@@ -207,20 +212,27 @@ unsafe fn begin(wanted: Wanted) -> Result<Begun> {
     turn(&home, |answer| asking.work(answer))
 }
 
-/// An awaitable of something that begins at once, and goes on when it is awaited.
+/// An awaitable of something that begins at once where a loop runs, and else when it is awaited.
 pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -> Result<Owned> {
-    let task = |answer: Arc<Answer>| -> BoxFuture {
-        // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
-        Box::pin(async move { unsafe { answer.give(work.await) } })
+    let begun = match running()? {
+        Some(home) => turn(&home, |answer| task(work, answer))?,
+        None => return made(Stage::Later(Box::pin(work))),
     };
-    match turn(&current()?, task)? {
+    match begun {
         Begun::Found(value) => ready(value),
-        Begun::Waits(waiting) => {
-            let made = types::allocate(TYPE.get())?;
-            (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Waits(waiting)));
-            Ok(made)
-        }
+        Begun::Waits(waiting) => made(Stage::Waits(waiting)),
     }
+}
+
+fn task(work: impl Future<Output = Found> + Send + 'static, answer: Arc<Answer>) -> BoxFuture {
+    // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
+    Box::pin(async move { unsafe { answer.give(work.await) } })
+}
+
+unsafe fn made(stage: Stage) -> Result<Owned> {
+    let made = types::allocate(TYPE.get())?;
+    (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(stage));
+    Ok(made)
 }
 
 /// Polls a task for the first time, and all that is ready then; makes a future for what it will come to later.
@@ -239,7 +251,7 @@ unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) ->
     let (kind, named) = (names.future.as_ptr(), names.of_future.as_ptr());
     let future = Owned::steal(ffi::PyObject_Vectorcall(kind, arguments.as_ptr(), 0, named))?;
     let iterator = ask(c"__await__", &[future.as_ptr()])?;
-    found.wait(future.as_ptr());
+    found.wait(&future);
     Ok(Begun::Waits(Waiting { job, answer: found, future, iterator }))
 }
 
@@ -356,8 +368,30 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
     0
 }
 
+/// Says of what was never begun that it was not, as CPython does of a coroutine.
+unsafe fn warn(it: *mut PyObject) {
+    let before = crate::raised::raised();
+    let said = match &(*it.cast::<Lookup>()).stage {
+        Some(Stage::New(wanted)) => {
+            let sentence = c"a call of %R was never awaited".as_ptr();
+            ffi::PyErr_WarnFormat(ffi::PyExc_RuntimeWarning, 1, sentence, wanted.function.as_ptr())
+        }
+        _ => {
+            let sentence = c"a change of what is cached was never awaited, and is not made".as_ptr();
+            ffi::PyErr_WarnEx(ffi::PyExc_RuntimeWarning, sentence, 1)
+        }
+    };
+    if said < 0 {
+        cannot_raise(it);
+    }
+    crate::raised::restore(before);
+}
+
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
+    if let Some(Stage::New(_) | Stage::Later(_)) = (*it.cast::<Lookup>()).stage {
+        quietly(|| warn(it));
+    }
     clear(it);
     types::free(it);
 }

@@ -20,6 +20,7 @@ mod hook;
 mod names;
 // One event loop.
 mod alarms;
+mod done;
 mod event_loop;
 mod failed;
 mod loader;

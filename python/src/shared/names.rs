@@ -18,6 +18,10 @@ pub(crate) struct Names {
     pub(crate) inside: Held,
     /// Runs a function when its loop shuts down.
     pub(crate) at_shutdown: Held,
+    /// Whether a loop's type makes tasks in a way of its own.
+    pub(crate) makes_tasks: Held,
+    /// Gives `at_shutdown` up.
+    pub(crate) release: Held,
     /// Makes of an argument one that has a place in a key.
     pub(crate) part: Held,
     /// Opens a socket.
@@ -56,6 +60,8 @@ unsafe fn look_up() -> Result<Names> {
         copy_context: held(&contextvars, c"copy_context")?,
         inside: held(&face, c"_inside")?,
         at_shutdown: held(&face, c"_at_shutdown")?,
+        makes_tasks: held(&face, c"_makes_tasks")?,
+        release: held(&face, c"_release")?,
         part: held(&face, c"_part")?,
         dial: held(&module(c"tierce.streams")?, c"dial")?,
         cycle: held(&errors, c"CycleError")?,

@@ -1,6 +1,10 @@
 //! The tasks of one loop that are to be polled, and how a task gets there from wherever it is woken.
+//!
+//! A task that wakes itself while it is polled lets the loop go first: it is polled in the loop's next turn. So a connection that
+//! has given answers out waits until who got them has asked again, and writes what all of them ask at once.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -9,9 +13,10 @@ use std::task::{Context, Wake, Waker};
 use pyo3_ffi as ffi;
 use tierce::runtime::BoxFuture;
 
-use super::attached::attach;
+use super::attached::{attach, cannot_raise};
 use super::held::Held;
 use crate::owned::Owned;
+use crate::raised::{raised, restore};
 
 thread_local! {
     /// The loop whose entry this thread is in.
@@ -26,11 +31,19 @@ pub(crate) fn live() -> usize {
 }
 
 pub(crate) struct Queue {
-    ready: Mutex<Vec<Arc<Job>>>,
+    /// Nothing comes in once it has ended, which is said under this lock.
+    ready: Mutex<VecDeque<Arc<Job>>>,
+    /// What waits for the next turn; as `ready`.
+    later: Mutex<Vec<Arc<Job>>>,
     /// A turn has been asked for that has not come.
     asked: AtomicBool,
     ended: AtomicBool,
-    /// The loop's `call_soon_threadsafe`, and what it is given.
+    /// It ends with its last lookup.
+    closing: AtomicBool,
+    /// How many lookups there are that somebody awaits, or may.
+    lookups: AtomicUsize,
+    /// The loop's `call_soon`, for its own thread, and `call_soon_threadsafe`; and what they are given.
+    call_soon: Held,
     call_soon_threadsafe: Held,
     turn: OnceLock<Held>,
 }
@@ -39,6 +52,7 @@ pub(crate) struct Queue {
 pub(crate) struct Job {
     work: Mutex<Work>,
     queued: AtomicBool,
+    is_polled: AtomicBool,
     home: Weak<Queue>,
     /// Where its loop holds it, if that does.
     pub(crate) place: Option<u64>,
@@ -52,11 +66,15 @@ enum Work {
 }
 
 impl Queue {
-    pub(crate) fn new(call_soon_threadsafe: Held) -> Queue {
+    pub(crate) fn new(call_soon: Held, call_soon_threadsafe: Held) -> Queue {
         Queue {
             ready: Mutex::default(),
+            later: Mutex::default(),
             asked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            lookups: AtomicUsize::new(0),
+            call_soon,
             call_soon_threadsafe,
             turn: OnceLock::new(),
         }
@@ -67,18 +85,16 @@ impl Queue {
         let _ = self.turn.set(turn);
     }
 
-    pub(crate) fn turn(&self) -> Option<&Held> {
-        self.turn.get()
-    }
-
     /// The turn that was asked for has come.
     pub(crate) fn turn_came(&self) {
         self.asked.store(false, Ordering::Release);
+        let later = std::mem::take(&mut *locked(&self.later));
+        locked(&self.ready).extend(later);
     }
 
-    /// Whether somebody has to ask for a turn: nobody has.
-    pub(crate) fn has_to_ask(&self) -> bool {
-        !self.asked.swap(true, Ordering::AcqRel)
+    /// Whether something waits for the next turn.
+    pub(crate) fn has_later(&self) -> bool {
+        !locked(&self.later).is_empty()
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -87,14 +103,44 @@ impl Queue {
 
     /// Nothing is polled any more; whether it was not so before.
     pub(crate) fn end(&self) -> bool {
-        let was_open = !self.ended.swap(true, Ordering::AcqRel);
-        drop(self.take());
+        let (was_open, rest) = {
+            let mut ready = locked(&self.ready);
+            (!self.ended.swap(true, Ordering::AcqRel), std::mem::take(&mut *ready))
+        };
+        let later = std::mem::take(&mut *locked(&self.later));
+        drop((rest, later));
         was_open
     }
 
-    /// What is ready, to be polled by the caller.
-    pub(crate) fn take(&self) -> Vec<Arc<Job>> {
-        std::mem::take(&mut *locked(&self.ready))
+    /// It ends when its last lookup has.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    /// Whether it is to end now.
+    pub(crate) fn is_over(&self) -> bool {
+        self.closing.load(Ordering::Acquire) && !self.has_lookups() && !self.has_ended()
+    }
+
+    pub(crate) fn has_lookups(&self) -> bool {
+        self.lookups.load(Ordering::Acquire) > 0
+    }
+
+    /// A lookup has come to its end, or its caller left.
+    fn lookup_ends(&self) {
+        let was_last = self.lookups.fetch_sub(1, Ordering::AcqRel) == 1;
+        // Elsewhere whoever polls looks.
+        if was_last && self.is_over() && !self.is_here() {
+            self.ask_for_turn();
+        }
+    }
+
+    /// So many of those that are ready, at most, to be polled by the caller.
+    pub(crate) fn take(&self, most: usize) -> VecDeque<Arc<Job>> {
+        let mut ready = locked(&self.ready);
+        let count = most.min(ready.len());
+        let rest = ready.split_off(count);
+        std::mem::replace(&mut *ready, rest)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,36 +148,58 @@ impl Queue {
     }
 
     pub(crate) fn push(&self, job: Arc<Job>) {
-        if self.has_ended() {
-            return;
+        if job.is_polled.load(Ordering::Acquire) {
+            let mut later = locked(&self.later);
+            if !self.has_ended() {
+                later.push(job);
+            }
+        } else {
+            let mut ready = locked(&self.ready);
+            if !self.has_ended() {
+                ready.push_back(job);
+            }
         }
-        locked(&self.ready).push(job);
-        // Inside an entry of this loop the outermost one polls it.
-        if !ptr::eq(HERE.get(), self) && self.has_to_ask() {
-            self.ask_from_afar();
+        // Inside an entry of this loop the outermost one polls it, or asks for its turn.
+        if !self.is_here() {
+            self.ask_for_turn();
         }
     }
 
-    /// No lock is held here: this waits for the interpreter's, and runs the loop's own code.
-    fn ask_from_afar(&self) {
-        let Some(turn) = self.turn() else { return };
-        let asked = attach(|| {
-            let arguments = [turn.as_ptr()];
-            // SAFETY: the interpreter's lock is held, and an exception that was set before is kept.
-            unsafe {
-                let before = crate::raised::raised();
-                let function = self.call_soon_threadsafe.as_ptr();
-                let said = ffi::PyObject_Vectorcall(function, arguments.as_ptr(), 1, ptr::null_mut());
-                let said = Owned::steal(said);
-                // A loop that is closed refuses; whoever looks next finds that out.
-                ffi::PyErr_Clear();
-                crate::raised::restore(before);
-                said.is_ok()
-            }
-        });
-        if asked != Some(true) {
-            self.turn_came();
+    fn is_here(&self) -> bool {
+        ptr::eq(HERE.get(), self)
+    }
+
+    /// Asks the loop for a turn, from whatever thread, unless one is to come. No lock is held here: this waits for the
+    /// interpreter's, and runs the loop's own code.
+    pub(crate) fn ask_for_turn(&self) {
+        if self.has_ended() || self.asked.swap(true, Ordering::AcqRel) {
+            return;
         }
+        // SAFETY: the interpreter's lock is held where it runs.
+        let asked = attach(|| unsafe { self.call_for_turn() });
+        if asked != Some(true) {
+            self.asked.store(false, Ordering::Release);
+        }
+    }
+
+    /// Whether the loop will call. An exception that was set before is kept.
+    unsafe fn call_for_turn(&self) -> bool {
+        let Some(turn) = self.turn.get() else { return false };
+        let function = if self.is_here() { &self.call_soon } else { &self.call_soon_threadsafe };
+        let (before, function, arguments) = (raised(), function.as_ptr(), [turn.as_ptr()]);
+        let mut said = None;
+        // A second time, where something raised in the loop's own code that it does not raise itself: an interrupt.
+        for _ in 0..2 {
+            said = Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), 1, ptr::null_mut())).ok();
+            if said.is_some() || ffi::PyErr_ExceptionMatches(ffi::PyExc_RuntimeError) != 0 {
+                break;
+            }
+            cannot_raise(function);
+        }
+        // A loop that is closed refuses; whoever looks next finds that out.
+        drop(raised());
+        restore(before);
+        said.is_some()
     }
 
     /// Runs something as an entry of this loop. Whether it is the outermost one, which has to poll what is ready, is told it
@@ -158,9 +226,12 @@ impl Drop for Restore {
 impl Job {
     pub(crate) fn new(work: BoxFuture, home: &Arc<Queue>, place: Option<u64>) -> Arc<Job> {
         LIVE.fetch_add(1, Ordering::Relaxed);
+        if place.is_none() {
+            home.lookups.fetch_add(1, Ordering::AcqRel);
+        }
         let (work, home) = (Mutex::new(Work::Waits(work)), Arc::downgrade(home));
         // Whoever makes it polls it, or queues it.
-        Arc::new(Job { work, queued: AtomicBool::new(true), home, place })
+        Arc::new(Job { work, queued: AtomicBool::new(true), is_polled: AtomicBool::new(false), home, place })
     }
 
     /// Polls it once; whether it is over.
@@ -178,7 +249,10 @@ impl Job {
         };
         let waker = Waker::from(Arc::clone(self));
         let mut context = Context::from_waker(&waker);
+        self.is_polled.store(true, Ordering::Release);
         let is_over = future.as_mut().poll(&mut context).is_ready();
+        self.is_polled.store(false, Ordering::Release);
+        let mut ends = false;
         let rest = {
             let mut work = locked(&self.work);
             match *work {
@@ -187,19 +261,32 @@ impl Job {
                     None
                 }
                 _ => {
-                    *work = Work::Over;
+                    ends = !matches!(std::mem::replace(&mut *work, Work::Over), Work::Over);
                     Some(future)
                 }
             }
         };
         drop(rest);
+        self.ends(ends);
         is_over
     }
 
     /// Drops what it does.
     pub(crate) fn kill(&self) {
         let work = std::mem::replace(&mut *locked(&self.work), Work::Over);
+        let ends = !matches!(work, Work::Over);
         drop(work);
+        self.ends(ends);
+    }
+
+    /// What it was has ended, once.
+    fn ends(&self, ends: bool) {
+        if ends
+            && self.place.is_none()
+            && let Some(home) = self.home.upgrade()
+        {
+            home.lookup_ends();
+        }
     }
 }
 
@@ -215,6 +302,7 @@ impl Wake for Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
+        self.kill();
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
 }

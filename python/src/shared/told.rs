@@ -42,7 +42,7 @@ unsafe fn of_load(error: LoadError<Failed>) -> Result<Owned> {
     let names = names()?;
     match error {
         LoadError::Load(failed) => match failed.error() {
-            Some(error) => Ok(error.share()),
+            Some(error) => raisable(error.share()),
             None => make(names.cancelled.as_ptr(), "the load was cancelled"),
         },
         LoadError::Timeout => make(ffi::PyExc_TimeoutError, "the load took too long"),
@@ -51,6 +51,16 @@ unsafe fn of_load(error: LoadError<Failed>) -> Result<Owned> {
         LoadError::Panicked(message) => make(ffi::PyExc_SystemError, &format!("tierce itself is at fault: {message}")),
         _ => make(ffi::PyExc_RuntimeError, "too many loads run and wait"),
     }
+}
+
+/// In an awaitable `StopIteration` means that it has a value: as from a generator, it comes as a `RuntimeError`.
+unsafe fn raisable(error: Owned) -> Result<Owned> {
+    if ffi::PyErr_GivenExceptionMatches(error.as_ptr(), ffi::PyExc_StopIteration) == 0 {
+        return Ok(error);
+    }
+    let instead = make(ffi::PyExc_RuntimeError, "a load raised StopIteration")?;
+    ffi::PyException_SetCause(instead.as_ptr(), error.into_ptr());
+    Ok(instead)
 }
 
 unsafe fn make(kind: *mut PyObject, sentence: &str) -> Result<Owned> {

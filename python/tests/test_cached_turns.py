@@ -1,0 +1,427 @@
+"""`cached` and the turns of a loop: what its own code raises, what it does in between, who makes its tasks."""
+
+import asyncio
+import threading
+from itertools import pairwise
+
+import pytest
+from children import child
+from waiting import until
+
+import tierce
+from tierce import Hub
+from tierce._tierce import _from_thread
+
+
+class Odd(asyncio.SelectorEventLoop):
+    """A loop whose methods do something first, which is taken out of `first` when it is done: "turn" when it is asked for one."""
+
+    def __init__(self):
+        self.first = {}
+        super().__init__()
+
+    def _do(self, name):
+        if first := self.first.pop(name, None):
+            first()
+
+    def call_soon_threadsafe(self, callback, *args, **named):
+        if type(callback).__name__ == "Hook":
+            self._do("turn")
+        return super().call_soon_threadsafe(callback, *args, **named)
+
+    def call_later(self, *args, **named):
+        self._do("call_later")
+        return super().call_later(*args, **named)
+
+    def get_debug(self):
+        self._do("get_debug")
+        return super().get_debug()
+
+    def is_closed(self):
+        self._do("is_closed")
+        return super().is_closed()
+
+
+def raises(error):
+    def first():
+        raise error
+
+    return first
+
+
+def run(main, loop=None):
+    with asyncio.Runner(loop_factory=lambda: loop or Odd()) as runner:
+        return runner.run(asyncio.wait_for(main, 30))
+
+
+def test_others_of_the_loop_get_their_turn_among_many_lookups():
+    gate, seen = [], []
+
+    @Hub().cached
+    async def function(x):
+        gate.append(asyncio.get_running_loop().create_future())
+        return await gate[0]
+
+    async def main():
+        lookups = [function(1) for _ in range(20_000)]
+        futures = [lookup.send(None) for lookup in lookups]
+        await asyncio.sleep(0)
+        gate[0].set_result(None)
+        while not all(one.done() for one in futures):
+            seen.append(sum(one.done() for one in futures))
+            await asyncio.sleep(0)
+        seen.append(len(futures))
+
+    run(main())
+    # In each of a turn's entries: the turn that was asked for, the end of the load, an alarm.
+    assert max(after - before for before, after in pairwise(seen)) <= 3 * 4096
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError])
+def test_a_turn_that_could_not_be_asked_for_is_asked_for_again(error):
+    gate = []
+
+    @Hub().cached
+    async def function(x):
+        gate.append(asyncio.get_running_loop().create_future())
+        return await gate[0]
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        waiting = [asyncio.ensure_future(function(1)) for _ in range(9_000)]
+        while len(gate) == 0 or function.stats().coalesced < 8_999:
+            await asyncio.sleep(0)
+        loop.first["turn"] = raises(error("no room"))
+        gate[0].set_result("brought")
+        assert await asyncio.gather(*waiting) == ["brought"] * 9_000
+
+    run(main())
+
+
+def test_what_is_woken_while_an_alarm_is_asked_for_is_polled():
+    gates, inner = {}, []
+
+    @Hub().cached
+    async def function(x):
+        gates[x] = asyncio.get_running_loop().create_future()
+        return await gates[x]
+
+    async def main():
+        def look_up():
+            inner.append(function("inner"))
+            inner.append(inner[0].send(None))
+
+        asyncio.get_running_loop().first["call_later"] = look_up
+        outer = asyncio.ensure_future(function("outer"))
+        for name in ("inner", "outer"):
+            for _ in range(10):
+                await asyncio.sleep(0)
+            gates[name].set_result(name)
+        assert await outer == "outer"
+        assert await inner[1] == "inner"
+
+    run(main())
+
+
+def test_an_answer_that_comes_while_its_future_is_made_is_given():
+    async def main():
+        loop = asyncio.get_running_loop()
+        asked = threading.Event()
+        inner = []
+
+        def poll_in_between():
+            until(asked.is_set)
+            inner.append(_from_thread((2, None)))
+            inner[0].send(None)
+
+        loop.first["turn"] = asked.set
+        loop.first["get_debug"] = poll_in_between
+        with pytest.raises(StopIteration) as given:
+            _from_thread((1, None)).send(None)
+        assert given.value.value == 1
+        inner[0].close()
+
+    run(main())
+
+
+def test_an_interrupt_of_who_looks_around_is_raised():
+    @Hub().cached
+    async def function(x):
+        return x
+
+    other = Odd()
+    other.run_until_complete(function(1))
+    other.first["is_closed"] = raises(KeyboardInterrupt)
+
+    async def main():
+        with pytest.raises(KeyboardInterrupt):
+            function(2).send(None)
+        return await function(3)
+
+    # Not in a task: asyncio ends its loop with that.
+    assert run(main()) == 3
+    other.run_until_complete(other.shutdown_asyncgens())
+    other.close()
+
+
+def test_an_interrupt_of_a_wake_is_raised_and_the_wake_comes():
+    gate, begun = [], threading.Event()
+
+    @Hub().cached
+    async def function(x):
+        gate.append((asyncio.get_running_loop(), asyncio.get_running_loop().create_future()))
+        begun.set()
+        return await gate[0][1]
+
+    loads, waits, raised, found = Odd(), Odd(), [], []
+
+    async def lead():
+        found.append(await function(1))
+
+    async def follow():
+        await asyncio.to_thread(begun.wait)
+        follows = asyncio.ensure_future(function(1))
+        while not function.stats().coalesced:
+            await asyncio.sleep(0.001)
+        waits.first["turn"] = raises(KeyboardInterrupt)
+        loads.call_soon_threadsafe(gate[0][1].set_result, "brought")
+        found.append(await asyncio.wait_for(follows, 10))
+
+    def leader():
+        with asyncio.Runner(loop_factory=lambda: loads) as runner:
+            try:
+                runner.run(lead())
+            except KeyboardInterrupt:
+                raised.append(threading.current_thread())
+                runner.run(lead())
+
+    thread = threading.Thread(target=leader)
+    thread.start()
+    run(follow(), waits)
+    thread.join(30)
+    assert raised == [thread]
+    assert set(found) == {"brought"}
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+def test_an_interrupt_in_a_load_reaches_its_leader_alone(error, waits):
+    calls, begun, follows, found = [], threading.Event(), threading.Event(), []
+
+    @Hub().cached
+    async def function(x):
+        calls.append(x)
+        if len(calls) == 1:
+            begun.set()
+            if waits:
+                while not follows.is_set():
+                    await asyncio.sleep(0.001)
+            else:
+                until(follows.is_set)
+            raise error("of the leader")
+        return "second"
+
+    def leader():
+        with pytest.raises(error, match="of the leader"):
+            asyncio.run(lead())
+
+    async def lead():
+        return await function(1)
+
+    async def follow():
+        lookup = asyncio.ensure_future(function(1))
+        while not function.stats().coalesced:
+            await asyncio.sleep(0.001)
+        follows.set()
+        found.append(await lookup)
+
+    thread = threading.Thread(target=leader)
+    thread.start()
+    until(begun.is_set)
+    asyncio.run(asyncio.wait_for(follow(), 30))
+    thread.join(30)
+    assert found == ["second"]
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+@pytest.mark.parametrize("where", ["the loader", "the tags"])
+def test_stop_iteration_of_a_load_is_an_error(waits, where):
+    class Stops:
+        def __format__(self, spec):
+            if where == "the tags":
+                raise StopIteration("of the load")
+            return ""
+
+    class Awaited:
+        def __await__(self):
+            raise StopIteration("of the load")
+
+    @Hub().cached(tags=["a{result}"])
+    async def function(x):
+        if waits:
+            await asyncio.sleep(0)
+        if where == "the loader":
+            raise StopIteration("of the load")
+        return Stops()
+
+    async def main():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="StopIteration") as told:
+                await asyncio.wait_for(function(1), 10)
+            assert type(told.value.__cause__) is StopIteration
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await function(1)
+
+    run(main())
+
+
+def test_an_answer_that_cannot_be_given_does_not_leave_its_caller_waiting():
+    child("""
+        import asyncio
+
+        class Future(asyncio.Future):
+            def set_result(self, value):
+                raise MemoryError("no room")
+
+            def set_exception(self, error):
+                if type(error) is not MemoryError or full:
+                    raise MemoryError("no room for that")
+                super().set_exception(error)
+
+        asyncio.Future = Future
+        import tierce
+
+        @tierce.cached(ttl=None)
+        async def function(x):
+            await asyncio.sleep(0)
+            if x:
+                raise x
+
+        async def main():
+            for _ in range(2):
+                for x in (None, KeyError(1)):
+                    try:
+                        await function(x) if x is None else await other(x)
+                    except (MemoryError, asyncio.CancelledError) as error:
+                        seen.append(type(error).__name__)
+                    await function.clear()
+                full.append(1)
+
+        @tierce.cached(key="other:{y}")
+        async def other(x, y=1):
+            await asyncio.sleep(0)
+            raise x
+
+        full, seen = [], []
+        asyncio.run(asyncio.wait_for(main(), 10))
+        assert seen == ["MemoryError", "MemoryError", "CancelledError", "CancelledError"], seen
+    """)
+
+
+def test_values_that_end_generators_are_values():
+    values = [StopIteration(), StopIteration(1), StopAsyncIteration(2), GeneratorExit(), KeyError(3), (), (1,), None]
+    for waits in (False, True):
+
+        @Hub().cached
+        async def function(at):
+            if waits:
+                await asyncio.sleep(0)
+            return values[at]
+
+        async def plain(at):
+            return await function(at)
+
+        async def main():
+            for at, value in enumerate(values):
+                for ask in (function, plain, lambda at: asyncio.create_task(function(at)), function.refresh):
+                    assert await ask(at) is value
+                    await function.invalidate(at)
+                    assert await ask(at) is value
+                    await function.set(value, at)
+                    assert await ask(at) is value
+
+        run(main())
+
+
+def factories():
+    yield "a factory", lambda loop, coroutine, **named: asyncio.Task(coroutine, loop=loop, **named)
+    yield "one that takes no context", lambda loop, coroutine: asyncio.Task(coroutine, loop=loop)
+    if hasattr(asyncio, "eager_task_factory"):
+        yield "the eager one", asyncio.eager_task_factory
+
+
+@pytest.mark.parametrize("factory", [pytest.param(factory, id=name) for name, factory in factories()])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
+def test_a_loops_task_factory_makes_the_tasks_of_loads(factory, waits):
+    made = []
+
+    def counts(loop, coroutine, **named):
+        made.append(getattr(coroutine, "__name__", "?"))
+        return factory(loop, coroutine, **named)
+
+    @Hub().cached
+    async def function(x):
+        if waits:
+            await asyncio.sleep(0)
+        return (x, asyncio.current_task() is not None)
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(counts)
+        assert await function(1) == (1, True)
+        with pytest.raises(tierce.CycleError):
+            await itself(1)
+
+    @Hub().cached
+    async def itself(x):
+        await asyncio.sleep(0)
+        return await itself(x)
+
+    run(main())
+    assert made.count("function") == 1
+    assert made.count("itself") == 1
+
+
+def test_a_loop_with_a_create_task_of_its_own_makes_the_tasks_of_loads():
+    made = []
+
+    class Traces(asyncio.SelectorEventLoop):
+        def create_task(self, coroutine, **named):
+            made.append(getattr(coroutine, "__name__", "?"))
+            return super().create_task(coroutine, **named)
+
+    @Hub().cached
+    async def function(x):
+        return x
+
+    async def main():
+        assert await function(1) == 1
+
+    run(main(), Traces())
+    assert "function" in made
+
+
+def test_wrong_things_given_to_the_glue_are_errors():
+    child("""
+        import tierce
+        from tierce._tierce import Cached, Hub, _from_thread
+
+        async def function(x): ...
+
+        class Fake:
+            _hub = 5
+            def _name(self, name, function): return "name"
+
+        told = ("x",), 1, 0, (5,), False, False
+        for call in (lambda: _from_thread(5), lambda: _from_thread(()), lambda: tierce.cached(hub=5)(function),
+                     lambda: tierce.cached(hub=Fake())(function), lambda: tierce.cached(hub=tierce.Hub)(function),
+                     lambda: Cached(*[5] * 12), lambda: Cached(Hub(), *[None] * 11),
+                     lambda: Cached(Hub(), "n", function, told, 0, (7,), [], *[None] * 5)):
+            try:
+                call()
+            except TypeError as error:
+                assert "internal" not in str(error), error
+            else:
+                raise AssertionError("taken")
+    """)
