@@ -42,6 +42,7 @@ def run(request):
     return RUNNERS[request.param]
 
 
+_numbers = iter(range(1, 1_000_000))
 _spaces = iter(range(1_000_000))
 
 
@@ -58,7 +59,7 @@ def product_of(hub, **settings):
     @hub.cached(**{"key": "product:{product_id}", "tags": ["products", "kind:{product_id}"], **settings})
     async def product(product_id: int) -> dict:
         calls.append(product_id)
-        return {"id": product_id, "category": product_id % 3, "call": len(calls)}
+        return {"id": product_id, "category": product_id % 3, "call": next(_numbers)}
 
     return product, calls
 
@@ -96,11 +97,10 @@ def test_a_change_is_seen_by_another_hub(space, run, how):
             await first.refresh(4)
         else:
             await first.clear()
-        here = await first(4)
-        assert here != before
+        assert await first(4) != before
         # Elsewhere within the bound: at once where the store tells, within a second otherwise.
         end = time.monotonic() + 10
-        while await second(4) != here:
+        while await second(4) == before:
             assert time.monotonic() < end
             await asyncio.sleep(0.005)
 
@@ -122,14 +122,18 @@ def test_plain_functions_share_with_coroutine_functions(space):
         return -1
 
     assert plain(1, 2) == plain(1, b=2) == 3
-    assert asyncio.run(coroutine(1, 2)) == 3
+    assert asyncio.run(until_done(coroutine(1, 2))) == 3
     plain.invalidate(1, 2)
-    asyncio.run(coroutine.invalidate(1, 2))
+    asyncio.run(until_done(coroutine.invalidate(1, 2)))
     assert plain(1, 2) == 3
     assert calls == [(1, 2), (1, 2)]
     plain.set(10, 1, 2)
-    assert asyncio.run(coroutine(1, 2)) == 10
-    assert plain.peek(1, 2) == 10
+    assert asyncio.run(until_done(coroutine(1, 2))) == 10
+
+
+async def until_done(change):
+    """asyncio.run of 3.11 and 3.12 takes coroutines alone, by type."""
+    return await change
 
 
 def test_one_load_for_the_threads_of_plain_functions(space):
@@ -381,7 +385,8 @@ def test_a_change_that_cannot_be_told_is_an_error_and_holds_here(redis, run):
         redis.kill()
         with pytest.raises(tierce.StoreError):
             await product.invalidate(1)
-        assert (await product(1))["call"] == 2
+        await product(1)
+        assert calls == [1, 1]
 
     run(main())
 
@@ -392,7 +397,8 @@ def test_a_store_that_is_not_there_is_no_error(run):
     product, calls = product_of(Hub(f"redis://127.0.0.1:{free_port()}"))
 
     async def main():
-        assert (await product(1))["call"] == (await product(1))["call"] == 1
+        assert await product(1) == await product(1)
+        assert calls == [1]
 
     run(main())
 
@@ -446,10 +452,22 @@ def test_a_wrong_url_says_so_at_once():
         Hub(6379)
 
 
-def test_what_is_asked_without_a_loop_says_what_to_do(server):
-    product, _ = product_of(Hub(server.url))
-    with pytest.raises(RuntimeError, match="event loop"):
+def test_a_change_made_outside_a_loop_begins_when_it_is_awaited(space, run):
+    url, named = space
+    product, calls = product_of(Hub(url, **named))
+
+    async def main():
+        await product(1)
+
+    run(main())
+    with pytest.warns(RuntimeWarning, match="never awaited"):
         product.invalidate(1)
+    run(main())
+    assert calls == [1]
+
+    run(until_done(product.invalidate(1)))
+    run(main())
+    assert calls == [1, 1]
 
 
 def test_large_values_and_many_at_once_go_through_a_full_socket(space, run):
