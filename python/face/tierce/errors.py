@@ -7,3 +7,11 @@ class CycleError(RecursionError):
 
 class LoadCancelledError(RuntimeError):
     """The load of a value was cancelled, though nobody had cancelled who waited for it."""
+
+
+class PackError(TypeError):
+    """A value would not come back as it is, and is not stored: the message says what in it, and what to do."""
+
+
+class UnpackError(ValueError):
+    """What is stored is no value of the annotation. To a cache it is a miss."""
