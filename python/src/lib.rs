@@ -32,6 +32,7 @@ mod ready;
 mod shared;
 mod stop;
 mod token;
+mod values;
 mod verbs;
 mod wrapper;
 

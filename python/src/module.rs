@@ -8,7 +8,7 @@ use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result};
 use crate::types::{of_one, plain};
-use crate::{clock, lru, ready, shared, token, wrapper};
+use crate::{clock, lru, ready, shared, token, values, wrapper};
 
 /// In a cell, since CPython writes into it.
 struct Definition(UnsafeCell<ffi::PyModuleDef>);
@@ -18,7 +18,7 @@ unsafe impl Sync for Definition {}
 
 /// Only named where CPython is given its address.
 #[allow(dead_code, reason = "read by CPython alone")]
-struct Functions([ffi::PyMethodDef; 7]);
+struct Functions([ffi::PyMethodDef; 8]);
 
 // SAFETY: nobody writes it.
 unsafe impl Sync for Functions {}
@@ -33,6 +33,7 @@ static FUNCTIONS: Functions = Functions([
         shared::from_thread,
         c"((value, extra),): gives the value when a thread without Python has let extra go, for tests.",
     ),
+    of_one(c"_codec", values::of_plan, c"((plan, name, root)): the codec of a plan of the face's."),
     plain(c"_live", shared::live, c"How many tasks and loops there are."),
     // SAFETY: a table of functions ends with zeros.
     unsafe { std::mem::zeroed() },
@@ -99,6 +100,7 @@ unsafe fn fill_with_types(module: *mut PyObject) -> Result<()> {
     add(module, c"Memo", wrapper::make_type()?)?;
     add(module, c"Key", token::make_type()?)?;
     add(module, c"Ready", ready::make_type()?)?;
+    add(module, c"Codec", values::make_type()?)?;
     shared::make_types()?.into_iter().try_for_each(|(name, kind)| add(module, name, kind))
 }
 

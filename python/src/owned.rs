@@ -137,6 +137,23 @@ pub(crate) unsafe fn tuple_of(items: &[*mut PyObject]) -> Result<Owned> {
     Ok(made)
 }
 
+/// The text of a `str`, for as long as that lives.
+#[inline]
+pub(crate) unsafe fn text_of<'a>(object: *mut PyObject) -> Result<&'a str> {
+    let mut size = 0;
+    let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
+    if bytes.is_null() {
+        return Err(Raised);
+    }
+    let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), size.cast_unsigned());
+    Ok(std::str::from_utf8_unchecked(bytes))
+}
+
+/// A `str` of this text.
+pub(crate) unsafe fn text(text: &str) -> Result<Owned> {
+    Owned::steal(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len().cast_signed()))
+}
+
 /// Whether an object is of exactly this type.
 #[inline]
 pub(crate) unsafe fn is_exactly(object: *mut PyObject, wanted: *mut ffi::PyTypeObject) -> bool {

@@ -10,7 +10,7 @@ TTLCache, ...      bounded mappings, as cachetools has them, safe among threads
 tierce.compat      the same by the names of what they replace
 """
 
-from .errors import CycleError, LoadCancelledError, StoreError
+from .errors import CycleError, LoadCancelledError, PackError, StoreError, UnpackError
 from .lru import CacheInfo, cache, lru_cache
 from .memo import BoundMemo, Memo, memo
 
@@ -23,8 +23,8 @@ _LATER = {
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "RRCache", "Stats", "StoreError", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "configure", "hub",
-    "lru_cache", "memo",
+    "LoadCancelledError", "Memo", "PackError", "RRCache", "Stats", "StoreError", "TLRUCache", "TTLCache", "UnpackError",
+    "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

@@ -32,8 +32,8 @@ _Duration = str | float | timedelta
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "RRCache", "Stats", "TLRUCache", "TTLCache", "alru_cache", "cache", "cached", "hub",
-    "lru_cache", "memo",
+    "LoadCancelledError", "Memo", "PackError", "RRCache", "Stats", "TLRUCache", "TTLCache", "UnpackError", "alru_cache",
+    "cache", "cached", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__: Final[str]
 
@@ -41,6 +41,8 @@ def __dir__() -> list[str]: ...
 
 class CycleError(RecursionError): ...
 class LoadCancelledError(RuntimeError): ...
+class PackError(TypeError): ...
+class UnpackError(ValueError): ...
 
 class CacheInfo(NamedTuple):
     hits: int

@@ -101,7 +101,13 @@ class Hub:
         """How a function's values are packed; None where nothing is."""
         if not self._has_store:
             return None
-        return _Marshal
+        from .values import codec_of_function
+
+        try:
+            return codec_of_function(function)
+        except NameError:
+            # What it names is defined later: looked up again when it is first needed.
+            return lambda: codec_of_function(function)
 
     def _name(self, name, function):
         """The name for a function's cache: another's is refused, that of an older definition is left to it."""
@@ -114,12 +120,6 @@ class Hub:
             number += 1
             taken = f"{chosen}.{number}"
         return taken
-
-
-class _Marshal:
-    is_raw = True
-    from marshal import dumps as pack
-    from marshal import loads as unpack
 
 
 _of_process = None

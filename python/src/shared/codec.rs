@@ -4,6 +4,7 @@
 //! unpacked where the engine reads an entry; what cannot be unpacked is no entry of this cache, and is loaded.
 
 use std::ptr;
+use std::sync::{Arc, OnceLock};
 
 use pyo3_ffi as ffi;
 use serde::Serialize;
@@ -14,22 +15,44 @@ use super::attached::attach;
 use super::held::Held;
 use crate::owned::{Owned, PyObject, Result, attribute, bytes_object, bytes_of};
 use crate::raised;
+use crate::values;
 
-/// Two functions of Python's: of a value to bytes, and back.
+/// How the values of one function are packed.
 #[derive(Clone)]
-pub(crate) struct Codec {
-    pack: Held,
-    unpack: Held,
-    form: Form,
+pub(crate) enum Codec {
+    /// By the forms of its return annotation, as MessagePack.
+    Forms(Held),
+    /// The same, of an annotation that names what is defined later: asked for when a value is first packed or unpacked.
+    Later(Arc<Later>),
+    /// By two functions of Python's, as bytes of a kind that only they know.
+    Own { pack: Held, unpack: Held },
+}
+
+pub(crate) struct Later {
+    make: Held,
+    made: OnceLock<Held>,
 }
 
 impl Codec {
-    /// Of an object with `pack(value) -> bytes`, `unpack(bytes) -> value`, and `is_raw`, whether the bytes are no MessagePack.
+    /// Of a codec of the face's, of a function that makes one, or of an object with `pack(value) -> bytes` and
+    /// `unpack(bytes) -> value`.
     pub(crate) unsafe fn of(object: *mut PyObject) -> Result<Codec> {
-        let (pack, unpack) = (attribute(object, c"pack")?, attribute(object, c"unpack")?);
-        let is_raw = attribute(object, c"is_raw")?;
-        let form = if ptr::eq(is_raw.as_ptr(), ffi::Py_True()) { Form::Raw } else { Form::MessagePack };
-        Ok(Codec { pack: Held::new(pack), unpack: Held::new(unpack), form })
+        if values::Codec::is(object) {
+            return Ok(Codec::Forms(Held::new(Owned::share(object))));
+        }
+        if ffi::PyObject_HasAttrString(object, c"pack".as_ptr()) == 0 {
+            let later = Later { make: Held::new(Owned::share(object)), made: OnceLock::new() };
+            return Ok(Codec::Later(Arc::new(later)));
+        }
+        let held = |name| attribute(object, name).map(Held::new);
+        Ok(Codec::Own { pack: held(c"pack")?, unpack: held(c"unpack")? })
+    }
+
+    fn form(&self) -> Form {
+        match self {
+            Codec::Forms(_) | Codec::Later(_) => Form::MessagePack,
+            Codec::Own { .. } => Form::Raw,
+        }
     }
 
     /// A value as a load or a `set` brings it.
@@ -39,13 +62,29 @@ impl Codec {
     }
 
     unsafe fn pack(&self, value: *mut PyObject) -> Result<Vec<u8>> {
-        let bytes = call(&self.pack, value)?;
-        Ok(bytes_of(bytes.as_ptr())?.to_vec())
+        match self {
+            Codec::Forms(forms) => {
+                let mut bytes = Vec::new();
+                values::Codec::of(forms.as_ptr())?.pack(value, &mut bytes)?;
+                Ok(bytes)
+            }
+            Codec::Later(later) => later.forms()?.pack(value),
+            Codec::Own { pack, .. } => {
+                let bytes = call(pack, value)?;
+                Ok(bytes_of(bytes.as_ptr())?.to_vec())
+            }
+        }
     }
 
     unsafe fn unpack(&self, bytes: &[u8]) -> Result<Owned> {
-        let bytes = bytes_object(bytes)?;
-        call(&self.unpack, bytes.as_ptr())
+        match self {
+            Codec::Forms(forms) => values::Codec::of(forms.as_ptr())?.unpack(bytes),
+            Codec::Later(later) => later.forms()?.unpack(bytes),
+            Codec::Own { unpack, .. } => {
+                let bytes = bytes_object(bytes)?;
+                call(unpack, bytes.as_ptr())
+            }
+        }
     }
 
     /// A cache whose values are packed so.
@@ -53,7 +92,7 @@ impl Codec {
     where
         K: std::hash::Hash + Eq + Clone + Send + Sync + Serialize + 'static,
     {
-        let (form, other) = (self.form, self.clone());
+        let (form, other) = (self.form(), self.clone());
         let pack = move |value: &Held, out: &mut Vec<u8>| {
             let packed = value.take_packed();
             // It was written before, and is so once more.
@@ -65,6 +104,17 @@ impl Codec {
         // SAFETY: as above.
         let unpack = move |bytes: &[u8]| attached(|| unsafe { other.unpack(bytes) }.map(Held::new));
         engine::packed(builder, form, pack, unpack)
+    }
+}
+
+impl Later {
+    unsafe fn forms(&self) -> Result<Codec> {
+        if let Some(made) = self.made.get() {
+            return Ok(Codec::Forms(made.clone()));
+        }
+        let made = Owned::steal(ffi::PyObject_CallObject(self.make.as_ptr(), ptr::null_mut()))?;
+        values::Codec::of(made.as_ptr())?;
+        Ok(Codec::Forms(self.made.get_or_init(|| Held::new(made)).clone()))
     }
 }
 
