@@ -91,21 +91,6 @@ pub(crate) unsafe fn integer(value: u64) -> Result<Owned> {
     Owned::steal(ffi::PyLong_FromUnsignedLongLong(value))
 }
 
-pub(crate) unsafe fn text_object(text: &str) -> Result<Owned> {
-    Owned::steal(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len().cast_signed()))
-}
-
-/// The text of a `str`, for as long as that lives.
-pub(crate) unsafe fn text_of<'a>(object: *mut PyObject) -> Result<&'a str> {
-    let mut size = 0;
-    let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
-    if bytes.is_null() {
-        return Err(Raised);
-    }
-    let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), size.cast_unsigned());
-    Ok(std::str::from_utf8_unchecked(bytes))
-}
-
 pub(crate) unsafe fn bytes_object(bytes: &[u8]) -> Result<Owned> {
     Owned::steal(ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), bytes.len().cast_signed()))
 }

@@ -10,6 +10,7 @@ use tierce::runtime::BoxFuture;
 use tierce::{Cache, Load, LoadError, Loaded};
 
 use super::answer::Answer;
+use super::arrival::Arrival;
 use super::blocking::Running;
 use super::failed::Failed;
 use super::held::Held;
@@ -31,6 +32,8 @@ pub(crate) struct Asking {
     pub(crate) renew: bool,
     /// The load whose loader asks.
     pub(crate) around: Option<Inside>,
+    /// What it waits for first.
+    pub(crate) arrival: Option<Arc<Arrival>>,
 }
 
 /// A load: a task of asyncio's, or a plain function.
@@ -73,6 +76,9 @@ impl Asking {
     }
 
     pub(crate) async fn find(self) -> Result<Held, LoadError<Failed>> {
+        if let Some(arrival) = &self.arrival {
+            arrival.wait().await;
+        }
         let mut cancelled = 0;
         loop {
             let leads = Arc::new(AtomicBool::new(false));

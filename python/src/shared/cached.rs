@@ -7,6 +7,7 @@ use std::time::Duration;
 use pyo3_ffi as ffi;
 use tierce::{Cache, Hub};
 
+use super::arrival::Arrival;
 use super::blocking::waited;
 use super::codec::Codec;
 use super::held::Held;
@@ -35,6 +36,7 @@ pub(crate) struct Cached {
     pub(crate) settings: Settings,
     /// How its values are packed, where its hub has a store.
     pub(crate) codec: Option<Codec>,
+    pub(crate) arrival: Option<Arc<Arrival>>,
     pub(crate) fixed_tags: Vec<Arc<str>>,
     /// Functions of the face's that give tags: from the arguments, and from the result as well.
     pub(crate) tags: Option<Owned>,
@@ -89,6 +91,7 @@ pub(crate) unsafe fn asked(it: *mut Cached, key: PyKey, given: Given, renew: boo
         tags: (*it).tags.clone(),
         tags_of_result: (*it).tags_of_result.clone(),
         codec: (*it).codec.clone(),
+        arrival: (*it).arrival.clone().filter(|arrival| !arrival.is_over()),
         is_async: (*it).is_async,
     };
     if (*it).is_async {

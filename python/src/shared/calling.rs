@@ -10,7 +10,7 @@ use super::attached::{entry, quietly};
 use super::cached::{Cached, Settings, asked, build, cache, collected, key};
 use super::codec::Codec;
 use super::held::Held;
-use super::hub::hub;
+use super::hub::{arrival, hub};
 use super::key::View;
 use super::plan::{read_tags, text_of};
 use super::verbs;
@@ -78,6 +78,7 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     (&raw mut (*it).cache).write(Some(cache));
     (&raw mut (*it).settings).write(settings);
     (&raw mut (*it).codec).write(codec);
+    (&raw mut (*it).arrival).write(arrival(at(0))?);
     (&raw mut (*it).fixed_tags).write(fixed_tags);
     (&raw mut (*it).tags).write(tags);
     (&raw mut (*it).tags_of_result).write(tags_of_result);
@@ -159,5 +160,6 @@ unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ptr::drop_in_place(&raw mut (*cached).picks);
     ptr::drop_in_place(&raw mut (*cached).fixed_tags);
     ptr::drop_in_place(&raw mut (*cached).codec);
+    ptr::drop_in_place(&raw mut (*cached).arrival);
     types::free(it);
 }

@@ -17,7 +17,7 @@ use super::event_loop::Loop;
 use super::held::Held;
 use super::names::names;
 use super::stream::Stream;
-use crate::owned::{Owned, Raised, Result, ask, none, text_object};
+use crate::owned::{Owned, Raised, Result, ask, none, text};
 use crate::raised;
 
 pub(crate) struct Dialing {
@@ -34,18 +34,17 @@ impl Dialing {
 
     unsafe fn begin(&mut self, home: &Arc<Loop>) -> Result<()> {
         let arguments = match &self.to {
-            Endpoint::Tcp(host, port) => [text_object(host)?, port_object(*port)?, none()],
+            Endpoint::Tcp(host, port) => [text(host)?, port_object(*port)?, none()],
             Endpoint::Tls(host, port, tls) => {
-                let path = |path: &std::path::Path| text_object(&path.to_string_lossy());
-                let (ca, name) =
-                    (tls.ca_file.as_deref().map(path), tls.server_name.as_deref().map(|name| text_object(name)));
+                let path = |path: &std::path::Path| text(&path.to_string_lossy());
+                let (ca, name) = (tls.ca_file.as_deref().map(path), tls.server_name.as_deref().map(|name| text(name)));
                 let identity = tls.identity_files.as_ref().map(|(own, key)| (path(own), path(key)));
                 let (own, key) = identity.unzip();
                 let or_none = |said: Option<Result<Owned>>| said.unwrap_or_else(|| Ok(none()));
                 let tls = crate::owned::tuple([or_none(ca)?, or_none(own)?, or_none(key)?, or_none(name)?])?;
-                [text_object(host)?, port_object(*port)?, tls]
+                [text(host)?, port_object(*port)?, tls]
             }
-            Endpoint::Unix(path) => [text_object(&path.to_string_lossy())?, none(), none()],
+            Endpoint::Unix(path) => [text(&path.to_string_lossy())?, none(), none()],
             _ => return Err(crate::owned::type_error(c"this place is of a kind that is not known here")),
         };
         let pointers = [&arguments[0], &arguments[1], &arguments[2]].map(Owned::as_ptr);

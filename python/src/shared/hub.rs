@@ -2,11 +2,13 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::Arc;
 
 use pyo3_ffi as ffi;
 use tierce::__python::open;
 use tierce::Hub;
 
+use super::arrival::Arrival;
 use super::attached::{entry, quietly};
 use super::plan::text_of;
 use super::told::{self, Why};
@@ -18,6 +20,7 @@ use crate::types::{self, Kind, keep, of_one, slot};
 struct Shown {
     base: ffi::PyObject,
     hub: Option<Hub>,
+    arrival: Option<Arc<Arrival>>,
 }
 
 static TYPE: Kind = Kind::new();
@@ -54,6 +57,12 @@ pub(crate) unsafe fn hub(object: *mut PyObject) -> Result<Hub> {
     (*object.cast::<Shown>()).hub.clone().ok_or_else(|| type_error(c"the hub was collected"))
 }
 
+/// The first answer of its store, for which lookups wait; none without a store.
+pub(crate) unsafe fn arrival(object: *mut PyObject) -> Result<Option<Arc<Arrival>>> {
+    hub(object)?;
+    Ok((*object.cast::<Shown>()).arrival.clone())
+}
+
 /// `Hub(url, namespace)`: for the face alone. Either may be None; nothing is opened yet.
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
@@ -75,7 +84,10 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
         };
         let made = types::allocate(kind)?;
         let hub = hub.map_err(|error| told::raise(Why::Said(error)))?;
-        (&raw mut (*made.as_ptr().cast::<Shown>()).hub).write(Some(hub));
+        let arrival = url.map(|_| Arrival::of(hub.clone()));
+        let shown = made.as_ptr().cast::<Shown>();
+        (&raw mut (*shown).hub).write(Some(hub));
+        (&raw mut (*shown).arrival).write(arrival);
         Ok(made)
     }))
 }
@@ -94,6 +106,9 @@ unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *m
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
-    quietly(|| drop(ptr::replace(&raw mut (*it.cast::<Shown>()).hub, None)));
+    quietly(|| {
+        let shown = it.cast::<Shown>();
+        drop(((*shown).hub.take(), (*shown).arrival.take()));
+    });
     types::free(it);
 }

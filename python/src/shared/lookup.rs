@@ -13,6 +13,7 @@ use pyo3_ffi as ffi;
 use tierce::runtime::BoxFuture;
 
 use super::answer::{Answer, Found};
+use super::arrival::Arrival;
 use super::asking::Asking;
 use super::attached::{cannot_raise, entry, quietly};
 use super::codec::Codec;
@@ -42,6 +43,8 @@ pub(crate) struct Wanted {
     pub(crate) tags: Option<Owned>,
     pub(crate) tags_of_result: Option<Owned>,
     pub(crate) codec: Option<Codec>,
+    /// What it waits for first.
+    pub(crate) arrival: Option<Arc<Arrival>>,
     pub(crate) is_async: bool,
 }
 
@@ -65,8 +68,8 @@ impl Wanted {
             home,
             is_async: self.is_async,
         };
-        let (cache, key, renew) = (self.cache, self.key, self.renew);
-        Ok(Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around })
+        let (cache, key, renew, arrival) = (self.cache, self.key, self.renew, self.arrival);
+        Ok(Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around, arrival })
     }
 }
 

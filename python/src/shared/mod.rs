@@ -33,6 +33,7 @@ mod encrypted;
 mod stream;
 // One lookup.
 mod answer;
+mod arrival;
 mod asking;
 mod blocking;
 mod foreign;

@@ -13,7 +13,7 @@ use super::blocking::waited;
 use super::cached::{Cached, asked, build, cache, key, tags_of};
 use super::codec::Codec;
 use super::held::Held;
-use super::hub::hub;
+use super::hub::{arrival, hub};
 use super::key::PyKey;
 use super::lookup::doing;
 use super::plan::{text_of, value_error};
@@ -175,12 +175,13 @@ unsafe extern "C" fn bind_to(it: *mut PyObject, args: *mut *mut PyObject, count:
         if count != 3 {
             return Err(type_error(c"_bind_to(hub, name, codec)"));
         }
-        let (to, name, codec) = (hub(*args)?, text_of(*args.add(1))?, *args.add(2));
+        let (to, arrival) = (hub(*args)?, arrival(*args)?);
+        let (name, codec) = (text_of(*args.add(1))?, *args.add(2));
         let codec = if ptr::eq(codec, ffi::Py_None()) { None } else { Some(Codec::of(codec)?) };
         let it = it.cast::<Cached>();
         let made = build(&to, name, (*it).settings, codec.clone())?;
         let before = ((*it).cache.replace(made), std::mem::replace(&mut (*it).codec, codec));
-        drop(before);
+        drop((before, std::mem::replace(&mut (*it).arrival, arrival)));
         Ok(none())
     }))
 }

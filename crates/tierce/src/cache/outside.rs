@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::cycle::{Node, innermost};
 use super::{Builder, Cache};
+use crate::hub::Hub;
 use crate::key::{Key, KeyRef, Value};
 use crate::runtime::{self, BoxFuture};
 use crate::store::{self, Codec};
@@ -40,6 +41,14 @@ impl Inside {
     /// Polls what this load waits for.
     pub fn polled<R>(&self, poll: impl FnOnce() -> R) -> R {
         self.0.polled(poll)
+    }
+}
+
+/// Waits until the hub's store has answered once, a second at most. Whether it did, its health says.
+pub async fn arrive(hub: &Hub) {
+    if let Some(link) = hub.link() {
+        // A lookup goes on without it, as it does later.
+        let _ = Arc::clone(link).arrive().await;
     }
 }
 

@@ -42,9 +42,9 @@ pub use entered::{Guard, enter};
 pub use face::{BoxFuture, Runtime};
 pub use id::Id;
 pub(crate) use lasting::lasting;
-pub(crate) use own::forked;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub(crate) use lasting::lasting_id;
+pub(crate) use own::forked;
 pub use tls::Tls;
 pub use wire::{Dialing, Endpoint, Wire};
 
