@@ -1,21 +1,19 @@
 //! One lookup, as a task of its caller's loop: the engine's future, again where another's load was cancelled, and its end.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
 
 use tierce::__python::Inside;
 use tierce::runtime::BoxFuture;
-use tierce::{Cache, Load, LoadError, Loaded};
+use tierce::{Cache, Load, LoadError};
 
 use super::answer::Answer;
 use super::arrival::Arrival;
-use super::blocking::Running;
 use super::failed::Failed;
 use super::held::Held;
 use super::key::PyKey;
-use super::loader::Loading;
+use super::load::load;
 use super::plan::Plan;
 use super::told::Why;
 
@@ -36,40 +34,12 @@ pub(crate) struct Asking {
     pub(crate) arrival: Option<Arc<Arrival>>,
 }
 
-/// A load: a task of asyncio's, or a plain function.
-enum Loader {
-    Task(Loading),
-    Plain(Running),
-}
-
-impl Loader {
-    fn of(plan: Arc<Plan>) -> Loader {
-        if plan.is_async { Loader::Task(Loading::new(plan)) } else { Loader::Plain(Running::new(plan)) }
-    }
-}
-
-impl Future for Loader {
-    type Output = Result<Loaded<Held>, Failed>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut *self {
-            Loader::Task(loading) => Pin::new(loading).poll(cx),
-            Loader::Plain(running) => Pin::new(running).poll(cx),
-        }
-    }
-}
-
 impl Asking {
     /// The task, which gives the answer to whoever waits for it.
     pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
         Box::pin(async move {
             let around = self.around.clone();
-            let mut find = pin!(self.find());
-            let found = std::future::poll_fn(|cx| match &around {
-                Some(around) => around.polled(|| find.as_mut().poll(cx)),
-                None => find.as_mut().poll(cx),
-            });
-            let found = found.await;
+            let found = inside(around, self.find()).await;
             // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
             unsafe { answer.give(found.map_err(Why::Load)) };
         })
@@ -86,7 +56,7 @@ impl Asking {
                 let (plan, leads) = (Arc::clone(&self.plan), Arc::clone(&leads));
                 move |_: Load<Held>| {
                     leads.store(true, Relaxed);
-                    Loader::of(plan)
+                    load(plan)
                 }
             };
             let entry = self.cache.entry(&self.key).tags(self.tags.iter().cloned());
@@ -105,4 +75,14 @@ impl Asking {
             }
         }
     }
+}
+
+/// Polls something as what a load waits for.
+pub(crate) async fn inside<F: Future>(around: Option<Inside>, work: F) -> F::Output {
+    let mut work = pin!(work);
+    std::future::poll_fn(|cx| match &around {
+        Some(around) => around.polled(|| work.as_mut().poll(cx)),
+        None => work.as_mut().poll(cx),
+    })
+    .await
 }

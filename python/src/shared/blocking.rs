@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pyo3_ffi as ffi;
 use tierce::__python::sleep;
-use tierce::Loaded;
 use tierce::runtime::BoxFuture;
 
 use super::attached::{attach, detached};
@@ -59,14 +58,13 @@ impl Running {
         Running(plan)
     }
 
-    unsafe fn run(&self) -> Result<Loaded<Held>> {
-        let value = self.0.call()?;
-        self.0.loaded(value)
+    unsafe fn run(&self) -> Result<Held> {
+        self.0.call().map(Held::new)
     }
 }
 
 impl Future for Running {
-    type Output = std::result::Result<Loaded<Held>, Failed>;
+    type Output = std::result::Result<Held, Failed>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: `attach` holds the interpreter's lock.
@@ -77,7 +75,7 @@ impl Future for Running {
             ran
         });
         Poll::Ready(match ran {
-            Some(Ok(loaded)) => Ok(loaded),
+            Some(Ok(value)) => Ok(value),
             Some(Err(Some(failed))) => Err(failed),
             // The interpreter has ended, and with it whoever waits.
             Some(Err(None)) | None => return Poll::Pending,

@@ -78,22 +78,42 @@ pub(crate) unsafe fn build(
 
 /// A lookup that may have to load: an awaitable, or of a plain function its end.
 pub(crate) unsafe fn asked(it: *mut Cached, key: PyKey, given: Given, renew: bool) -> Result<Owned> {
-    let args = tuple_of(given.positional)?;
-    let kwargs = if given.named.is_empty() { None } else { Some(named(given)?) };
-    let wanted = Wanted {
+    let function = (*it).function.clone().ok_or_else(|| collected())?;
+    look(it, wanted(it, key, given, function)?, renew)
+}
+
+/// The same with another loader, for this once, and these tags beside the cache's own.
+pub(crate) unsafe fn asked_with(
+    it: *mut Cached,
+    key: PyKey,
+    given: Given,
+    function: Owned,
+    tags: Vec<Arc<str>>,
+) -> Result<Owned> {
+    let mut wanted = wanted(it, key, given, function)?;
+    wanted.fixed_tags.extend(tags);
+    look(it, wanted, false)
+}
+
+unsafe fn wanted(it: *mut Cached, key: PyKey, given: Given, function: Owned) -> Result<Wanted> {
+    Ok(Wanted {
         cache: cache(it)?.clone(),
         key,
-        renew,
-        function: (*it).function.clone().ok_or_else(|| collected())?,
-        args,
-        kwargs,
+        renew: false,
+        function,
+        args: tuple_of(given.positional)?,
+        kwargs: if given.named.is_empty() { None } else { Some(named(given)?) },
         fixed_tags: (*it).fixed_tags.clone(),
         tags: (*it).tags.clone(),
         tags_of_result: (*it).tags_of_result.clone(),
         codec: (*it).codec.clone(),
         arrival: (*it).arrival.clone().filter(|arrival| !arrival.is_over()),
         is_async: (*it).is_async,
-    };
+    })
+}
+
+unsafe fn look(it: *mut Cached, wanted: Wanted, renew: bool) -> Result<Owned> {
+    let wanted = Wanted { renew, ..wanted };
     if (*it).is_async {
         return lookup(wanted);
     }
@@ -105,21 +125,50 @@ pub(crate) unsafe fn cache<'a>(it: *mut Cached) -> Result<&'a Cache<PyKey, Held>
     (*it).cache.as_ref().ok_or_else(|| collected())
 }
 
-/// The tags of a value that is put in: from the arguments, and from itself.
-pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+/// What gives the tags that the value of a call shows, with what it is given beside the value.
+pub(crate) struct Showing {
+    function: Held,
+    args: Held,
+    kwargs: Held,
+}
+
+impl Showing {
+    pub(crate) unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+        super::plan::tags(self.function.as_ptr(), &[self.args.as_ptr(), self.kwargs.as_ptr(), value])
+    }
+}
+
+/// The tags that a call's value has whatever it is, and what gives the others.
+pub(crate) unsafe fn tags_of_call(it: *mut Cached, given: Given) -> Result<(Vec<Arc<str>>, Option<Showing>)> {
     let mut all = (*it).fixed_tags.clone();
     if (*it).tags.is_none() && (*it).tags_of_result.is_none() {
-        return Ok(all);
+        return Ok((all, None));
     }
     let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
-    let arguments = [args.as_ptr(), kwargs.as_ptr(), value];
     if let Some(function) = (*it).tags.clone() {
-        all.extend(super::plan::tags(function.as_ptr(), &arguments[..2])?);
+        all.extend(super::plan::tags(function.as_ptr(), &[args.as_ptr(), kwargs.as_ptr()])?);
     }
-    if let Some(function) = (*it).tags_of_result.clone() {
-        all.extend(super::plan::tags(function.as_ptr(), &arguments)?);
+    let showing = (*it).tags_of_result.clone().map(|function| Showing {
+        function: Held::new(function),
+        args: Held::new(args),
+        kwargs: Held::new(kwargs),
+    });
+    Ok((all, showing))
+}
+
+/// The tags of a value that is put in: from the arguments, and from itself.
+pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+    let (mut all, showing) = tags_of_call(it, given)?;
+    if let Some(showing) = showing {
+        all.extend(showing.tags_of(value)?);
     }
     Ok(all)
+}
+
+/// A value as the engine holds it.
+pub(crate) unsafe fn held(codec: Option<&Codec>, value: *mut PyObject) -> Result<Held> {
+    let value = Owned::share(value);
+    codec.map_or_else(|| Ok(Held::new(value.clone())), |codec| codec.packed(value.clone()))
 }
 
 /// The key of a call; None of one that does not fit the function's parameters.

@@ -30,7 +30,8 @@ impl Failed {
         Self::by(error, None)
     }
 
-    unsafe fn by(error: Held, of: Option<Held>) -> Failed {
+    /// Of this loop's, if it is one's. With the interpreter's lock held.
+    pub(crate) unsafe fn by(error: Held, of: Option<Held>) -> Failed {
         let interrupts = ffi::PyErr_GivenExceptionMatches(error.as_ptr(), ffi::PyExc_Exception) == 0;
         Failed { error: Some(error), interrupts, seen: AtomicBool::new(interrupts), of }
     }

@@ -13,7 +13,6 @@ use std::task::{Context, Poll};
 
 use pyo3_ffi as ffi;
 use tierce::__python::{Inside, inside};
-use tierce::Loaded;
 
 use super::attached::{cannot_raise, is_attached};
 use super::done::Done;
@@ -25,7 +24,7 @@ use super::plan::Plan;
 use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
 use crate::raised::{raised, restore};
 
-type Brought = std::result::Result<Loaded<Held>, Failed>;
+type Brought = std::result::Result<Held, Failed>;
 
 pub(crate) struct Loading {
     plan: Arc<Plan>,
@@ -89,7 +88,7 @@ impl Loading {
             return Ok(Err(Failed::raised(Held::new(error), of.clone())));
         }
         let value = ask(c"result", &[task.as_ptr()])?;
-        self.plan.loaded(value).map(Ok)
+        Ok(Ok(Held::new(value)))
     }
 }
 

@@ -14,7 +14,7 @@ use tierce::runtime::BoxFuture;
 
 use super::answer::{Answer, Found};
 use super::arrival::Arrival;
-use super::asking::Asking;
+use super::asking::{Asking, inside};
 use super::attached::{cannot_raise, entry, quietly};
 use super::codec::Codec;
 use super::event_loop::{Loop, current, running};
@@ -23,7 +23,7 @@ use super::held::Held;
 use super::key::PyKey;
 use super::loader::around;
 use super::names::names;
-use super::plan::{Plan, tags};
+use super::plan::{Plan, current_context, tags};
 use super::queue::Job;
 use super::told;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
@@ -52,7 +52,6 @@ impl Wanted {
     /// The lookup, whose loader runs in a copy of the current context.
     pub(crate) unsafe fn asking(self, home: Weak<Loop>) -> Result<Asking> {
         let around = around()?;
-        let context = Owned::steal(ffi::PyObject_CallObject(names()?.copy_context.as_ptr(), ptr::null_mut()))?;
         let mut all_tags = self.fixed_tags;
         if let Some(function) = &self.tags {
             let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
@@ -62,7 +61,7 @@ impl Wanted {
             function: Held::new(self.function),
             args: Held::new(self.args),
             kwargs: self.kwargs.map(Held::new),
-            context: Held::new(context),
+            context: current_context()?,
             tags_of_result: self.tags_of_result.map(Held::new),
             codec: self.codec,
             home,
@@ -164,7 +163,10 @@ unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
     if let Some(Stage::New(_) | Stage::Later(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
         let begun = match swap(it, Stage::Asked) {
             Stage::New(wanted) => begin(*wanted),
-            Stage::Later(work) => current().and_then(|home| turn(&home, |answer| task(work, answer))),
+            Stage::Later(work) => {
+                let around = around()?;
+                current().and_then(|home| turn(&home, |answer| task(inside(around, work), answer)))
+            }
             Stage::Thread(value, extra) => turn(&current()?, |answer| foreign::work(value, extra, answer)),
             _ => Err(reused()),
         };
@@ -218,7 +220,10 @@ unsafe fn begin(wanted: Wanted) -> Result<Begun> {
 /// An awaitable of something that begins at once where a loop runs, and else when it is awaited.
 pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -> Result<Owned> {
     let begun = match running()? {
-        Some(home) => turn(&home, |answer| task(work, answer))?,
+        Some(home) => {
+            let around = around()?;
+            turn(&home, |answer| task(inside(around, work), answer))?
+        }
         None => return made(Stage::Later(Box::pin(work))),
     };
     match begun {

@@ -23,6 +23,7 @@ mod alarms;
 mod done;
 mod event_loop;
 mod failed;
+mod load;
 mod loader;
 mod plan;
 mod queue;
@@ -38,8 +39,12 @@ mod asking;
 mod blocking;
 mod foreign;
 // What Python sees.
+mod asked;
+mod batch;
 mod cached;
 mod calling;
+mod entries;
+mod holding;
 mod hub;
 mod key;
 mod lookup;
@@ -50,6 +55,7 @@ use crate::owned::{Owned, PyObject, Result, answer as given};
 
 pub(crate) unsafe fn make_types() -> Result<[(&'static std::ffi::CStr, Owned); 3]> {
     hook::make_type()?;
+    holding::make_type()?;
     Ok([(c"Cached", calling::make_type()?), (c"Lookup", lookup::make_type()?), (c"Hub", hub::make_type()?)])
 }
 

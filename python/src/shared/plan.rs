@@ -10,9 +10,11 @@ use tierce::Loaded;
 use super::codec::Codec;
 use super::event_loop::Loop;
 use super::held::Held;
+use super::names::names;
 pub(crate) use crate::owned::text_of;
 use crate::owned::{Owned, PyObject, Raised, Result, ask};
 
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) function: Held,
     /// A tuple, and a dict or nothing.
@@ -75,6 +77,12 @@ impl Plan {
             None => Ok(Held::new(value)),
         }
     }
+}
+
+/// A copy of the current context.
+pub(crate) unsafe fn current_context() -> Result<Held> {
+    let copy = names()?.copy_context.as_ptr();
+    Owned::steal(ffi::PyObject_CallObject(copy, ptr::null_mut())).map(Held::new)
 }
 
 /// What the face's function says the tags are: a list of texts that the engine takes.

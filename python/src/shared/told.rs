@@ -7,6 +7,7 @@ use pyo3_ffi as ffi;
 use tierce::{Error, Kind, LoadError};
 
 use super::failed::Failed;
+use super::held::Held;
 use super::names::names;
 use crate::owned::{Owned, PyObject, Raised, Result};
 
@@ -15,6 +16,8 @@ pub(crate) enum Why {
     Load(LoadError<Failed>),
     /// A verb was refused, or could not be told to the store.
     Said(Error),
+    /// The answer could not be shown.
+    Raised(Held),
 }
 
 /// The exception for it.
@@ -22,6 +25,7 @@ pub(crate) unsafe fn exception(why: Why) -> Result<Owned> {
     match why {
         Why::Load(error) => of_load(error),
         Why::Said(error) => of_verb(&error),
+        Why::Raised(error) => Ok(error.share()),
     }
 }
 

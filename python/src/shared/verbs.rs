@@ -9,10 +9,13 @@ use tierce::__python::key_text;
 use tierce::Error;
 
 use super::attached::entry;
+use super::batch;
 use super::blocking::waited;
-use super::cached::{Cached, asked, build, cache, key, tags_of};
+use super::cached::{Cached, asked, build, cache, held, key, tags_of};
 use super::codec::Codec;
+use super::entries;
 use super::held::Held;
+use super::holding;
 use super::hub::{arrival, hub};
 use super::key::PyKey;
 use super::lookup::doing;
@@ -23,10 +26,19 @@ use crate::ready::ready;
 use crate::signature::Given;
 use crate::types::{self, of_call, plain};
 
-type Args = *const *mut PyObject;
-type Count = ffi::Py_ssize_t;
+pub(super) type Args = *const *mut PyObject;
+pub(super) type Count = ffi::Py_ssize_t;
 
 pub(crate) fn methods() -> Vec<ffi::PyMethodDef> {
+    let mut all = vec![holding::method()];
+    all.extend(entries::methods());
+    all.extend(batch::methods());
+    all.extend(own_methods());
+    all
+}
+
+/// The last, since a table of methods ends with zeros.
+fn own_methods() -> Vec<ffi::PyMethodDef> {
     vec![
         of_call(c"key", key_of, c"key($self, /, *args, **kwargs)\n--\n\nThe text of the key of such a call."),
         of_call(
@@ -95,12 +107,12 @@ pub(crate) unsafe fn changing(
     if manner.is_async { ready(none()) } else { Ok(none()) }
 }
 
-unsafe fn manner(it: *mut PyObject) -> Manner {
+pub(super) unsafe fn manner(it: *mut PyObject) -> Manner {
     let it = it.cast::<Cached>();
     Manner { is_async: (*it).is_async, has_store: (*it).codec.is_some() }
 }
 
-unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
+pub(super) unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
     key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
 }
 
@@ -155,10 +167,7 @@ unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mu
         let key = fitting_key(it, given)?;
         let tags = tags_of(it.cast(), given, value.as_ptr())?;
         let cache = cache(it.cast())?.clone();
-        let value = match &(*it.cast::<Cached>()).codec {
-            Some(codec) => codec.packed(value)?,
-            None => Held::new(value),
-        };
+        let value = held((*it.cast::<Cached>()).codec.as_ref(), value.as_ptr())?;
         changing(manner(it), async move { cache.entry(&key).tags(tags).set(value).await })
     }))
 }
