@@ -157,7 +157,8 @@ pub mod __macros {
 #[cfg(feature = "cache")]
 #[doc(hidden)]
 pub mod __python {
-    pub use crate::cache::outside::{Inside, hit, inside, key_text};
+    pub use crate::cache::outside::{Inside, hit, inside, key_text, owned};
+    pub use crate::site::{Tags, tags};
 }
 
 /// What the fuzz targets reach. Not for anybody else: it changes without notice.
