@@ -76,6 +76,35 @@ pub(crate) unsafe fn type_error(sentence: &CStr) -> Raised {
     Raised
 }
 
+/// The same with a `ValueError`.
+pub(crate) unsafe fn value_error(sentence: &str) -> Raised {
+    raise(ffi::PyExc_ValueError, sentence)
+}
+
+/// Sets an exception of this kind with a sentence.
+pub(crate) unsafe fn raise(kind: *mut PyObject, sentence: &str) -> Raised {
+    if let Ok(sentence) = text(sentence) {
+        ffi::PyErr_SetObject(kind, sentence.as_ptr());
+    }
+    Raised
+}
+
+/// A `str`.
+pub(crate) unsafe fn text(text: &str) -> Result<Owned> {
+    Owned::steal(ffi::PyUnicode_FromStringAndSize(text.as_ptr().cast(), text.len().cast_signed()))
+}
+
+/// The text of a `str`, for as long as that lives.
+pub(crate) unsafe fn text_of<'a>(object: *mut PyObject) -> Result<&'a str> {
+    let mut size = 0;
+    let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
+    if bytes.is_null() {
+        return Err(Raised);
+    }
+    let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), size.cast_unsigned());
+    Ok(std::str::from_utf8_unchecked(bytes))
+}
+
 pub(crate) unsafe fn attribute(object: *mut PyObject, name: &CStr) -> Result<Owned> {
     Owned::steal(ffi::PyObject_GetAttrString(object, name.as_ptr()))
 }

@@ -4,17 +4,15 @@ use std::ptr;
 use std::sync::Mutex;
 
 use pyo3_ffi as ffi;
-use tierce::LoadError;
 
 use super::attached::cannot_raise;
-use super::failed::Failed;
 use super::held::Held;
 use super::queue::locked;
-use super::told;
 use crate::owned::{Owned, PyObject, Result, ask};
 use crate::raised::{raised, restore};
 
-type Found = std::result::Result<Held, LoadError<Failed>>;
+/// A value, or the exception that is raised instead.
+type Found = std::result::Result<Held, Held>;
 
 /// Either the answer comes first, and is left here, or the future of who waits for it does.
 #[derive(Default)]
@@ -110,10 +108,7 @@ unsafe fn try_to_settle(future: &Owned, found: Found) -> Result<()> {
     }
     match found {
         Ok(value) => ask(c"set_result", &[future.as_ptr(), value.as_ptr()])?,
-        Err(error) => {
-            let error = told::exception(error)?;
-            ask(c"set_exception", &[future.as_ptr(), error.as_ptr()])?
-        }
+        Err(error) => ask(c"set_exception", &[future.as_ptr(), error.as_ptr()])?,
     };
     Ok(())
 }

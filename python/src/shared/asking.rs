@@ -14,6 +14,7 @@ use super::held::Held;
 use super::key::PyKey;
 use super::loader::Loading;
 use super::plan::Plan;
+use super::told;
 
 /// How many cancelled loads of others one lookup looks past. Chosen, not measured: an accident cancels one, of a task group or at a
 /// timeout, and what leads next may be cancelled with it; who cancels each load must not keep its callers for ever.
@@ -34,7 +35,7 @@ impl Asking {
     /// The task, which gives the answer to whoever waits for it.
     pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
         Box::pin(async move {
-            let around = self.around.clone();
+            let (around, cache) = (self.around.clone(), self.cache.clone());
             let mut find = pin!(self.find());
             let found = std::future::poll_fn(|cx| match &around {
                 Some(around) => around.polled(|| find.as_mut().poll(cx)),
@@ -42,7 +43,12 @@ impl Asking {
             });
             let found = found.await;
             // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
-            unsafe { answer.give(found) };
+            unsafe {
+                match found {
+                    Ok(value) => answer.give(Ok(value)),
+                    Err(error) => answer.give(Err(told::exception(cache.name(), error))),
+                }
+            };
         })
     }
 

@@ -9,10 +9,10 @@ use tierce::Cache;
 use super::held::Held;
 use super::key::{Part, PyKey, part};
 use super::lookup::{Wanted, lookup};
-use super::plan::text_of;
+use super::tags;
 use crate::function::Head;
 use crate::key::Call;
-use crate::owned::{Owned, PyObject, Raised, Result, none, tuple_of, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, attribute, none, text_of, tuple_of, type_error};
 use crate::signature::{Given, Signature};
 
 #[repr(C)]
@@ -62,10 +62,10 @@ pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject
     let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
     let arguments = [args.as_ptr(), kwargs.as_ptr(), value];
     if let Some(function) = (*it).tags.clone() {
-        all.extend(super::plan::tags(function.as_ptr(), &arguments[..2])?);
+        all.extend(tags::tags(function.as_ptr(), &arguments[..2])?);
     }
     if let Some(function) = (*it).tags_of_result.clone() {
-        all.extend(super::plan::tags(function.as_ptr(), &arguments)?);
+        all.extend(tags::tags(function.as_ptr(), &arguments)?);
     }
     Ok(all)
 }
@@ -75,37 +75,47 @@ pub(crate) unsafe fn key(it: *mut Cached, given: Given) -> Result<Option<PyKey>>
     let Some(signature) = &(*it).signature else { return Err(collected()) };
     let mut places = vec![ptr::null_mut(); signature.places(given)];
     let Some(call) = signature.bind(given, &mut places) else { return Ok(None) };
-    let Some(picks) = &(*it).picks else { return all_parts(signature, call).map(Some) };
-    let parts = picks.iter().map(|place| named_part(signature, *place, call.values[*place]));
+    let Some(picks) = &(*it).picks else { return all_parts(it, signature, call).map(Some) };
+    let parts = picks.iter().map(|place| named_part(it, signature, *place, call.values[*place]));
     Ok(Some(PyKey::of(parts.collect::<Result<_>>()?)))
 }
 
-unsafe fn all_parts(signature: &Signature, call: Call) -> Result<PyKey> {
+unsafe fn all_parts(it: *mut Cached, signature: &Signature, call: Call) -> Result<PyKey> {
     let named = call.named as usize;
     let (values, names) = call.values.split_at(call.values.len() - named);
     let (values, of_names) = values.split_at(values.len() - named);
-    let parts = values.iter().enumerate().map(|(place, value)| named_part(signature, place, *value));
+    let parts = values.iter().enumerate().map(|(place, value)| named_part(it, signature, place, *value));
     let mut parts: Vec<Part> = parts.collect::<Result<_>>()?;
     if named > 0 {
-        let pairs = names.iter().zip(of_names).map(|(name, value)| Ok((text_of(*name)?.into(), part(*value)?)));
+        let pairs = names.iter().zip(of_names);
+        let pairs = pairs.map(|(name, value)| Ok((text_of(*name)?.into(), told(it, Some(*name), part(*value))?)));
         parts.push(Part::Named(pairs.collect::<Result<_>>()?));
     }
-    Ok(PyKey::of(parts))
+    Ok(if signature.takes_any() { PyKey::sequence(parts) } else { PyKey::of(parts) })
 }
 
-/// A part of a key, or an error that names the argument.
-unsafe fn named_part(signature: &Signature, place: usize, value: *mut PyObject) -> Result<Part> {
-    let read = part(value);
+unsafe fn named_part(it: *mut Cached, signature: &Signature, place: usize, value: *mut PyObject) -> Result<Part> {
+    told(it, signature.name_of(place), part(value))
+}
+
+/// A part of a key, or an error that names the function and the argument.
+unsafe fn told(it: *mut Cached, argument: Option<*mut PyObject>, read: Result<Part>) -> Result<Part> {
     if read.is_err()
-        && let Some(name) = signature.name_of(place)
         && let Some(error) = crate::raised::raised()
     {
         // Of these two, since others may take more than a sentence.
         let kinds = [ffi::PyExc_TypeError, ffi::PyExc_ValueError];
         let kind = kinds.into_iter().find(|kind| ffi::PyErr_GivenExceptionMatches(error.as_ptr(), *kind) != 0);
-        match kind {
-            Some(kind) => _ = ffi::PyErr_Format(kind, c"argument %R: %S".as_ptr(), name, error.as_ptr()),
-            None => crate::raised::restore(Some(error)),
+        let function = attribute(it.cast(), c"__qualname__");
+        match (kind, function, argument) {
+            (Some(kind), Ok(function), Some(argument)) => {
+                let form = c"%S, argument %R: %S";
+                ffi::PyErr_Format(kind, form.as_ptr(), function.as_ptr(), argument, error.as_ptr());
+            }
+            (Some(kind), Ok(function), None) => {
+                ffi::PyErr_Format(kind, c"%S: %S".as_ptr(), function.as_ptr(), error.as_ptr());
+            }
+            _ => crate::raised::restore(Some(error)),
         }
     }
     read
@@ -116,7 +126,7 @@ pub(crate) unsafe fn collected() -> Raised {
 }
 
 /// The arguments by name, as a dict or None.
-unsafe fn named(given: Given) -> Result<Owned> {
+pub(crate) unsafe fn named(given: Given) -> Result<Owned> {
     if given.named.is_empty() {
         return Ok(none());
     }

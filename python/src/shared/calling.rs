@@ -2,19 +2,21 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::__python::hit;
+use tierce::__python::{hit, owned};
+use tierce::Kind;
 
 use super::attached::{entry, quietly};
 use super::cached::{Cached, asked, cache, collected, key};
 use super::hub::hub;
 use super::key::View;
-use super::plan::{read_tags, text_of, value_error};
+use super::tags;
 use super::verbs;
 use crate::function::{self, Plan};
-use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, raise, text_of, type_error};
 use crate::ready::ready;
 use crate::signature::{Given, Signature};
 use crate::types;
@@ -34,12 +36,15 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
     })
 }
 
+/// Tells the functions of the process apart, however long their loads run.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     answer(entry(|| make(kind, args)))
 }
 
 /// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms)`: for the
-/// face alone, which has looked at each.
+/// face alone, which has looked at each. `KeyError`: the name is another's, or a load of another's still runs under it.
 unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
     if ffi::PyTuple_Size(args) != 12 {
         return Err(type_error(c"use cached"));
@@ -54,8 +59,9 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     if picks.iter().flatten().any(|place| signature.name_of(*place).is_none()) {
         return Err(type_error(c"use cached: a key is made of parameters"));
     }
-    let fixed_tags = read_tags(at(6))?;
-    let mut builder = hub(at(0))?.local_cache(text_of(at(1))?);
+    let fixed_tags = tags::read(at(6))?;
+    let builder = hub(at(0))?.local_cache(text_of(at(1))?);
+    let mut builder = owned(builder, LAST.fetch_add(1, Ordering::Relaxed));
     builder = match number(9) {
         Some(entries) => builder.capacity(usize::try_from(entries).unwrap_or(usize::MAX)),
         None => builder.unbounded(),
@@ -66,12 +72,12 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
         return Err(Raised);
     }
     let cache = builder.try_build().map_err(|error| {
-        let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-        value_error(&sentence)
+        let kind = if error.kind() == Kind::Conflict { ffi::PyExc_KeyError } else { ffi::PyExc_ValueError };
+        raise(kind, &error.to_string())
     })?;
     let is_single = signature.is_single() && picks.as_deref().is_none_or(|picks| picks == [0]);
-    let owned = |place| given(place).map(|object| Owned::share(object));
-    let (function, tags, tags_of_result) = (owned(2), owned(7), owned(8));
+    let share = |place| given(place).map(|object| Owned::share(object));
+    let (function, tags, tags_of_result) = (share(2), share(7), share(8));
     let made = types::allocate(kind)?;
     let it = made.as_ptr().cast::<Cached>();
     // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
@@ -96,29 +102,34 @@ unsafe extern "C" fn call(
 ) -> *mut PyObject {
     answer(entry(|| {
         let it = callable.cast::<Cached>();
+        let mut looked = false;
         if names.is_null()
             && ffi::PyVectorcall_NARGS(flags) == 1
             && (*it).is_single
             && let Some(view) = View::single(*args)
             && let Some(cache) = &(*it).cache
-            && let Some(value) = hit(cache, &view)
         {
-            return ready(value.share());
+            if let Some(value) = hit(cache, &view) {
+                return ready(value.share());
+            }
+            looked = true;
         }
-        long(it, args, flags, names)
+        long(it, (args, flags, names), looked)
     }))
 }
 
-unsafe fn long(it: *mut Cached, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
+unsafe fn long(
+    it: *mut Cached,
+    (args, flags, names): (*const *mut PyObject, usize, *mut PyObject),
+    looked: bool,
+) -> Result<Owned> {
     let given = Given::new(args, flags, names);
     let Some(key) = key(it, given)? else {
         // The function says best what is wrong with its arguments.
         let function = (*it).function.clone().ok_or_else(|| collected())?;
         return Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names));
     };
-    if !(*it).is_single
-        && let Some(value) = hit(cache(it)?, &key.view())
-    {
+    if !looked && let Some(value) = hit(cache(it)?, &key.view()) {
         return ready(value.share());
     }
     asked(it, key, given, false)

@@ -55,7 +55,7 @@ impl Drop for Failed {
         {
             // SAFETY: inside an entry the interpreter's lock is held.
             unsafe {
-                Loop::report(self.of.as_ptr(), c"tierce: a load failed, and nobody waited for it", error.as_ptr())
+                Loop::report(self.of.as_ptr(), "tierce: a load failed, and nobody waited for it", error.as_ptr())
             };
         }
     }

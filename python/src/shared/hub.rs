@@ -7,9 +7,9 @@ use pyo3_ffi as ffi;
 use tierce::Hub;
 
 use super::attached::{entry, quietly};
-use super::plan::text_of;
+use super::tags;
 use super::verbs::at_once;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, none, type_error};
+use crate::owned::{Owned, PyObject, Result, answer, none, type_error, value_error};
 use crate::ready::ready;
 use crate::types::{self, Kind, keep, of_one, slot};
 
@@ -66,14 +66,11 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, kwar
 
 unsafe extern "C" fn invalidate_tag(it: *mut PyObject, tag: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
-        let (hub, tag) = (hub(it)?, text_of(tag)?);
+        let (hub, kept) = (hub(it)?, tags::one(tag)?);
+        let tag = kept.first().map_or("", |tag| tag);
         match at_once(hub.invalidate_tag(tag))? {
             Ok(()) => ready(none()),
-            Err(error) => {
-                let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-                ffi::PyErr_SetString(ffi::PyExc_ValueError, sentence.as_ptr());
-                Err(Raised)
-            }
+            Err(error) => Err(value_error(&error.to_string())),
         }
     }))
 }

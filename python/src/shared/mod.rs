@@ -25,6 +25,7 @@ mod failed;
 mod loader;
 mod plan;
 mod queue;
+mod tags;
 // One lookup.
 mod answer;
 mod asking;
@@ -61,7 +62,7 @@ pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut 
 
 pub(crate) use lookup::from_thread;
 
-/// `_live()`: how many tasks and loops there are, for tests.
+/// `live()`, for tests: how many tasks and loops there are.
 pub(crate) unsafe extern "C" fn live(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     given(attached::entry(|| {
         let (jobs, loops) = (queue::live(), event_loop::count());

@@ -1,6 +1,5 @@
 //! What a lookup loads with, should it have to.
 
-use std::ffi::CStr;
 use std::ptr;
 use std::sync::{Arc, Weak};
 
@@ -8,7 +7,8 @@ use pyo3_ffi as ffi;
 
 use super::event_loop::Loop;
 use super::held::Held;
-use crate::owned::{Owned, PyObject, Raised, Result, ask};
+use super::tags::tags;
+use crate::owned::{Owned, PyObject, Result, ask};
 
 pub(crate) struct Plan {
     pub(crate) function: Held,
@@ -52,40 +52,4 @@ impl Plan {
             None => Ok(Vec::new()),
         }
     }
-}
-
-/// What the face's function says the tags are: a list of texts that the engine takes.
-pub(crate) unsafe fn tags(function: *mut PyObject, arguments: &[*mut PyObject]) -> Result<Vec<Arc<str>>> {
-    let count = arguments.len();
-    let said = Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), count, ptr::null_mut()))?;
-    read_tags(said.as_ptr())
-}
-
-/// A list of texts, each of 1 to 200 bytes, which the face has seen to.
-pub(crate) unsafe fn read_tags(list: *mut PyObject) -> Result<Vec<Arc<str>>> {
-    let mut all = Vec::new();
-    for at in 0..ffi::PyList_Size(list) {
-        let tag = text_of(ffi::PyList_GetItem(list, at))?;
-        if tag.is_empty() || tag.len() > 200 {
-            return Err(value_error(c"a tag has 1 to 200 bytes"));
-        }
-        all.push(Arc::from(tag));
-    }
-    if ffi::PyErr_Occurred().is_null() { Ok(all) } else { Err(Raised) }
-}
-
-/// The text of a `str`, for as long as that lives.
-pub(crate) unsafe fn text_of<'a>(object: *mut PyObject) -> Result<&'a str> {
-    let mut size = 0;
-    let bytes = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut size);
-    if bytes.is_null() {
-        return Err(Raised);
-    }
-    let bytes = std::slice::from_raw_parts(bytes.cast::<u8>(), size.cast_unsigned());
-    Ok(std::str::from_utf8_unchecked(bytes))
-}
-
-pub(crate) unsafe fn value_error(sentence: &CStr) -> Raised {
-    ffi::PyErr_SetString(ffi::PyExc_ValueError, sentence.as_ptr());
-    Raised
 }

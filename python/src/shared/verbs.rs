@@ -7,12 +7,16 @@ use pyo3_ffi as ffi;
 use tierce::__python::key_text;
 
 use super::attached::entry;
-use super::cached::{Cached, asked, cache, key, tags_of};
+use super::cached::{Cached, asked, cache, key, named, tags_of};
 use super::held::Held;
 use super::key::PyKey;
-use super::plan::value_error;
-use crate::owned::{Owned, PyObject, Result, answer, integer, none, tuple, type_error};
-use crate::ready::ready;
+use super::lookup::is_lookup;
+use super::names::names;
+use crate::owned::{
+    Owned, PyObject, Raised, Result, answer, ask, attribute, integer, is_exactly, none, text, tuple, tuple_of,
+    type_error, value_error,
+};
+use crate::ready::{is_ready, ready};
 use crate::signature::Given;
 use crate::types::{of_call, plain};
 
@@ -57,17 +61,31 @@ pub(crate) unsafe fn at_once<F: Future>(future: F) -> Result<F::Output> {
     }
 }
 
+/// The key of a call; where there is none, the face says why.
 unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
-    key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
+    if let Some(key) = key(it.cast::<Cached>(), given)? {
+        return Ok(key);
+    }
+    let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
+    ask(c"_misfit", &[it, args.as_ptr(), kwargs.as_ptr()])?;
+    Err(type_error(c"these arguments do not fit the function's parameters"))
+}
+
+/// Refuses what has yet to be awaited to be a value.
+unsafe fn refuse_awaitable(it: *mut PyObject, value: *mut PyObject) -> Result<()> {
+    if !is_ready(value) && !is_lookup(value) && !is_exactly(value, names()?.coroutine.as_ptr().cast()) {
+        return Ok(());
+    }
+    let function = attribute(it, c"__qualname__")?;
+    let form = c"%S: %R is to be awaited, and what it brings is the value to set";
+    ffi::PyErr_Format(ffi::PyExc_TypeError, form.as_ptr(), function.as_ptr(), value);
+    Err(Raised)
 }
 
 unsafe fn done(said: std::result::Result<(), tierce::Error>) -> Result<Owned> {
     match said {
         Ok(()) => ready(none()),
-        Err(error) => {
-            let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-            Err(value_error(&sentence))
-        }
+        Err(error) => Err(value_error(&error.to_string())),
     }
 }
 
@@ -75,15 +93,8 @@ unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: 
     answer(entry(|| {
         let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
         match key_text(&key) {
-            Ok(text) => {
-                let name = cache(it.cast())?.name();
-                let whole = format!("{name}:{text}");
-                Owned::steal(ffi::PyUnicode_FromStringAndSize(whole.as_ptr().cast(), whole.len().cast_signed()))
-            }
-            Err(why) => {
-                let sentence = std::ffi::CString::new(why).unwrap_or_default();
-                Err(value_error(&sentence))
-            }
+            Ok(rest) => text(&format!("{}:{rest}", cache(it.cast())?.name())),
+            Err(why) => Err(value_error(&why)),
         }
     }))
 }
@@ -117,6 +128,7 @@ unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mu
             return Err(type_error(c"set() takes the value first, then the arguments of the call"));
         }
         let value = Owned::share(*args);
+        refuse_awaitable(it, value.as_ptr())?;
         let given = Given::new(args.add(1), count.cast_unsigned() - 1, names);
         let key = fitting_key(it, given)?;
         let tags = tags_of(it.cast(), given, value.as_ptr())?;
