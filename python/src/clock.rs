@@ -23,7 +23,7 @@ pub(crate) unsafe extern "C" fn now(_: *mut PyObject, _: *mut PyObject) -> *mut 
     answer(integer(now_ms()))
 }
 
-/// `_hold_time(ms)`: stands still at that time; 0 lets it run.
+/// `hold_time(ms)`, for tests: stands still at that time; 0 lets it run.
 pub(crate) unsafe extern "C" fn hold(_: *mut PyObject, ms: *mut PyObject) -> *mut PyObject {
     let held = ffi::PyLong_AsUnsignedLongLong(ms);
     if held == u64::MAX && !ffi::PyErr_Occurred().is_null() {

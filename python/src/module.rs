@@ -18,24 +18,30 @@ unsafe impl Sync for Definition {}
 
 /// Only named where CPython is given its address.
 #[allow(dead_code, reason = "read by CPython alone")]
-struct Functions([ffi::PyMethodDef; 8]);
+struct Functions<const N: usize>([ffi::PyMethodDef; N]);
 
 // SAFETY: nobody writes it.
-unsafe impl Sync for Functions {}
+unsafe impl<const N: usize> Sync for Functions<N> {}
 
-static FUNCTIONS: Functions = Functions([
+static FUNCTIONS: Functions<5> = Functions([
     plain(c"_now_ms", clock::now, c"The time by which values age, in milliseconds."),
-    of_one(c"_hold_time", clock::hold, c"Holds that time; 0 lets it run."),
     plain(c"_forget_loops", shared::forget_loops, c"In the child of a fork: no loop of the parent's runs."),
     plain(c"_end", shared::end, c"The interpreter is about to end."),
-    of_one(
-        c"_from_thread",
-        shared::from_thread,
-        c"((value, extra),): gives the value when a thread without Python has let extra go, for tests.",
-    ),
     of_one(c"_codec", values::of_plan, c"((plan, name, root)): the codec of a plan of the face's."),
-    plain(c"_live", shared::live, c"How many tasks and loops there are."),
     // SAFETY: a table of functions ends with zeros.
+    unsafe { std::mem::zeroed() },
+]);
+
+/// What `_tierce.testing` has, for the package's own tests.
+static OF_TESTS: Functions<4> = Functions([
+    of_one(c"hold_time", clock::hold, c"Holds the time by which values age, in milliseconds; 0 lets it run."),
+    of_one(
+        c"from_thread",
+        shared::from_thread,
+        c"((value, extra),): gives the value when a thread without Python has let extra go.",
+    ),
+    plain(c"live", shared::live, c"How many tasks and loops there are."),
+    // SAFETY: as above.
     unsafe { std::mem::zeroed() },
 ]);
 
@@ -101,7 +107,21 @@ unsafe fn fill_with_types(module: *mut PyObject) -> Result<()> {
     add(module, c"Key", token::make_type()?)?;
     add(module, c"Ready", ready::make_type()?)?;
     add(module, c"Codec", values::make_type()?)?;
+    add(module, c"testing", testing()?)?;
     shared::make_types()?.into_iter().try_for_each(|(name, kind)| add(module, name, kind))
+}
+
+/// A module of its own, so that nobody takes what is there for a part of the package.
+unsafe fn testing() -> Result<Owned> {
+    let made = Owned::steal(ffi::PyModule_New(c"tierce._tierce.testing".as_ptr()))?;
+    let doc = c"For the package's own tests: it changes without notice.";
+    let functions = (&raw const OF_TESTS).cast_mut().cast();
+    if ffi::PyModule_SetDocString(made.as_ptr(), doc.as_ptr()) < 0
+        || ffi::PyModule_AddFunctions(made.as_ptr(), functions) < 0
+    {
+        return Err(Raised);
+    }
+    Ok(made)
 }
 
 unsafe fn add(module: *mut PyObject, name: &std::ffi::CStr, object: Owned) -> Result<()> {

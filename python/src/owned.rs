@@ -76,6 +76,19 @@ pub(crate) unsafe fn type_error(sentence: &CStr) -> Raised {
     Raised
 }
 
+/// The same with a `ValueError`.
+pub(crate) unsafe fn value_error(sentence: &str) -> Raised {
+    raise(ffi::PyExc_ValueError, sentence)
+}
+
+/// Sets an exception of this kind with a sentence.
+pub(crate) unsafe fn raise(kind: *mut PyObject, sentence: &str) -> Raised {
+    if let Ok(sentence) = text(sentence) {
+        ffi::PyErr_SetObject(kind, sentence.as_ptr());
+    }
+    Raised
+}
+
 pub(crate) unsafe fn attribute(object: *mut PyObject, name: &CStr) -> Result<Owned> {
     Owned::steal(ffi::PyObject_GetAttrString(object, name.as_ptr()))
 }

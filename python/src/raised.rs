@@ -44,6 +44,11 @@ pub(crate) unsafe fn restore(error: Option<Owned>) {
     }
 }
 
+/// The exception that is set, which is not set any more; of a call that has failed and set none, the type that says so.
+pub(crate) unsafe fn raised_or_none() -> Owned {
+    raised().unwrap_or_else(|| Owned::share(ffi::PyExc_SystemError))
+}
+
 /// The exception that is set, which is not set any more, as a fault of a connection: what it says.
 pub(crate) unsafe fn as_io() -> io::Error {
     let unsupported = ffi::PyErr_ExceptionMatches(ffi::PyExc_NotImplementedError) != 0;

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
 
-use crate::owned::{Owned, PyObject, Raised, Result, answer, none};
+use crate::awaitable::{Plan, RETURNED, raise_given, reused, sent, slots};
+use crate::owned::{Owned, PyObject, Result, answer, none};
 use crate::stop;
-use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
+use crate::types::{self, Kind};
 
 #[repr(C)]
 struct Ready {
@@ -28,36 +29,24 @@ static TYPE: Kind = Kind::new();
 /// (`python -m bench async_hit`).
 static SPARE: AtomicPtr<PyObject> = AtomicPtr::new(ptr::null_mut());
 
-/// `PYGEN_RETURN` and `PYGEN_ERROR` of `PySendResult`.
-const RETURNED: c_int = 0;
-const FAILED: c_int = -1;
-
 pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let methods = vec![
-        of_one(c"send", send, c"send($self, value, /)\n--\n\nEnd with the value, as a coroutine that returns."),
-        types::method(
-            c"throw",
-            ffi::PyMethodDefPointer { PyCFunctionFast: throw },
-            ffi::METH_FASTCALL,
-            c"throw($self, type, value=None, traceback=None, /)\n--\n\nRaise the exception, as a coroutine that does not catch it.",
-        ),
-        plain(c"close", close, c"close($self, /)\n--\n\nGive the value up."),
-        // SAFETY: a table of methods ends with zeros.
-        std::mem::zeroed(),
-    ];
-    let doc = c"An awaitable that has its value already: a hit of an async function.";
-    let slots = vec![
-        slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_am_await, myself as *mut c_void),
-        slot(ffi::Py_tp_iter, myself as *mut c_void),
-        slot(ffi::Py_tp_iternext, next as *mut c_void),
-        slot(AM_SEND, send_fast as *mut c_void),
-        slot(ffi::Py_tp_methods, keep(methods)),
-    ];
+    let slots = slots(&Plan {
+        doc: c"An awaitable that has its value already: a hit of an async function.",
+        send,
+        send_fast,
+        next,
+        throw,
+        close,
+        traverse,
+        clear,
+        dealloc,
+    });
     TYPE.make(c"tierce._tierce.Ready", size_of::<Ready>(), slots)
+}
+
+/// Whether an object is one of them.
+pub(crate) unsafe fn is_ready(object: *mut PyObject) -> bool {
+    ptr::eq(ffi::Py_TYPE(object), TYPE.get())
 }
 
 /// An awaitable of this value.
@@ -80,24 +69,11 @@ pub(crate) unsafe fn ready(value: Owned) -> Result<Owned> {
 #[inline]
 unsafe fn take(it: *mut PyObject) -> Result<Owned> {
     let value = std::mem::replace(&mut (*it.cast::<Ready>()).value, ptr::null_mut());
-    if value.is_null() {
-        ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"cannot reuse already awaited coroutine".as_ptr());
-        return Err(Raised);
-    }
-    Owned::steal(value)
+    if value.is_null() { Err(reused()) } else { Owned::steal(value) }
 }
 
 unsafe extern "C" fn send_fast(it: *mut PyObject, _: *mut PyObject, result: *mut *mut PyObject) -> c_int {
-    match take(it) {
-        Ok(value) => {
-            *result = value.into_ptr();
-            RETURNED
-        }
-        Err(Raised) => {
-            *result = ptr::null_mut();
-            FAILED
-        }
-    }
+    sent(take(it).map(|value| (RETURNED, value)), result)
 }
 
 /// Ends with `StopIteration(value)`, or with nothing set where the value is None, which means the same.
@@ -123,29 +99,9 @@ unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: f
     ptr::null_mut()
 }
 
-/// Raises what `throw` was given: an exception, or its type, value and traceback.
-pub(crate) unsafe fn raise_given(args: *mut *mut PyObject, count: ffi::Py_ssize_t) {
-    if count == 0 {
-        ffi::PyErr_SetString(ffi::PyExc_TypeError, c"throw() takes an exception".as_ptr());
-        return;
-    }
-    let (kind, value) = (*args, if count > 1 { *args.add(1) } else { ffi::Py_None() });
-    if ffi::PyExceptionInstance_Check(kind) != 0 {
-        ffi::PyErr_SetObject(ffi::Py_TYPE(kind).cast(), kind);
-    } else if ptr::eq(value, ffi::Py_None()) {
-        ffi::PyErr_SetNone(kind);
-    } else {
-        ffi::PyErr_SetObject(kind, value);
-    }
-}
-
 unsafe extern "C" fn close(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     clear(it);
     answer(Ok(none()))
-}
-
-unsafe extern "C" fn myself(it: *mut PyObject) -> *mut PyObject {
-    Owned::share(it).into_ptr()
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {

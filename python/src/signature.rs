@@ -93,6 +93,11 @@ impl Signature {
         count == self.positional && count == self.parameters.len() && !self.takes_more && !self.takes_more_named
     }
 
+    /// Whether calls may have more parts than parameters.
+    pub(crate) fn takes_any(&self) -> bool {
+        self.takes_more || self.takes_more_named
+    }
+
     /// How many places `bind` needs.
     pub(crate) fn places(&self, given: Given) -> usize {
         self.parameters.len() + given.positional.len() + 2 * given.named.len()

@@ -11,7 +11,7 @@ class HeldTime:
 
     def advance(self, seconds):
         self.ms += round(seconds * 1000)
-        _tierce._hold_time(self.ms)
+        _tierce.testing.hold_time(self.ms)
 
 
 @contextmanager
@@ -21,4 +21,4 @@ def held_time():
     try:
         yield clock
     finally:
-        _tierce._hold_time(0)
+        _tierce.testing.hold_time(0)

@@ -10,7 +10,7 @@ import pytest
 from children import child
 
 from tierce import Hub
-from tierce._tierce import _live
+from tierce._tierce import testing
 
 
 @pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning")
@@ -37,7 +37,7 @@ def test_a_loop_that_nobody_closes_is_let_go(leaves):
     asyncio.run(function("another"))
     gc.collect()
     assert [one() for one in gone] == [None] * 5
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_a_loop_at_rest_in_another_thread_goes_on_as_it_was():
@@ -59,7 +59,7 @@ def test_a_loop_at_rest_in_another_thread_goes_on_as_it_was():
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
     assert calls == [x for at in range(20) for x in ([at, -at] if at else [0])]
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_a_background_load_of_a_loop_that_rests_is_not_given_up():
@@ -126,9 +126,9 @@ def test_generators_that_end_with_the_loop_may_look_something_up():
         kept = []
         asyncio.run(main())
         assert sorted(found) == [(x, x) for x in range(24)], found
-        from tierce._tierce import _live
+        from tierce._tierce import testing
         asyncio.run(function(-2))
-        assert _live() == (0, 0), _live()
+        assert testing.live() == (0, 0), testing.live()
     """)
 
 

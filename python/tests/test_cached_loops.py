@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from tierce import Hub
-from tierce._tierce import _live
+from tierce._tierce import testing
 
 NEVER = 3600
 
@@ -59,7 +59,7 @@ def test_two_loops_in_two_threads_share_one_flight():
 
     assert in_threads(main, main) == [[1] * 200] * 2
     assert calls == [1]
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_two_loops_race_for_two_thousand_keys_and_load_each_once():
@@ -119,7 +119,7 @@ def test_asyncio_run_again_finds_what_was_loaded_before():
 
     assert [asyncio.run(main(x)) for x in (1, 1, 2)] == [1, 1, 2]
     assert calls == [1, 2]
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_a_load_that_asyncio_run_leaves_behind_is_not_waited_for():
@@ -136,7 +136,7 @@ def test_a_load_that_asyncio_run_leaves_behind_is_not_waited_for():
 
     asyncio.run(leave())
     assert function.stats().loading == 0
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
     assert asyncio.run(ask()) == 2
 
 
@@ -236,7 +236,7 @@ def test_a_fork_in_the_middle_of_a_load_leaves_both_processes_right():
             return 1
         if await asyncio.wait_for(function("during"), 10) != ("during", os.getpid()):
             return 2
-        return 0 if _live()[1] == 1 else 3
+        return 0 if testing.live()[1] == 1 else 3
 
     assert asyncio.run(asyncio.wait_for(main(), 30)) == 0
 
@@ -271,13 +271,13 @@ def test_a_hundred_thousand_lookups_leave_nothing():
         await round(100)
         objects, blocks, tasks = await round(100)
         objects_after, blocks_after, tasks_after = await round(1000)
-        assert _live() == (0, 1)
+        assert testing.live() == (0, 1)
         assert tasks_after == tasks == 1
         assert abs(objects_after - objects) < 60
         assert abs(blocks_after - blocks) < 600
 
     asyncio.run(main())
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_who_leaves_is_gone_at_once():
@@ -286,11 +286,11 @@ def test_who_leaves_is_gone_at_once():
     async def main():
         first = asyncio.create_task(function(1))
         await asyncio.sleep(0.001)
-        before = _live()
+        before = testing.live()
         for _ in range(200):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(function(1), 0.0001)
-        assert _live() == before
+        assert testing.live() == before
         first.cancel()
 
     asyncio.run(main())
@@ -330,7 +330,7 @@ def test_who_waits_on_a_loop_that_was_thrown_away_is_collected():
     gc.collect()
     gc.collect()
     assert [one() for one in gone] == [None] * 15
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)
 
 
 def test_many_threads_and_loops_come_and_go():
@@ -349,4 +349,4 @@ def test_many_threads_and_loops_come_and_go():
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
-    assert _live() == (0, 0)
+    assert testing.live() == (0, 0)

@@ -10,7 +10,7 @@ from waiting import until
 
 import tierce
 from tierce import Hub
-from tierce._tierce import _from_thread
+from tierce._tierce import testing
 
 
 class Odd(asyncio.SelectorEventLoop):
@@ -132,13 +132,13 @@ def test_an_answer_that_comes_while_its_future_is_made_is_given():
 
         def poll_in_between():
             until(asked.is_set)
-            inner.append(_from_thread((2, None)))
+            inner.append(testing.from_thread((2, None)))
             inner[0].send(None)
 
         loop.first["turn"] = asked.set
         loop.first["get_debug"] = poll_in_between
         with pytest.raises(StopIteration) as given:
-            _from_thread((1, None)).send(None)
+            testing.from_thread((1, None)).send(None)
         assert given.value.value == 1
         inner[0].close()
 
@@ -405,7 +405,7 @@ def test_a_loop_with_a_create_task_of_its_own_makes_the_tasks_of_loads():
 def test_wrong_things_given_to_the_glue_are_errors():
     child("""
         import tierce
-        from tierce._tierce import Cached, Hub, _from_thread
+        from tierce._tierce import Cached, Hub, testing
 
         async def function(x): ...
 
@@ -414,7 +414,7 @@ def test_wrong_things_given_to_the_glue_are_errors():
             def _name(self, name, function): return "name"
 
         told = ("x",), 1, 0, (5,), False, False
-        for call in (lambda: _from_thread(5), lambda: _from_thread(()), lambda: tierce.cached(hub=5)(function),
+        for call in (lambda: testing.from_thread(5), lambda: testing.from_thread(()), lambda: tierce.cached(hub=5)(function),
                      lambda: tierce.cached(hub=Fake())(function), lambda: tierce.cached(hub=tierce.Hub)(function),
                      lambda: Cached(*[5] * 12), lambda: Cached(Hub(), *[None] * 11),
                      lambda: Cached(Hub(), "n", function, told, 0, (7,), [], *[None] * 5)):

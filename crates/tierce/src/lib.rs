@@ -157,8 +157,9 @@ pub mod __macros {
 #[cfg(feature = "cache")]
 #[doc(hidden)]
 pub mod __python {
-    pub use crate::cache::outside::{Inside, arrive, forked, hit, inside, key_text, packed, sleep};
+    pub use crate::cache::outside::{Inside, arrive, forked, hit, inside, key_text, owned, packed, sleep};
     pub use crate::connect::open;
+    pub use crate::site::{Tags, tags};
 }
 
 /// What the fuzz targets reach. Not for anybody else: it changes without notice.

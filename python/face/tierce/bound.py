@@ -1,8 +1,8 @@
-"""A method made by `memo`, of one instance or class."""
+"""A method made by `memo` or `cached`, of one instance or class."""
 
 from types import GenericAlias
 
-__all__ = ["BoundMemo"]
+__all__ = ["BoundCached", "BoundMemo"]
 
 
 class _OfFunction(str):
@@ -23,8 +23,8 @@ class _OfFunction(str):
         return str, (str(self),)
 
 
-class BoundMemo:
-    """A method made by memo, of one instance."""
+class Bound:
+    """What bound methods of both kinds have: the function's verbs, for their instance."""
 
     __class_getitem__ = classmethod(GenericAlias)
 
@@ -38,36 +38,24 @@ class BoundMemo:
         return self.__func__(self.__self__, *args, **kwargs)
 
     def invalidate(self, /, *args, **kwargs):
-        """As Memo.invalidate, for this instance."""
+        """As the function\'s own, for this instance."""
         return self.__func__.invalidate(self.__self__, *args, **kwargs)
 
     def refresh(self, /, *args, **kwargs):
-        """As Memo.refresh, for this instance."""
+        """As the function\'s own, for this instance."""
         return self.__func__.refresh(self.__self__, *args, **kwargs)
 
     def peek(self, /, *args, **kwargs):
-        """As Memo.peek, for this instance."""
+        """As the function\'s own, for this instance."""
         return self.__func__.peek(self.__self__, *args, **kwargs)
 
     def set(self, value, /, *args, **kwargs):
-        """As Memo.set, for this instance."""
+        """As the function\'s own, for this instance."""
         return self.__func__.set(value, self.__self__, *args, **kwargs)
 
     def key(self, /, *args, **kwargs):
-        """As Memo.key, for this instance."""
+        """As the function\'s own, for this instance."""
         return self.__func__.key(self.__self__, *args, **kwargs)
-
-    def cache_info(self):
-        """As Memo.cache_info; of this instance alone with per_instance=True."""
-        return self._own().cache_info()
-
-    def cache_clear(self):
-        """As Memo.cache_clear; of this instance alone with per_instance=True."""
-        self._own().cache_clear()
-
-    def _own(self):
-        function = self.__func__
-        return function._own(self.__self__) if function._settings.per_instance else function
 
     def __getattr__(self, name):
         if name in ("__func__", "__self__"):
@@ -88,7 +76,7 @@ class BoundMemo:
         return type(self)(self.__func__, deepcopy(self.__self__, memo))
 
     def __eq__(self, other):
-        if not isinstance(other, BoundMemo):
+        if not isinstance(other, Bound):
             return NotImplemented
         return self.__func__ is other.__func__ and self.__self__ is other.__self__
 
@@ -99,9 +87,34 @@ class BoundMemo:
         return f"<bound {self.__func__!r} of {self.__self__!r}>"
 
 
-for _name in ("__doc__", "__module__"):
-    setattr(BoundMemo, _name, _OfFunction(_name, getattr(BoundMemo, _name)))
-del _name
+class BoundMemo(Bound):
+    """A method made by memo, of one instance."""
+
+    __slots__ = ()
+
+    def cache_info(self):
+        """As Memo.cache_info; of this instance alone with per_instance=True."""
+        return self._own().cache_info()
+
+    def cache_clear(self):
+        """As Memo.cache_clear; of this instance alone with per_instance=True."""
+        self._own().cache_clear()
+
+    def _own(self):
+        function = self.__func__
+        return function._own(self.__self__) if function._settings.per_instance else function
+
+
+class BoundCached(Bound):
+    """A method made by cached, of one instance."""
+
+    __slots__ = ()
+
+
+for _kind in (BoundMemo, BoundCached):
+    for _name in ("__doc__", "__module__"):
+        setattr(_kind, _name, _OfFunction(_name, getattr(_kind, _name)))
+del _kind, _name
 
 
 def _bound_signature(function):

@@ -1,3 +1,4 @@
+from . import BoundCached as BoundCached
 from . import BoundMemo as BoundMemo
 
-__all__ = ["BoundMemo"]
+__all__ = ["BoundCached", "BoundMemo"]

@@ -248,14 +248,14 @@ def _dress(made, function):
     """Gives it the looks of the function, and nothing of what another cache has written on that for itself."""
     update_wrapper(made, function)
     for name in list(made.__dict__):
-        if name in _PRIVATE or name.startswith("cache_") or hasattr(Memo, name) and not name.startswith("__"):
+        if name in _PRIVATE or name.startswith("cache_") or hasattr(type(made), name) and not name.startswith("__"):
             del made.__dict__[name]
     made.__wrapped__ = function
     if not isinstance(made.__dict__.get("__qualname__"), str):
         made.__qualname__ = repr(function)
 
 
-_PRIVATE = {"_bind", "_closed", "_is_async", "_is_coroutine", "_is_coroutine_marker", "_keep", "_name", "_settings", "_told"}
+_PRIVATE = {"_bind", "_closed", "_is_async", "_is_coroutine", "_is_coroutine_marker", "_keep", "_name", "_place", "_settings", "_told"}
 
 
 class _Default:
@@ -276,21 +276,29 @@ def _hashable(one):
     return one.default
 
 
-def _signature(function, skipped):
+def _parameters(function):
+    """What a function takes itself, or None: a wrapper's __wrapped__ and __signature__ say what somebody else takes."""
+    import inspect
+
+    try:
+        if isinstance(function, FunctionType):
+            bare = FunctionType(function.__code__, {}, None, function.__defaults__, function.__closure__)
+            bare.__kwdefaults__, function = function.__kwdefaults__, bare
+        return list(inspect.signature(function, follow_wrapped=False).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def _signature(function, skipped, default=_hashable):
     """A function's parameters as the glue reads them, or None where calls are told apart as they are written."""
     import inspect
 
     kinds = inspect.Parameter
-    try:
-        # What it takes itself: a wrapper's __wrapped__ and __signature__ say what somebody else takes.
-        if isinstance(function, FunctionType):
-            bare = FunctionType(function.__code__, {}, None, function.__defaults__, function.__closure__)
-            bare.__kwdefaults__, function = function.__kwdefaults__, bare
-        parameters = list(inspect.signature(function, follow_wrapped=False).parameters.values())
-    except (TypeError, ValueError):
+    parameters = _parameters(function)
+    if parameters is None:
         return None
     named = [one for one in parameters if one.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)][skipped:]
-    defaults = [_NO_DEFAULT if one.default is kinds.empty else _hashable(one) for one in named]
+    defaults = [_NO_DEFAULT if one.default is kinds.empty else default(one) for one in named]
     positional = [one for one in named if one.kind is not kinds.KEYWORD_ONLY]
     return (
         tuple(one.name for one in named),

@@ -4,15 +4,18 @@ import atexit
 import os
 import re
 import weakref
-from contextvars import ContextVar
-from string import Formatter
-from types import FunctionType, GenericAlias
+from functools import partial
+from itertools import count
+from threading import RLock
+from types import GenericAlias
 from typing import NamedTuple
 
 from ._tierce import Cached, Lookup, _end, _forget_loops
 from ._tierce import Hub as _Hub
+from .bound import BoundCached
 from .duration import milliseconds
-from .memo import _NO_DEFAULT, _is_async, _mark_async, _signature
+from .memo import _NO_DEFAULT, _dress, _is_async, _mark_async, _signature
+from .templates import binder, key_parts, tag_makers
 
 __all__ = ["BoundCached", "Cached", "Hub", "Stats", "cached", "hub"]
 
@@ -43,18 +46,21 @@ def cached(function=None, /, *, ttl="5m", stale=None, tags=(), key=None, maxsize
     stale: how long past that it is served while one load runs behind it.
     tags: names by which values are ended together. In braces stand parameters
         of the function, or result: "user:{user_id}", "category:{result[category_id]}".
+        Those that name result are left out where that is None, and so are empty
+        ones; one of more than 200 bytes is kept as its beginning and a hash.
     key: the cache's name, and the parameters that tell values apart:
         "product:{product_id}". Unless given, the function's name, and all of them.
+        "settings:" has one value for all calls.
     maxsize: how many values are kept; None keeps all.
     hub: where; the process's own unless given.
 
     A key is made of int, str, bool, None, float, bytes, UUID, date and tuples of
     these. For another argument either leave it out of the key, or give its text.
     """
-    settings = (ttl, stale, tags, key, maxsize, hub)
+    settings = _Settings(ttl, stale, tags, key, maxsize, hub)
     if function is not None:
-        return _decorate(function, *settings)
-    return lambda function: _decorate(function, *settings)
+        return _decorate(function, settings)
+    return lambda function: _decorate(function, settings)
 
 
 class Stats(NamedTuple):
@@ -91,7 +97,7 @@ class Hub:
 
     def invalidate_tag(self, tag, /):
         """End all that has this tag, and all loads that will turn out to have it. To be awaited."""
-        return self._hub.invalidate_tag(tag)
+        return self._hub._invalidate_tag(True, tag)
 
     def cached(self, function=None, /, **settings):
         """As cached, in this hub."""
@@ -109,28 +115,62 @@ class Hub:
             # What it names is defined later: looked up again when it is first needed.
             return lambda: codec_of_function(function)
 
-    def _name(self, name, function):
-        """The name for a function's cache: another's is refused, that of an older definition is left to it."""
-        chosen = name or re.sub(r"[^A-Za-z0-9_.-]", "-", f"{function.__module__}.{function.__qualname__}")[-56:]
-        other = self._functions.get(chosen)
-        if name and other is not None and _place(other) != _place(function):
-            raise ValueError(f"the cache {name!r} is that of {_place(other)}: two functions may not share one")
-        taken, number = chosen, 1
-        while taken in self._functions:
-            number += 1
-            taken = f"{chosen}.{number}"
-        return taken
+    def _add(self, name, place, make):
+        """Makes a function under its name. Another's is refused, that of an older definition of itself is left to it."""
+        with _one_at_a_time:
+            chosen = name or re.sub(r"[^A-Za-z0-9_.-]", "-", place)[-_LONGEST_NAME:]
+            other = self._functions.get(chosen)
+            if name and other is not None and other._place != place:
+                raise ValueError(f"the cache {name!r} is that of {other._place}: two functions may not share one")
+            for number in count(1):
+                if number > 1 and self._has_store and "<locals>" in place:
+                    # Their order may be another elsewhere, and one would be given the other's values.
+                    raise ValueError('there is another of this name, and a store: tell them apart by key="name:{argument}"')
+                end = f".{number}" if number > 1 else ""
+                taken = chosen[: _LONGEST_NAME - len(end)] + end
+                try:
+                    made = make(taken)
+                except KeyError:
+                    # Another's, or a load of one that is gone still runs under it.
+                    continue
+                self._functions[taken] = made
+                return made
 
 
+_LONGEST_NAME = 64
+"""The engine's own limit (LONGEST_NAME, in cache/builder.rs)."""
+
+_one_at_a_time = RLock()
 _of_process = None
 
 
 def hub():
     """The hub of functions that name none."""
     global _of_process
-    if _of_process is None:
-        _of_process = Hub(os.environ.get("TIERCE_URL"), namespace=os.environ.get("TIERCE_NAMESPACE"))
-    return _of_process
+    with _one_at_a_time:
+        if _of_process is None:
+            _of_process = Hub(os.environ.get("TIERCE_URL"), namespace=os.environ.get("TIERCE_NAMESPACE"))
+        return _of_process
+
+
+class _Settings(NamedTuple):
+    ttl: object
+    stale: object
+    tags: object
+    key: object
+    maxsize: object
+    hub: object
+
+
+def _decorate(function, settings):
+    if not callable(function):
+        raise TypeError(f"cached decorates functions, and {function!r} is none")
+    place = _place(function)
+    try:
+        return _made(function, place, settings)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{place}: {error}") from None
 
 
 def configure(url, /, *, namespace=None):
@@ -156,159 +196,45 @@ def _checked(url):
 
 
 def _place(function):
+    """Where it was defined; of a partial what that is of, of an object that is called its type."""
+    while isinstance(function, partial):
+        function = function.func
+    if not isinstance(getattr(function, "__qualname__", None), str):
+        function = type(function)
     return f"{function.__module__}.{function.__qualname__}"
 
 
-def _decorate(function, ttl, stale, tags, key, maxsize, in_hub):
-    from functools import update_wrapper
-
-    if not callable(function):
-        raise TypeError(f"cached decorates functions, and {function!r} is none")
-    is_async = _is_async(function)
+def _made(function, place, settings):
+    ttl, stale, tags, key, maxsize, in_hub = settings
     if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1):
         raise TypeError(f"maxsize={maxsize!r}: a number of values is needed, or None for all")
     if in_hub is not None and not isinstance(in_hub, Hub):
         raise TypeError(f"hub={in_hub!r}: a Hub() is needed, or None for that of the process")
+    if stale is not None and ttl is None:
+        raise TypeError("stale is counted from the end of ttl, and ttl is None: for ever")
     if isinstance(tags, str):
         raise TypeError(f"tags={tags!r}: a list of tags is needed")
-    told = _signature(function, 0)
+    told = _signature(function, 0, lambda one: one.default)
     if told is None:
-        raise TypeError(f"the parameters of {function!r} are unknown")
-    named = told[0]
-    name, picks = (None, None) if key is None else _of_template(key, named)
-    fixed, of_call, of_result = _tags(function, list(tags), named)
+        raise TypeError("its parameters are unknown")
+    name, picks = (None, None) if key is None else key_parts(key, told[0])
+    fixed, of_call, of_result = tag_makers(function, list(tags), place)
     in_hub = hub() if in_hub is None else in_hub
-    name = in_hub._name(name, function)
-    made = Cached(
-        in_hub._hub, name, function, told, _NO_DEFAULT, picks, fixed, of_call, of_result,
-        maxsize, milliseconds(ttl, "ttl"), milliseconds(stale, "stale"), in_hub._codec(function),
-        is_async,
-    )  # fmt: skip
-    update_wrapper(made, function)
-    if is_async:
-        _mark_async(made)
-    in_hub._functions[name] = made
-    return made
+    ttl_ms, stale_ms = milliseconds(ttl, "ttl"), milliseconds(stale, "stale")
+    is_async, codec = _is_async(function), in_hub._codec(function)
 
+    def make(name):
+        made = Cached(
+            in_hub._hub, name, function, told, _NO_DEFAULT, picks, fixed, of_call, of_result, maxsize, ttl_ms, stale_ms,
+            codec, is_async,
+        )  # fmt: skip
+        _dress(made, function)
+        if is_async:
+            _mark_async(made)
+        made._place = place
+        return made
 
-def _fields(template, what):
-    """The texts and fields of a template, one after the other."""
-    try:
-        parts = list(Formatter().parse(template))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} {template!r} is no template: {error}") from None
-    for text, field, spec, conversion in parts:
-        if field is not None and (spec or conversion or not field):
-            raise ValueError(f"{what} {template!r}: only names stand in braces, as in {{user_id}}")
-        yield text, field
-
-
-def _of_template(key, named):
-    """The name of the cache, and the places of the parameters that make up its keys."""
-    texts, picks = [], []
-    for text, field in _fields(key, "key"):
-        texts += [part for part in text.split(":") if part]
-        if field is not None and field not in named:
-            raise ValueError(f"key {key!r}: {field!r} is none of the parameters {', '.join(named)}")
-        if field is not None:
-            picks.append(named.index(field))
-    name = ".".join(texts)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
-        raise ValueError(f"key {key!r} has to begin with a name of A-Z a-z 0-9 _ . -, as 'product:{{product_id}}' has")
-    return name, tuple(picks)
-
-
-def _tags(function, templates, named):
-    """Tags that all values have, and functions that give those of a call and those of a result."""
-    fixed, of_call, of_result = [], [], []
-    for template in templates:
-        fields = [re.split(r"[.\[]", field)[0] for _, field in _fields(template, "tag") if field is not None]
-        for field in fields:
-            if field != "result" and field not in named:
-                raise ValueError(f"tag {template!r}: {field!r} is neither result nor a parameter")
-        if not fields:
-            fixed.append(template.format())
-        else:
-            (of_result if "result" in fields else of_call).append(template)
-    arguments = _binder(function) if of_call or of_result else None
-
-    def tags_of_call(args, kwargs):
-        names = arguments(*args, **(kwargs or {}))
-        return [template.format_map(names) for template in of_call]
-
-    def tags_of_result(args, kwargs, result):
-        names = arguments(*args, **(kwargs or {}))
-        names["result"] = result
-        return [template.format_map(names) for template in of_result]
-
-    return fixed, tags_of_call if of_call else None, tags_of_result if of_result else None
-
-
-def _binder(function):
-    """A function of the same parameters that gives the arguments by name, much sooner than Signature.bind."""
-    from inspect import Parameter, signature
-
-    written, kind = [], None
-    parameters = list(signature(function, follow_wrapped=False).parameters.values())
-    for one in parameters:
-        if kind is Parameter.POSITIONAL_ONLY and one.kind is not kind:
-            written.append("/")
-        if one.kind is Parameter.KEYWORD_ONLY and kind not in (one.kind, Parameter.VAR_POSITIONAL):
-            written.append("*")
-        kind = one.kind
-        stars = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}.get(kind, "")
-        written.append(stars + one.name + ("" if one.default is Parameter.empty else "=None"))
-    if kind is Parameter.POSITIONAL_ONLY:
-        written.append("/")
-    space = {}
-    exec(f"def arguments({', '.join(written)}): return locals()", {"locals": locals}, space)
-    made, with_default = space["arguments"], [one for one in parameters if one.default is not Parameter.empty]
-    made.__defaults__ = tuple(one.default for one in with_default if one.kind is not Parameter.KEYWORD_ONLY)
-    made.__kwdefaults__ = {one.name: one.default for one in with_default if one.kind is Parameter.KEYWORD_ONLY}
-    return made
-
-
-class BoundCached:
-    """A method made by cached, of one instance."""
-
-    __slots__ = ("__func__", "__self__", "__weakref__")
-
-    __class_getitem__ = classmethod(GenericAlias)
-
-    def __init__(self, function, instance):
-        self.__func__ = function
-        self.__self__ = instance
-
-    def __call__(self, /, *args, **kwargs):
-        return self.__func__(self.__self__, *args, **kwargs)
-
-    def invalidate(self, /, *args, **kwargs):
-        """As Cached.invalidate, for this instance."""
-        return self.__func__.invalidate(self.__self__, *args, **kwargs)
-
-    def refresh(self, /, *args, **kwargs):
-        """As Cached.refresh, for this instance."""
-        return self.__func__.refresh(self.__self__, *args, **kwargs)
-
-    def peek(self, /, *args, **kwargs):
-        """As Cached.peek, for this instance."""
-        return self.__func__.peek(self.__self__, *args, **kwargs)
-
-    def set(self, value, /, *args, **kwargs):
-        """As Cached.set, for this instance."""
-        return self.__func__.set(value, self.__self__, *args, **kwargs)
-
-    def key(self, /, *args, **kwargs):
-        """As Cached.key, for this instance."""
-        return self.__func__.key(self.__self__, *args, **kwargs)
-
-    def __getattr__(self, name):
-        if name in ("__func__", "__self__"):
-            raise AttributeError(name)  # of one that is not made yet
-        return getattr(self.__func__, name)
-
-    def __repr__(self):
-        return f"<bound {self.__func__!r} of {self.__self__!r}>"
+    return in_hub._add(name, place, make)
 
 
 def _stats(self):
@@ -316,8 +242,17 @@ def _stats(self):
     return Stats(*self._counts())
 
 
+def _misfit(self, args, kwargs):
+    """Says what is wrong with arguments that make no key."""
+    try:
+        binder(self.__wrapped__)(*args, **(kwargs or {}))
+    except TypeError as error:
+        raise TypeError(f"these arguments do not fit {self._place}: {error}") from None
+
+
 Cached.__class_getitem__ = classmethod(GenericAlias)
 Cached.stats = _stats
+Cached._misfit = _misfit
 Cached._bind = lambda self, instance: BoundCached(self, instance)
 Cached.__repr__ = lambda self: f"<cached {self.__wrapped__!r}>"
 Cached.__reduce__ = lambda self: self.__qualname__
@@ -326,46 +261,9 @@ Cached.__deepcopy__ = lambda self, memo, /: self
 
 # --- what the glue asks for -----------------------------------------------------------------------
 
-_inside = ContextVar("tierce.inside")
-"""The load that a loader belongs to: what it asks for must not wait for that."""
-
-
-async def _until_shutdown(end):
-    try:
-        yield
-    finally:
-        end()
-
-
-def _at_shutdown(end):
-    """Calls end when the running loop shuts its async generators down, as asyncio.run does last."""
-    generator = _until_shutdown(end)
-    try:
-        generator.__anext__().send(None)
-    except StopIteration:
-        pass
-    return generator
-
-
-def _release(generator):
-    """Ends what _at_shutdown made, which runs if it is that which asks: to let it go would make a task on its loop."""
-    if not generator.ag_running:
-        try:
-            generator.aclose().send(None)
-        except StopIteration:
-            pass
-
-
-def _makes_tasks(loop):
-    """Whether a loop's type has a create_task of its own, as one that traces has."""
-    from asyncio import BaseEventLoop
-
-    create = type(loop).create_task
-    return isinstance(create, FunctionType) and create is not BaseEventLoop.create_task
-
 
 def _part(value):
-    """What stands in a key for an argument that is not plain."""
+    """What stands in a key for an argument that is not plain: docs/wire.md has a row for each."""
     from datetime import date
     from uuid import UUID
 
@@ -381,7 +279,14 @@ def _register():
     Coroutine.register(Lookup)
     atexit.register(_end)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_forget_loops)
+        os.register_at_fork(after_in_child=_in_child)
+
+
+def _in_child():
+    """Of a fork: who held the lock in the parent is not here to free it."""
+    global _one_at_a_time
+    _one_at_a_time = RLock()
+    _forget_loops()
 
 
 _register()

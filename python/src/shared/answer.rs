@@ -8,11 +8,11 @@ use pyo3_ffi as ffi;
 use super::attached::cannot_raise;
 use super::held::Held;
 use super::queue::locked;
-use super::told::{self, Why};
 use crate::owned::{Owned, PyObject, Result, ask};
 use crate::raised::{raised, restore};
 
-pub(crate) type Found = std::result::Result<Held, Why>;
+/// A value, or the exception that is raised instead.
+pub(crate) type Found = std::result::Result<Held, Held>;
 
 /// Either the answer comes first, and is left here, or the future of who waits for it does.
 #[derive(Default)]
@@ -108,10 +108,7 @@ unsafe fn try_to_settle(future: &Owned, found: Found) -> Result<()> {
     }
     match found {
         Ok(value) => ask(c"set_result", &[future.as_ptr(), value.as_ptr()])?,
-        Err(error) => {
-            let error = told::exception(error)?;
-            ask(c"set_exception", &[future.as_ptr(), error.as_ptr()])?
-        }
+        Err(error) => ask(c"set_exception", &[future.as_ptr(), error.as_ptr()])?,
     };
     Ok(())
 }

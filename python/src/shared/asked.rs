@@ -24,17 +24,16 @@ pub(crate) unsafe fn asked<T: Send + 'static>(
 
 /// Polled inside an entry.
 fn show<T>(said: std::result::Result<T, Why>, shown: impl FnOnce(T) -> Result<Owned>) -> Found {
-    let said = said?;
-    // SAFETY: `attach` holds the interpreter's lock.
-    let made = attach(|| unsafe {
-        let before = raised::raised();
-        let made = shown(said).map_err(|Raised| raised::raised().map(Held::new));
-        raised::restore(before);
-        made
+    let made = attach(|| {
+        // SAFETY: the interpreter's lock is held, and an exception that was set before is kept.
+        unsafe {
+            let before = raised::raised();
+            let made = said
+                .map_err(|why| told::exception(why))
+                .and_then(|said| shown(said).map(Held::new).map_err(|Raised| Held::new(raised::raised_or_none())));
+            raised::restore(before);
+            made
+        }
     });
-    match made {
-        Some(Ok(object)) => Ok(Held::new(object)),
-        Some(Err(Some(error))) => Err(Why::Raised(error)),
-        Some(Err(None)) | None => Err(Why::Load(tierce::LoadError::Abandoned)),
-    }
+    made.expect("a loop polls its tasks inside an entry")
 }

@@ -15,7 +15,7 @@ use super::held::Held;
 use super::key::PyKey;
 use super::load::load;
 use super::plan::Plan;
-use super::told::Why;
+use super::told::{self, Why};
 
 /// How many cancelled loads of others one lookup looks past. Chosen, not measured: an accident cancels one, of a task group or at a
 /// timeout, and what leads next may be cancelled with it; who cancels each load must not keep its callers for ever.
@@ -38,10 +38,10 @@ impl Asking {
     /// The task, which gives the answer to whoever waits for it.
     pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
         Box::pin(async move {
-            let around = self.around.clone();
+            let (around, cache) = (self.around.clone(), self.cache.clone());
             let found = inside(around, self.find()).await;
             // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
-            unsafe { answer.give(found.map_err(Why::Load)) };
+            unsafe { answer.give(found.map_err(|error| told::exception(Why::load(&cache, error)))) };
         })
     }
 

@@ -16,7 +16,8 @@ use super::failed::Failed;
 use super::held::Held;
 use super::key::PyKey;
 use super::load::{Call, finished};
-use super::plan::{Plan, current_context, tags};
+use super::plan::{Plan, current_context};
+use super::tags::tags;
 use super::told::Why;
 use super::verbs::{Args, Count, changing, manner};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, attribute, tuple, type_error};
@@ -84,7 +85,7 @@ unsafe extern "C" fn get_many(it: *mut PyObject, args: Args, count: Count, _: *m
             let load = move |missing| batch.load(missing);
             let answers = cache.entries(&keys).tags(fixed).load_with(load).await;
             let found = answers.into_iter().map(|answer| answer.map(Lookup::into_value));
-            found.collect::<std::result::Result<Vec<_>, _>>().map_err(Why::Load)
+            found.collect::<std::result::Result<Vec<_>, _>>().map_err(|error| Why::load(&cache, error))
         };
         // SAFETY: `asked` has the interpreter's lock where it shows something.
         asked(is_async, question, move |found| unsafe { dict(&objects, found) })

@@ -1,11 +1,13 @@
 //! A function whose values are in a cache of the engine's: what is known of it, and the keys and tags of its calls.
 
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::{Cache, Hub};
+use tierce::__python::{Tags, owned};
+use tierce::{Cache, Hub, Kind};
 
 use super::arrival::Arrival;
 use super::blocking::waited;
@@ -13,11 +15,11 @@ use super::codec::Codec;
 use super::held::Held;
 use super::key::{Part, PyKey, part};
 use super::lookup::{Wanted, lookup};
-use super::plan::{text_of, value_error};
+use super::tags;
 use super::told::{self, Why};
 use crate::function::Head;
 use crate::key::Call;
-use crate::owned::{Owned, PyObject, Raised, Result, none, tuple_of, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, attribute, none, raise, text_of, tuple_of, type_error};
 use crate::signature::{Given, Signature};
 
 #[repr(C)]
@@ -37,7 +39,7 @@ pub(crate) struct Cached {
     /// How its values are packed, where its hub has a store.
     pub(crate) codec: Option<Codec>,
     pub(crate) arrival: Option<Arc<Arrival>>,
-    pub(crate) fixed_tags: Vec<Arc<str>>,
+    pub(crate) fixed_tags: Tags,
     /// Functions of the face's that give tags: from the arguments, and from the result as well.
     pub(crate) tags: Option<Owned>,
     pub(crate) tags_of_result: Option<Owned>,
@@ -53,6 +55,9 @@ pub(crate) struct Settings {
     pub(crate) stale_ms: u64,
 }
 
+/// Tells the functions of the process apart, however long their loads run.
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
 /// A cache of this name.
 pub(crate) unsafe fn build(
     hub: &Hub,
@@ -60,7 +65,7 @@ pub(crate) unsafe fn build(
     settings: Settings,
     codec: Option<Codec>,
 ) -> Result<Cache<PyKey, Held>> {
-    let mut builder = hub.local_cache(name);
+    let mut builder = owned(hub.local_cache(name), LAST.fetch_add(1, Ordering::Relaxed));
     builder = match settings.entries {
         Some(entries) => builder.capacity(usize::try_from(entries).unwrap_or(usize::MAX)),
         None => builder.unbounded(),
@@ -71,8 +76,8 @@ pub(crate) unsafe fn build(
         builder = codec.shared(builder);
     }
     builder.try_build().map_err(|error| {
-        let sentence = std::ffi::CString::new(error.to_string()).unwrap_or_default();
-        value_error(&sentence)
+        let kind = if error.kind() == Kind::Conflict { ffi::PyExc_KeyError } else { ffi::PyExc_ValueError };
+        raise(kind, &error.to_string())
     })
 }
 
@@ -88,7 +93,7 @@ pub(crate) unsafe fn asked_with(
     key: PyKey,
     given: Given,
     function: Owned,
-    tags: Vec<Arc<str>>,
+    tags: Tags,
 ) -> Result<Owned> {
     let mut wanted = wanted(it, key, given, function)?;
     wanted.fixed_tags.extend(tags);
@@ -117,8 +122,9 @@ unsafe fn look(it: *mut Cached, wanted: Wanted, renew: bool) -> Result<Owned> {
     if (*it).is_async {
         return lookup(wanted);
     }
+    let cache = cache(it)?.clone();
     let found = waited(wanted.asking(Weak::new())?.find())?;
-    found.map(|value| value.share()).map_err(|error| told::raise(Why::Load(error)))
+    found.map(|value| value.share()).map_err(|error| told::raise(Why::load(&cache, error)))
 }
 
 pub(crate) unsafe fn cache<'a>(it: *mut Cached) -> Result<&'a Cache<PyKey, Held>> {
@@ -133,20 +139,20 @@ pub(crate) struct Showing {
 }
 
 impl Showing {
-    pub(crate) unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
-        super::plan::tags(self.function.as_ptr(), &[self.args.as_ptr(), self.kwargs.as_ptr(), value])
+    pub(crate) unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Tags> {
+        tags::tags(self.function.as_ptr(), &[self.args.as_ptr(), self.kwargs.as_ptr(), value])
     }
 }
 
 /// The tags that a call's value has whatever it is, and what gives the others.
-pub(crate) unsafe fn tags_of_call(it: *mut Cached, given: Given) -> Result<(Vec<Arc<str>>, Option<Showing>)> {
+pub(crate) unsafe fn tags_of_call(it: *mut Cached, given: Given) -> Result<(Tags, Option<Showing>)> {
     let mut all = (*it).fixed_tags.clone();
     if (*it).tags.is_none() && (*it).tags_of_result.is_none() {
         return Ok((all, None));
     }
     let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
     if let Some(function) = (*it).tags.clone() {
-        all.extend(super::plan::tags(function.as_ptr(), &[args.as_ptr(), kwargs.as_ptr()])?);
+        all.extend(tags::tags(function.as_ptr(), &[args.as_ptr(), kwargs.as_ptr()])?);
     }
     let showing = (*it).tags_of_result.clone().map(|function| Showing {
         function: Held::new(function),
@@ -157,7 +163,7 @@ pub(crate) unsafe fn tags_of_call(it: *mut Cached, given: Given) -> Result<(Vec<
 }
 
 /// The tags of a value that is put in: from the arguments, and from itself.
-pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject) -> Result<Tags> {
     let (mut all, showing) = tags_of_call(it, given)?;
     if let Some(showing) = showing {
         all.extend(showing.tags_of(value)?);
@@ -176,37 +182,47 @@ pub(crate) unsafe fn key(it: *mut Cached, given: Given) -> Result<Option<PyKey>>
     let Some(signature) = &(*it).signature else { return Err(collected()) };
     let mut places = vec![ptr::null_mut(); signature.places(given)];
     let Some(call) = signature.bind(given, &mut places) else { return Ok(None) };
-    let Some(picks) = &(*it).picks else { return all_parts(signature, call).map(Some) };
-    let parts = picks.iter().map(|place| named_part(signature, *place, call.values[*place]));
+    let Some(picks) = &(*it).picks else { return all_parts(it, signature, call).map(Some) };
+    let parts = picks.iter().map(|place| named_part(it, signature, *place, call.values[*place]));
     Ok(Some(PyKey::of(parts.collect::<Result<_>>()?)))
 }
 
-unsafe fn all_parts(signature: &Signature, call: Call) -> Result<PyKey> {
+unsafe fn all_parts(it: *mut Cached, signature: &Signature, call: Call) -> Result<PyKey> {
     let named = call.named as usize;
     let (values, names) = call.values.split_at(call.values.len() - named);
     let (values, of_names) = values.split_at(values.len() - named);
-    let parts = values.iter().enumerate().map(|(place, value)| named_part(signature, place, *value));
+    let parts = values.iter().enumerate().map(|(place, value)| named_part(it, signature, place, *value));
     let mut parts: Vec<Part> = parts.collect::<Result<_>>()?;
     if named > 0 {
-        let pairs = names.iter().zip(of_names).map(|(name, value)| Ok((text_of(*name)?.into(), part(*value)?)));
+        let pairs = names.iter().zip(of_names);
+        let pairs = pairs.map(|(name, value)| Ok((text_of(*name)?.into(), told(it, Some(*name), part(*value))?)));
         parts.push(Part::Named(pairs.collect::<Result<_>>()?));
     }
-    Ok(PyKey::of(parts))
+    Ok(if signature.takes_any() { PyKey::sequence(parts) } else { PyKey::of(parts) })
 }
 
-/// A part of a key, or an error that names the argument.
-unsafe fn named_part(signature: &Signature, place: usize, value: *mut PyObject) -> Result<Part> {
-    let read = part(value);
+unsafe fn named_part(it: *mut Cached, signature: &Signature, place: usize, value: *mut PyObject) -> Result<Part> {
+    told(it, signature.name_of(place), part(value))
+}
+
+/// A part of a key, or an error that names the function and the argument.
+unsafe fn told(it: *mut Cached, argument: Option<*mut PyObject>, read: Result<Part>) -> Result<Part> {
     if read.is_err()
-        && let Some(name) = signature.name_of(place)
         && let Some(error) = crate::raised::raised()
     {
         // Of these two, since others may take more than a sentence.
         let kinds = [ffi::PyExc_TypeError, ffi::PyExc_ValueError];
         let kind = kinds.into_iter().find(|kind| ffi::PyErr_GivenExceptionMatches(error.as_ptr(), *kind) != 0);
-        match kind {
-            Some(kind) => _ = ffi::PyErr_Format(kind, c"argument %R: %S".as_ptr(), name, error.as_ptr()),
-            None => crate::raised::restore(Some(error)),
+        let function = attribute(it.cast(), c"__qualname__");
+        match (kind, function, argument) {
+            (Some(kind), Ok(function), Some(argument)) => {
+                let form = c"%S, argument %R: %S";
+                ffi::PyErr_Format(kind, form.as_ptr(), function.as_ptr(), argument, error.as_ptr());
+            }
+            (Some(kind), Ok(function), None) => {
+                ffi::PyErr_Format(kind, c"%S: %S".as_ptr(), function.as_ptr(), error.as_ptr());
+            }
+            _ => crate::raised::restore(Some(error)),
         }
     }
     read
@@ -217,7 +233,7 @@ pub(crate) unsafe fn collected() -> Raised {
 }
 
 /// The arguments by name, as a dict or None.
-unsafe fn named(given: Given) -> Result<Owned> {
+pub(crate) unsafe fn named(given: Given) -> Result<Owned> {
     if given.named.is_empty() {
         return Ok(none());
     }

@@ -12,10 +12,10 @@ use super::codec::Codec;
 use super::held::Held;
 use super::hub::{arrival, hub};
 use super::key::View;
-use super::plan::{read_tags, text_of};
+use super::tags;
 use super::verbs;
 use crate::function::{self, Plan};
-use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, text_of, type_error};
 use crate::ready::ready;
 use crate::signature::{Given, Signature};
 use crate::types;
@@ -40,7 +40,8 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
 }
 
 /// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms,
-/// codec, is_async)`: for the face alone, which has looked at each.
+/// codec, is_async)`: for the face alone, which has looked at each. `KeyError`: the name is another's, or a load of another's
+/// still runs under it.
 unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
     if ffi::PyTuple_Size(args) != 14 {
         return Err(type_error(c"use cached"));
@@ -55,7 +56,7 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     if picks.iter().flatten().any(|place| signature.name_of(*place).is_none()) {
         return Err(type_error(c"use cached: a key is made of parameters"));
     }
-    let fixed_tags = read_tags(at(6))?;
+    let fixed_tags = tags::read(at(6))?;
     let settings = Settings { entries: number(9), ttl_ms: number(10), stale_ms: number(11).unwrap_or(0) };
     if !ffi::PyErr_Occurred().is_null() {
         return Err(Raised);
@@ -64,8 +65,8 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
     let codec = given(12).map(|codec| Codec::of(codec)).transpose()?;
     let cache = build(&hub(at(0))?, text_of(at(1))?, settings, codec.clone())?;
     let is_single = signature.is_single() && picks.as_deref().is_none_or(|picks| picks == [0]);
-    let owned = |place| given(place).map(|object| Owned::share(object));
-    let (function, tags, tags_of_result) = (owned(2), owned(7), owned(8));
+    let share = |place| given(place).map(|object| Owned::share(object));
+    let (function, tags, tags_of_result) = (share(2), share(7), share(8));
     let made = types::allocate(kind)?;
     let it = made.as_ptr().cast::<Cached>();
     // Nothing runs before all fields are written: the collector of cycles may look at any time after that.
@@ -94,16 +95,19 @@ unsafe extern "C" fn call(
 ) -> *mut PyObject {
     answer(entry(|| {
         let it = callable.cast::<Cached>();
+        let mut looked = false;
         if names.is_null()
             && ffi::PyVectorcall_NARGS(flags) == 1
             && (*it).is_single
             && let Some(view) = View::single(*args)
             && let Some(cache) = &(*it).cache
-            && let Some(value) = hit(cache, &view)
         {
-            return given_out(it, &value);
+            if let Some(value) = hit(cache, &view) {
+                return given_out(it, &value);
+            }
+            looked = true;
         }
-        long(it, args, flags, names)
+        long(it, (args, flags, names), looked)
     }))
 }
 
@@ -113,16 +117,18 @@ unsafe fn given_out(it: *mut Cached, value: &Held) -> Result<Owned> {
     if (*it).is_async { ready(value.share()) } else { Ok(value.share()) }
 }
 
-unsafe fn long(it: *mut Cached, args: *const *mut PyObject, flags: usize, names: *mut PyObject) -> Result<Owned> {
+unsafe fn long(
+    it: *mut Cached,
+    (args, flags, names): (*const *mut PyObject, usize, *mut PyObject),
+    looked: bool,
+) -> Result<Owned> {
     let given = Given::new(args, flags, names);
     let Some(key) = key(it, given)? else {
         // The function says best what is wrong with its arguments.
         let function = (*it).function.clone().ok_or_else(|| collected())?;
         return Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names));
     };
-    if !(*it).is_single
-        && let Some(value) = hit(cache(it)?, &key.view())
-    {
+    if !looked && let Some(value) = hit(cache(it)?, &key.view()) {
         return given_out(it, &value);
     }
     asked(it, key, given, false)

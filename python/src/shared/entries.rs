@@ -65,7 +65,7 @@ unsafe extern "C" fn load_with(it: *mut PyObject, args: Args, count: Count, name
         }
         let given = Given::new(args.add(2), count.cast_unsigned() - 2, names);
         let key = fitting_key(it, given)?;
-        let tags = super::plan::read_tags(*args.add(1))?;
+        let tags = super::tags::read(*args.add(1))?;
         cached::asked_with(it.cast(), key, given, Owned::share(*args), tags)
     }))
 }

@@ -25,7 +25,7 @@ use super::hook::hook;
 use super::names::names;
 use super::queue::{Job, Queue, locked};
 use crate::clock::system_ms;
-use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
+use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute, text};
 use crate::raised::{raised, restore};
 
 /// How many tasks are polled in one entry before others of the loop's get their turn: a tenth of what asyncio calls slow
@@ -324,7 +324,7 @@ impl Loop {
     }
 
     /// Tells the loop of an error that nobody waits for.
-    pub(crate) unsafe fn report(object: *mut PyObject, sentence: &CStr, error: *mut PyObject) {
+    pub(crate) unsafe fn report(object: *mut PyObject, sentence: &str, error: *mut PyObject) {
         let before = raised();
         if tell(object, sentence, error).is_err() {
             cannot_raise(object);
@@ -347,9 +347,9 @@ unsafe fn release(guard: &Held) {
     restore(before);
 }
 
-unsafe fn tell(object: *mut PyObject, sentence: &CStr, error: *mut PyObject) -> Result<()> {
+unsafe fn tell(object: *mut PyObject, sentence: &str, error: *mut PyObject) -> Result<()> {
     let context = Owned::steal(ffi::PyDict_New())?;
-    let message = super::names::text(sentence)?;
+    let message = text(sentence)?;
     for (name, value) in [(c"message", message.as_ptr()), (c"exception", error)] {
         if ffi::PyDict_SetItemString(context.as_ptr(), name.as_ptr(), value) < 0 {
             return Err(Raised);

@@ -65,7 +65,7 @@ impl Drop for Failed {
             && is_attached()
         {
             // SAFETY: inside an entry the interpreter's lock is held.
-            unsafe { Loop::report(of.as_ptr(), c"tierce: a load failed, and nobody waited for it", error.as_ptr()) };
+            unsafe { Loop::report(of.as_ptr(), "tierce: a load failed, and nobody waited for it", error.as_ptr()) };
         }
     }
 }

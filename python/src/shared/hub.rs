@@ -10,11 +10,10 @@ use tierce::Hub;
 
 use super::arrival::Arrival;
 use super::attached::{entry, quietly};
-use super::plan::text_of;
+use super::hub_verbs;
 use super::told::{self, Why};
-use super::verbs::{Manner, changing};
-use crate::owned::{Owned, PyObject, Result, answer, type_error};
-use crate::types::{self, Kind, keep, of_one, slot};
+use crate::owned::{Owned, PyObject, Result, answer, text_of, type_error};
+use crate::types::{self, Kind, keep, slot};
 
 #[repr(C)]
 struct Shown {
@@ -26,15 +25,9 @@ struct Shown {
 static TYPE: Kind = Kind::new();
 
 pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let methods = vec![
-        of_one(
-            c"invalidate_tag",
-            invalidate_tag,
-            c"invalidate_tag($self, tag, /)\n--\n\nEnd all that has this tag, and all loads that will turn out to have it. To be awaited.",
-        ),
-        // SAFETY: a table of methods ends with zeros.
-        std::mem::zeroed(),
-    ];
+    let mut methods = hub_verbs::methods();
+    // SAFETY: a table of methods ends with zeros.
+    methods.push(std::mem::zeroed());
     let doc = c"What cached functions share: tags, and a place for their values, in this process.";
     let slots = vec![
         slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
@@ -89,14 +82,6 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
         (&raw mut (*shown).hub).write(Some(hub));
         (&raw mut (*shown).arrival).write(arrival);
         Ok(made)
-    }))
-}
-
-unsafe extern "C" fn invalidate_tag(it: *mut PyObject, tag: *mut PyObject) -> *mut PyObject {
-    answer(entry(|| {
-        let (hub, tag) = (hub(it)?, text_of(tag)?.to_string());
-        let manner = Manner { is_async: true, has_store: hub.store_health().is_some() };
-        changing(manner, async move { hub.invalidate_tag(&tag).await })
     }))
 }
 

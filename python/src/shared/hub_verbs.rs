@@ -9,9 +9,12 @@ use tierce::store::redis::Reply;
 use super::asked::asked;
 use super::attached::entry;
 use super::hub::hub;
+use super::tags;
 use super::told::Why;
 use super::verbs::{Args, Count, Manner, changing};
-use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, bytes_object, bytes_of, integer, none, text, text_of, tuple, type_error};
+use crate::owned::{
+    Owned, PyObject, Raised, Result, answer, boolean, bytes_object, bytes_of, integer, none, text, tuple, type_error,
+};
 use crate::types;
 
 /// Whether the answer is awaited, in `blocking`; then what belongs to the verb.
@@ -35,7 +38,11 @@ pub(super) fn methods() -> Vec<ffi::PyMethodDef> {
         verb!(c"_drain", drain, c"_drain(is_async, most_ms): how many loads still run."),
         verb!(c"_servers", servers, c"_servers(is_async): pairs of an address and a dict."),
         verb!(c"_command", command, c"_command(is_async, *parts): the server's answer; each part is bytes."),
-        verb!(c"_health", health, c"_health(is_async): what is known of the store, as text; None without one. At once."),
+        verb!(
+            c"_health",
+            health,
+            c"_health(is_async): what is known of the store, as text; None without one. At once."
+        ),
     ]
 }
 
@@ -57,7 +64,9 @@ fn manner(hub: &Hub, is_async: bool) -> Manner {
 }
 
 unsafe fn invalidate_tag(hub: &Hub, is_async: bool, given: &[*mut PyObject]) -> Result<Owned> {
-    let (hub, tag) = (hub.clone(), text_of(*only(given)?)?.to_string());
+    // As in Rust: an empty one is nobody's, a long one is kept as its beginning and a hash.
+    let tag = tags::one(*only(given)?)?.first().map(ToString::to_string).unwrap_or_default();
+    let hub = hub.clone();
     changing(manner(&hub, is_async), async move { hub.invalidate_tag(&tag).await })
 }
 

@@ -15,10 +15,10 @@ use serde::{Serialize, Serializer};
 use tierce::{KeyRef, ToKey};
 
 use super::names::names;
-use super::plan::text_of;
-use crate::owned::{Owned, PyObject, Raised, Result, is_exactly};
+use crate::owned::{Owned, PyObject, Raised, Result, is_exactly, text_of, type_error, value_error};
 
-/// A key as the engine keeps it. One part stands for itself; of another number of parts it is a sequence.
+/// A key as the engine keeps it. The one part of calls that all have one stands for itself; else it is a sequence, also of one
+/// part where another call may have more: `(1,2)` alone would be the text of `f((1, 2))` and of `f(1, 2)`.
 #[derive(Clone, Debug)]
 pub(crate) enum PyKey {
     Int(i64),
@@ -62,6 +62,7 @@ impl PyKey {
         }
     }
 
+    /// The key of a call that always has so many parts.
     pub(crate) fn of(mut parts: Vec<Part>) -> PyKey {
         match (parts.pop(), parts.is_empty()) {
             (Some(Part::Int(number)), true) => PyKey::Int(number),
@@ -69,9 +70,14 @@ impl PyKey {
             (Some(part), true) => PyKey::One(Box::new(part)),
             (last, _) => {
                 parts.extend(last);
-                PyKey::Parts(parts.into())
+                PyKey::sequence(parts)
             }
         }
+    }
+
+    /// The key of a call that may have more parts or fewer.
+    pub(crate) fn sequence(parts: Vec<Part>) -> PyKey {
+        PyKey::Parts(parts.into())
     }
 }
 
@@ -136,7 +142,7 @@ pub(crate) unsafe fn part(argument: *mut PyObject) -> Result<Part> {
     let arguments = [argument];
     let function = names()?.part.as_ptr();
     let other = Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), 1, ptr::null_mut()))?;
-    plain(other.as_ptr())?.ok_or_else(|| crate::owned::type_error(c"what stands for an argument has no place in a key"))
+    plain(other.as_ptr())?.ok_or_else(|| type_error(c"what stands for an argument has no place in a key"))
 }
 
 unsafe fn plain(argument: *mut PyObject) -> Result<Option<Part>> {
@@ -161,14 +167,14 @@ unsafe fn digits(number: *mut PyObject) -> Result<Box<str>> {
     let digits = text_of(text.as_ptr())?;
     // What serde has integers for.
     if digits.parse::<i128>().is_err() && digits.parse::<u128>().is_err() {
-        return Err(super::plan::value_error(c"an int of more than 128 bits has no place in a key: give its text"));
+        return Err(value_error("an int of more than 128 bits has no place in a key: give its text"));
     }
     Ok(digits.into())
 }
 
 unsafe fn float(number: f64) -> Result<Part> {
     if number.is_nan() {
-        return Err(super::plan::value_error(c"NaN has no place in a key: it is not equal to itself"));
+        return Err(value_error("NaN has no place in a key: it is not equal to itself"));
     }
     Ok(Part::Float(if number == 0.0 { 0 } else { number.to_bits() }))
 }

@@ -23,13 +23,14 @@ use super::held::Held;
 use super::key::PyKey;
 use super::loader::around;
 use super::names::names;
-use super::plan::{Plan, current_context, tags};
+use super::plan::{self, current_context};
 use super::queue::Job;
-use super::told;
+use super::tags::tags;
+use crate::awaitable::{NEXT, Plan, RETURNED, raise_given, reused, sent, slots};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
-use crate::ready::{raise_given, ready};
+use crate::ready::ready;
 use crate::stop;
-use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
+use crate::types::{self, Kind};
 
 /// What it asks for.
 pub(crate) struct Wanted {
@@ -57,7 +58,7 @@ impl Wanted {
             let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
             all_tags.extend(tags(function.as_ptr(), &[self.args.as_ptr(), kwargs])?);
         }
-        let plan = Plan {
+        let plan = plan::Plan {
             function: Held::new(self.function),
             args: Held::new(self.args),
             kwargs: self.kwargs.map(Held::new),
@@ -105,48 +106,35 @@ enum Step {
 
 static TYPE: Kind = Kind::new();
 
-/// `PySendResult`.
-const RETURNED: c_int = 0;
-const FAILED: c_int = -1;
-const NEXT: c_int = 1;
-
 pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let methods = vec![
-        of_one(c"send", send, c"send($self, value, /)\n--\n\nGo on, as a coroutine does."),
-        types::method(
-            c"throw",
-            ffi::PyMethodDefPointer { PyCFunctionFast: throw },
-            ffi::METH_FASTCALL,
-            c"throw($self, type, value=None, traceback=None, /)\n--\n\nRaise the exception where it waits.",
-        ),
-        plain(c"close", close, c"close($self, /)\n--\n\nLeave."),
-        // SAFETY: a table of methods ends with zeros.
-        std::mem::zeroed(),
-    ];
-    let doc = c"An awaitable: a lookup that may have to load.";
-    let slots = vec![
-        slot(ffi::Py_tp_doc, doc.as_ptr() as *mut c_void),
-        slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
-        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
-        slot(ffi::Py_tp_clear, clear as *mut c_void),
-        slot(ffi::Py_am_await, myself as *mut c_void),
-        slot(ffi::Py_tp_iter, myself as *mut c_void),
-        slot(ffi::Py_tp_iternext, next as *mut c_void),
-        slot(AM_SEND, send_fast as *mut c_void),
-        slot(ffi::Py_tp_methods, keep(methods)),
-    ];
+    let slots = slots(&Plan {
+        doc: c"An awaitable: a lookup that may have to load.",
+        send,
+        send_fast,
+        next,
+        throw,
+        close,
+        traverse,
+        clear,
+        dealloc,
+    });
     TYPE.make(c"tierce._tierce.Lookup", size_of::<Lookup>(), slots)
+}
+
+/// Whether an object is one of them.
+pub(crate) unsafe fn is_lookup(object: *mut PyObject) -> bool {
+    ptr::eq(ffi::Py_TYPE(object), TYPE.get())
 }
 
 pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
     made(Stage::New(Box::new(wanted)))
 }
 
-/// `_from_thread(value, extra)`: gives the value when a thread has woken its loop, which lets `extra` go.
+/// `from_thread((value, extra))`, for tests: gives the value when a thread has woken its loop, which lets `extra` go.
 pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
         if ffi::PyTuple_Check(args) == 0 || ffi::PyTuple_Size(args) != 2 {
-            return Err(type_error(c"_from_thread() takes a tuple of two"));
+            return Err(type_error(c"from_thread() takes a tuple of two"));
         }
         let made = types::allocate(TYPE.get())?;
         let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
@@ -252,7 +240,10 @@ unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) ->
     if let Some(found) = found.take() {
         return match found {
             Ok(value) => Ok(Begun::Found(value.share())),
-            Err(error) => Err(told::raise(error)),
+            Err(error) => {
+                ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
+                Err(Raised)
+            }
         };
     }
     let arguments = [home.object.as_ptr()];
@@ -279,26 +270,12 @@ unsafe fn over_and_raise(it: *mut PyObject) {
     crate::raised::restore(error);
 }
 
-unsafe fn reused() -> Raised {
-    ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"cannot reuse already awaited coroutine".as_ptr());
-    Raised
-}
-
-unsafe extern "C" fn send_fast(it: *mut PyObject, sent: *mut PyObject, result: *mut *mut PyObject) -> c_int {
-    match entry(|| step(it, sent)) {
-        Ok(Step::Yield(object)) => {
-            *result = object.into_ptr();
-            NEXT
-        }
-        Ok(Step::Return(value)) => {
-            *result = value.into_ptr();
-            RETURNED
-        }
-        Err(Raised) => {
-            *result = ptr::null_mut();
-            FAILED
-        }
-    }
+unsafe extern "C" fn send_fast(it: *mut PyObject, with: *mut PyObject, result: *mut *mut PyObject) -> c_int {
+    let step = entry(|| step(it, with)).map(|step| match step {
+        Step::Yield(object) => (NEXT, object),
+        Step::Return(value) => (RETURNED, value),
+    });
+    sent(step, result)
 }
 
 unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
@@ -341,10 +318,6 @@ unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: f
 unsafe extern "C" fn close(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     clear(it);
     answer(Ok(none()))
-}
-
-unsafe extern "C" fn myself(it: *mut PyObject) -> *mut PyObject {
-    Owned::share(it).into_ptr()
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {

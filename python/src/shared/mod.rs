@@ -27,6 +27,7 @@ mod load;
 mod loader;
 mod plan;
 mod queue;
+mod tags;
 // A value's bytes, and a connection's.
 mod codec;
 mod dialing;
@@ -46,6 +47,7 @@ mod calling;
 mod entries;
 mod holding;
 mod hub;
+mod hub_verbs;
 mod key;
 mod lookup;
 mod told;
@@ -76,7 +78,7 @@ pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut 
 
 pub(crate) use lookup::from_thread;
 
-/// `_live()`: how many tasks and loops there are, for tests.
+/// `live()`, for tests: how many tasks and loops there are.
 pub(crate) unsafe extern "C" fn live(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     given(attached::entry(|| {
         let (jobs, loops) = (queue::live(), event_loop::count());

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use pyo3_ffi as ffi;
 
 use super::held::Held;
-use crate::owned::{Owned, Result, attribute, tuple};
+use crate::owned::{Owned, Result, attribute, text, tuple};
 
 pub(crate) struct Names {
     /// `asyncio._get_running_loop`
@@ -26,6 +26,8 @@ pub(crate) struct Names {
     pub(crate) part: Held,
     /// Opens a socket.
     pub(crate) dial: Held,
+    /// The type of what an `async def` gives.
+    pub(crate) coroutine: Held,
     pub(crate) cycle: Held,
     pub(crate) cancelled: Held,
     pub(crate) store: Held,
@@ -46,36 +48,33 @@ pub(crate) unsafe fn names() -> Result<&'static Names> {
 
 unsafe fn look_up() -> Result<Names> {
     let asyncio = module(c"asyncio")?;
-    let (contextvars, face) = (module(c"contextvars")?, module(c"tierce.shared")?);
+    let (contextvars, face) = (module(c"contextvars")?, module(c"tierce.event_loop")?);
     let errors = module(c"tierce.errors")?;
     let held = |object: &Owned, name| Ok(Held::new(attribute(object.as_ptr(), name)?));
     #[cfg(Py_3_12)]
-    let of_task = tuple([text(c"loop")?, text(c"context")?, text(c"eager_start")?])?;
+    let of_task = tuple([text("loop")?, text("context")?, text("eager_start")?])?;
     #[cfg(not(Py_3_12))]
-    let of_task = tuple([text(c"loop")?, text(c"context")?])?;
+    let of_task = tuple([text("loop")?, text("context")?])?;
     Ok(Names {
         running: held(&asyncio, c"_get_running_loop")?,
         future: held(&asyncio, c"Future")?,
         task: held(&asyncio, c"Task")?,
         copy_context: held(&contextvars, c"copy_context")?,
-        inside: held(&face, c"_inside")?,
-        at_shutdown: held(&face, c"_at_shutdown")?,
-        makes_tasks: held(&face, c"_makes_tasks")?,
-        release: held(&face, c"_release")?,
-        part: held(&face, c"_part")?,
+        inside: held(&face, c"inside")?,
+        at_shutdown: held(&face, c"at_shutdown")?,
+        makes_tasks: held(&face, c"makes_tasks")?,
+        release: held(&face, c"release")?,
+        part: held(&module(c"tierce.shared")?, c"_part")?,
+        coroutine: held(&module(c"types")?, c"CoroutineType")?,
         dial: held(&module(c"tierce.streams")?, c"dial")?,
         cycle: held(&errors, c"CycleError")?,
         cancelled: held(&errors, c"LoadCancelledError")?,
         store: held(&errors, c"StoreError")?,
         of_task: Held::new(of_task),
-        of_future: Held::new(tuple([text(c"loop")?])?),
+        of_future: Held::new(tuple([text("loop")?])?),
     })
 }
 
 unsafe fn module(name: &CStr) -> Result<Owned> {
     Owned::steal(ffi::PyImport_ImportModule(name.as_ptr()))
-}
-
-pub(crate) unsafe fn text(text: &CStr) -> Result<Owned> {
-    Owned::steal(ffi::PyUnicode_FromString(text.as_ptr()))
 }

@@ -1,18 +1,18 @@
 //! What a lookup loads with, should it have to.
 
-use std::ffi::CStr;
 use std::ptr;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use pyo3_ffi as ffi;
+use tierce::__python::Tags;
 use tierce::Loaded;
 
 use super::codec::Codec;
 use super::event_loop::Loop;
 use super::held::Held;
 use super::names::names;
-pub(crate) use crate::owned::text_of;
-use crate::owned::{Owned, PyObject, Raised, Result, ask};
+use super::tags::tags;
+use crate::owned::{Owned, PyObject, Result, ask};
 
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -52,13 +52,13 @@ impl Plan {
         ask(c"run", &[self.context.as_ptr(), set.as_ptr(), value.as_ptr()]).map(|_| ())
     }
 
-    unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Vec<Arc<str>>> {
+    unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Tags> {
         match &self.tags_of_result {
             Some(function) => {
                 let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Held::as_ptr);
                 tags(function.as_ptr(), &[self.args.as_ptr(), kwargs, value])
             }
-            None => Ok(Vec::new()),
+            None => Ok(Tags::default()),
         }
     }
 }
@@ -83,29 +83,4 @@ impl Plan {
 pub(crate) unsafe fn current_context() -> Result<Held> {
     let copy = names()?.copy_context.as_ptr();
     Owned::steal(ffi::PyObject_CallObject(copy, ptr::null_mut())).map(Held::new)
-}
-
-/// What the face's function says the tags are: a list of texts that the engine takes.
-pub(crate) unsafe fn tags(function: *mut PyObject, arguments: &[*mut PyObject]) -> Result<Vec<Arc<str>>> {
-    let count = arguments.len();
-    let said = Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), count, ptr::null_mut()))?;
-    read_tags(said.as_ptr())
-}
-
-/// A list of texts, each of 1 to 200 bytes, which the face has seen to.
-pub(crate) unsafe fn read_tags(list: *mut PyObject) -> Result<Vec<Arc<str>>> {
-    let mut all = Vec::new();
-    for at in 0..ffi::PyList_Size(list) {
-        let tag = text_of(ffi::PyList_GetItem(list, at))?;
-        if tag.is_empty() || tag.len() > 200 {
-            return Err(value_error(c"a tag has 1 to 200 bytes"));
-        }
-        all.push(Arc::from(tag));
-    }
-    if ffi::PyErr_Occurred().is_null() { Ok(all) } else { Err(Raised) }
-}
-
-pub(crate) unsafe fn value_error(sentence: &CStr) -> Raised {
-    ffi::PyErr_SetString(ffi::PyExc_ValueError, sentence.as_ptr());
-    Raised
 }

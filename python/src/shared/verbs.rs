@@ -11,18 +11,21 @@ use tierce::Error;
 use super::attached::entry;
 use super::batch;
 use super::blocking::waited;
-use super::cached::{Cached, asked, build, cache, held, key, tags_of};
+use super::cached::{Cached, asked, build, cache, held, key, named, tags_of};
 use super::codec::Codec;
 use super::entries;
 use super::held::Held;
 use super::holding;
 use super::hub::{arrival, hub};
 use super::key::PyKey;
-use super::lookup::doing;
-use super::plan::{text_of, value_error};
+use super::lookup::{doing, is_lookup};
+use super::names::names;
 use super::told::{self, Why};
-use crate::owned::{Owned, PyObject, Result, answer, integer, none, tuple, type_error};
-use crate::ready::ready;
+use crate::owned::{
+    Owned, PyObject, Raised, Result, answer, ask, attribute, integer, is_exactly, none, text, text_of, tuple, tuple_of,
+    type_error, value_error,
+};
+use crate::ready::{is_ready, ready};
 use crate::signature::Given;
 use crate::types::{self, of_call, plain};
 
@@ -98,7 +101,9 @@ pub(crate) unsafe fn changing(
     let changed = match manner {
         Manner { is_async: true, has_store: true } => {
             let nothing = Held::new(none());
-            return doing(async move { change.await.map(|()| nothing).map_err(Why::Said) });
+            return doing(
+                async move { change.await.map(|()| nothing).map_err(|error| told::exception(Why::Said(error))) },
+            );
         }
         Manner { is_async: false, has_store: true } => waited(change)?,
         Manner { has_store: false, .. } => at_once(change)?,
@@ -112,23 +117,33 @@ pub(super) unsafe fn manner(it: *mut PyObject) -> Manner {
     Manner { is_async: (*it).is_async, has_store: (*it).codec.is_some() }
 }
 
+/// The key of a call; where there is none, the face says why.
 pub(super) unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
-    key(it.cast::<Cached>(), given)?.ok_or_else(|| type_error(c"these arguments do not fit the function's parameters"))
+    if let Some(key) = key(it.cast::<Cached>(), given)? {
+        return Ok(key);
+    }
+    let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
+    ask(c"_misfit", &[it, args.as_ptr(), kwargs.as_ptr()])?;
+    Err(type_error(c"these arguments do not fit the function's parameters"))
+}
+
+/// Refuses what has yet to be awaited to be a value.
+unsafe fn refuse_awaitable(it: *mut PyObject, value: *mut PyObject) -> Result<()> {
+    if !is_ready(value) && !is_lookup(value) && !is_exactly(value, names()?.coroutine.as_ptr().cast()) {
+        return Ok(());
+    }
+    let function = attribute(it, c"__qualname__")?;
+    let form = c"%S: %R is to be awaited, and what it brings is the value to set";
+    ffi::PyErr_Format(ffi::PyExc_TypeError, form.as_ptr(), function.as_ptr(), value);
+    Err(Raised)
 }
 
 unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
         let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
         match key_text(&key) {
-            Ok(text) => {
-                let name = cache(it.cast())?.name();
-                let whole = format!("{name}:{text}");
-                Owned::steal(ffi::PyUnicode_FromStringAndSize(whole.as_ptr().cast(), whole.len().cast_signed()))
-            }
-            Err(why) => {
-                let sentence = std::ffi::CString::new(why).unwrap_or_default();
-                Err(value_error(&sentence))
-            }
+            Ok(rest) => text(&format!("{}:{rest}", cache(it.cast())?.name())),
+            Err(why) => Err(value_error(&why)),
         }
     }))
 }
@@ -163,6 +178,7 @@ unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mu
             return Err(type_error(c"set() takes the value first, then the arguments of the call"));
         }
         let value = Owned::share(*args);
+        refuse_awaitable(it, value.as_ptr())?;
         let given = Given::new(args.add(1), count.cast_unsigned() - 1, names);
         let key = fitting_key(it, given)?;
         let tags = tags_of(it.cast(), given, value.as_ptr())?;

@@ -13,19 +13,19 @@ use super::{Builder, Cache};
 use crate::hub::Hub;
 use crate::key::{Key, KeyRef, Value};
 use crate::runtime::{self, BoxFuture};
+use crate::shared::Owner;
 use crate::store::{self, Codec};
 
 /// The value if it is in this process and fresh, counted as a hit; `None` counts nothing, and is for a lookup that loads.
 #[inline]
 pub fn hit<K: Key, V: Value, Q: KeyRef<K> + ?Sized>(cache: &Cache<K, V>, key: &Q) -> Option<V> {
-    cache.inner.hit(key).or_else(|| hit_by_tags(cache, key))
+    cache.inner.hit(key).or_else(|| cache.inner.hit_compared(key))
 }
 
-/// The same where the hub's epoch has moved on: its tags are compared, and it is stamped anew.
-#[cold]
-fn hit_by_tags<K: Key, V: Value, Q: KeyRef<K> + ?Sized>(cache: &Cache<K, V>, key: &Q) -> Option<V> {
-    cache.peek(key)?;
-    cache.inner.get(key)
+/// Of a builder of one function alone: a cache of the same name that another has is an error of the kind
+/// [`Conflict`](crate::Kind::Conflict), also where nothing but a load of it is left.
+pub fn owned<K: Key, V: Value>(builder: Builder<K, V>, number: usize) -> Builder<K, V> {
+    builder.owner(Owner::Function(number))
 }
 
 /// A load.

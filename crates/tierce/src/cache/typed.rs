@@ -65,6 +65,23 @@ impl<K: Key, V: Value> Typed<K, V> {
         self.memory.hit(key, until_ms, |stamped| stamped.plainly_fresh(epoch).cloned())
     }
 
+    /// The same for an entry that has yet to be compared with what was invalidated since it was good, and is stamped anew.
+    #[cold]
+    pub(crate) fn hit_compared<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let mut looking = self.looking(Serves::Fresh);
+        let value = self.memory.hit_judged(key, |found| match self.judge(&mut looking, &glimpse(&found)) {
+            Judged::Hit(Age::Fresh) => found.value.value().cloned(),
+            _ => None,
+        })?;
+        if looking.end(self, &|| self.memory.hash(key), Some((Age::Fresh, false))) {
+            self.slide(key);
+        }
+        Some(value)
+    }
+
     fn slide<Q>(&self, key: &Q)
     where
         Q: KeyRef<K> + ?Sized,

@@ -90,6 +90,35 @@ impl<K: Hash + Eq, V, B: Beside> Sharded<K, V, B> {
         Some(taken)
     }
 
+    /// A counted hit, if the closure gives something for what it sees of the entry; else nothing is counted, and all stays.
+    #[inline(never)]
+    pub(crate) fn hit_judged<Q, R>(&self, key: &Q, mut judge: impl FnMut(Found<'_, V, B>) -> Option<R>) -> Option<R>
+    where
+        Q: KeyRef<K> + ?Sized,
+    {
+        let hash = self.hash(key);
+        let part = self.part(hash);
+        let mut judge = |found: Found<'_, V, B>| match judge(found) {
+            Some(seen) => Verdict::Hit(Some(seen)),
+            None => Verdict::Miss(None),
+        };
+        if self.policy.moves_on_hit() {
+            let mut alone = self.alone(part);
+            let Looked::Seen(slot, Verdict::Hit(seen)) = alone.look(hash as u32, key, &self.clock, &mut judge) else {
+                return None;
+            };
+            alone.moved(slot);
+            self.count_hit(alone);
+            return seen;
+        }
+        let reader = self.reader(part);
+        let Looked::Seen(_, Verdict::Hit(seen)) = reader.look(hash as u32, key, &self.clock, &mut judge) else {
+            return None;
+        };
+        self.count_hit(reader);
+        seen
+    }
+
     /// A counted lookup whose closure judges the entry under the lock; twice when it says that the entry is to go.
     #[inline]
     pub(crate) fn read<Q, R>(&self, key: &Q, mut judge: impl FnMut(Found<'_, V, B>) -> Verdict<R>) -> Option<R>

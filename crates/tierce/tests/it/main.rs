@@ -18,6 +18,7 @@ mod batch;
 mod batch_model;
 mod cycles;
 mod explain;
+mod glue;
 mod hubs;
 mod invalidation;
 mod load_panics;
