@@ -7,7 +7,7 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result};
-use crate::types::{of_one, plain};
+use crate::types::{method, of_one, plain};
 use crate::{clock, lru, ready, shared, token, values, wrapper};
 
 /// In a cell, since CPython writes into it.
@@ -23,9 +23,15 @@ struct Functions<const N: usize>([ffi::PyMethodDef; N]);
 // SAFETY: nobody writes it.
 unsafe impl<const N: usize> Sync for Functions<N> {}
 
-static FUNCTIONS: Functions<5> = Functions([
+static FUNCTIONS: Functions<6> = Functions([
     plain(c"_now_ms", clock::now, c"The time by which values age, in milliseconds."),
     plain(c"_forget_loops", shared::forget_loops, c"In the child of a fork: no loop of the parent's runs."),
+    method(
+        c"_blocking",
+        ffi::PyMethodDefPointer { PyCFunctionFast: shared::blocking },
+        ffi::METH_FASTCALL,
+        c"_blocking(call, args, kwargs): what the call comes to, waited for by this thread.",
+    ),
     plain(c"_end", shared::end, c"The interpreter is about to end."),
     of_one(c"_codec", values::of_plan, c"((plan, name, root)): the codec of a plan of the face's."),
     // SAFETY: a table of functions ends with zeros.

@@ -66,6 +66,11 @@ pub(crate) unsafe fn ready(value: Owned) -> Result<Owned> {
     Owned::steal(spare)
 }
 
+/// The value of one that nobody has awaited.
+pub(crate) unsafe fn taken(it: *mut PyObject) -> Result<Owned> {
+    take(it)
+}
+
 #[inline]
 unsafe fn take(it: *mut PyObject) -> Result<Owned> {
     let value = std::mem::replace(&mut (*it.cast::<Ready>()).value, ptr::null_mut());

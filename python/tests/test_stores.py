@@ -15,7 +15,7 @@ from waiting import until
 
 import tierce
 from tierce import Hub
-from tierce._tierce import _live
+from tierce._tierce import testing
 
 KINDS = {"redis": Redis, "memcached": Memcached}
 RUNNERS = {"asyncio": asyncio.run, "uvloop": uvloop.run}
@@ -194,11 +194,11 @@ def test_a_loop_that_ends_closes_its_connections_and_drops_its_tasks(space, run)
 
     run(main())
     gc.collect()
-    files, live = open_files(), _live()
+    files, live = open_files(), testing.live()
     for _ in range(20):
         run(main())
     gc.collect()
-    assert (open_files(), _live()) == (files, live)
+    assert (open_files(), testing.live()) == (files, live)
 
 
 def test_thousands_of_lookups_leave_no_task_and_no_socket(space, run):
@@ -207,10 +207,10 @@ def test_thousands_of_lookups_leave_no_task_and_no_socket(space, run):
 
     async def main():
         await asyncio.gather(*[product(key) for key in range(100)])
-        tasks, live, files = len(asyncio.all_tasks()), _live(), open_files()
+        tasks, live, files = len(asyncio.all_tasks()), testing.live(), open_files()
         for _ in range(30):
             await asyncio.gather(*[product(key) for key in range(100)])
-        assert (len(asyncio.all_tasks()), _live()) == (tasks, live)
+        assert (len(asyncio.all_tasks()), testing.live()) == (tasks, live)
         assert open_files() <= files + 1
 
     run(main())

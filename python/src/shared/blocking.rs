@@ -1,5 +1,6 @@
 //! For code that runs on no loop: the thread waits itself, without the interpreter's lock, and loads on its own stack.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,12 +10,14 @@ use pyo3_ffi as ffi;
 use tierce::__python::sleep;
 use tierce::runtime::BoxFuture;
 
-use super::attached::{attach, detached};
+use super::attached::{attach, detached, entry};
 use super::failed::Failed;
 use super::held::Held;
+use super::lookup::{is_lookup, later};
 use super::plan::Plan;
-use crate::owned::{Raised, Result};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, type_error};
 use crate::raised;
+use crate::ready::{is_ready, taken};
 
 /// How often a thread that waits looks whether a signal's handler has to run: soon enough for who presses Ctrl-C.
 const SIGNALS: Duration = Duration::from_millis(100);
@@ -48,6 +51,49 @@ unsafe fn handled() -> Option<Held> {
         return None;
     }
     raised::raised().map(Held::new)
+}
+
+thread_local! {
+    /// Whether what is asked for on this thread is to be waited for, and must not begin on a loop.
+    static WAITS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether whoever asks here waits for the answer without a loop.
+pub(crate) fn waits() -> bool {
+    WAITS.get()
+}
+
+/// `_blocking(call, args, kwargs)`: what a call comes to that gives an awaitable of ours, waited for by this thread.
+pub(crate) unsafe extern "C" fn blocking(
+    _: *mut PyObject,
+    args: *mut *mut PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut PyObject {
+    answer(entry(|| {
+        if count != 3 {
+            return Err(type_error(c"_blocking(call, args, kwargs)"));
+        }
+        let before = WAITS.replace(true);
+        let said = Owned::steal(ffi::PyObject_Call(*args, *args.add(1), *args.add(2)));
+        WAITS.set(before);
+        ended(said?)
+    }))
+}
+
+unsafe fn ended(said: Owned) -> Result<Owned> {
+    if is_ready(said.as_ptr()) {
+        return taken(said.as_ptr());
+    }
+    if !is_lookup(said.as_ptr()) {
+        return Ok(said);
+    }
+    let Some(work) = later(said.as_ptr()) else {
+        return Err(type_error(c"a coroutine function's load needs an event loop: await it there"));
+    };
+    waited(work)?.map(|value| value.share()).map_err(|error| {
+        ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
+        Raised
+    })
 }
 
 /// A load by a plain function, which runs when it is polled.

@@ -25,6 +25,11 @@ pub(super) fn methods() -> Vec<ffi::PyMethodDef> {
             c"_load_with(function, tags, *args, **kwargs): as a call, with another loader, called with the arguments.",
         ),
         of_call(
+            c"_set_with",
+            set_with,
+            c"_set_with(value, tags, *args, **kwargs): as set, with these tags beside the cache's own.",
+        ),
+        of_call(
             c"mark_stale",
             mark_stale,
             c"mark_stale($self, /, *args, **kwargs)\n--\n\nMake the value of such a call stale: it is served once more at most while it is loaded anew, if stale is set, else it is gone. To be awaited.",
@@ -67,6 +72,22 @@ unsafe extern "C" fn load_with(it: *mut PyObject, args: Args, count: Count, name
         let key = fitting_key(it, given)?;
         let tags = super::tags::read(*args.add(1))?;
         cached::asked_with(it.cast(), key, given, Owned::share(*args), tags)
+    }))
+}
+
+unsafe extern "C" fn set_with(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| {
+        if count < 2 {
+            return Err(type_error(c"_set_with(value, tags, *args, **kwargs)"));
+        }
+        let given = Given::new(args.add(2), count.cast_unsigned() - 2, names);
+        let key = fitting_key(it, given)?;
+        let value = Owned::share(*args);
+        let mut all = super::tags::read(*args.add(1))?;
+        all.extend(cached::tags_of(it.cast(), given, value.as_ptr())?);
+        let value = cached::held((*it.cast::<cached::Cached>()).codec.as_ref(), value.as_ptr())?;
+        let cache = cache(it.cast())?.clone();
+        changing(manner(it), async move { cache.entry(&key).tags(all).set(value).await })
     }))
 }
 

@@ -38,6 +38,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
             c"set($self, value, /)\n--\n\nThe change was committed, and this is the value now: it is kept if nothing else happened to the entry meanwhile. Gives whether it is.",
         ),
         plain(c"invalidate", invalidate, c"invalidate($self, /)\n--\n\nThe change was committed: the entry goes."),
+        plain(c"_is_over", is_over, c"Whether it has ended."),
         plain(c"unchanged", unchanged, c"unchanged($self, /)\n--\n\nNothing was changed after all: the entry stays."),
         // SAFETY: a table of methods ends with zeros.
         std::mem::zeroed(),
@@ -128,6 +129,10 @@ unsafe extern "C" fn unchanged(it: *mut PyObject, _: *mut PyObject) -> *mut PyOb
             Ok(())
         })
     }))
+}
+
+unsafe extern "C" fn is_over(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(entry(|| Ok(boolean((*it.cast::<Hold>()).hold.is_none()))))
 }
 
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> std::ffi::c_int {

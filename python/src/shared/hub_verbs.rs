@@ -55,7 +55,7 @@ unsafe fn run(it: *mut PyObject, args: Args, count: Count, verb: Verb) -> *mut P
     }))
 }
 
-unsafe fn only<'a>(given: &'a [*mut PyObject]) -> Result<&'a *mut PyObject> {
+unsafe fn only(given: &[*mut PyObject]) -> Result<&*mut PyObject> {
     given.first().ok_or_else(|| type_error(c"an argument is missing"))
 }
 

@@ -16,6 +16,7 @@ use super::answer::{Answer, Found};
 use super::arrival::Arrival;
 use super::asking::{Asking, inside};
 use super::attached::{cannot_raise, entry, quietly};
+use super::blocking::waits;
 use super::codec::Codec;
 use super::event_loop::{Loop, current, running};
 use super::foreign;
@@ -73,6 +74,8 @@ impl Wanted {
     }
 }
 
+type Work = Pin<Box<dyn Future<Output = Found> + Send>>;
+
 /// What it waits with.
 struct Waiting {
     job: Arc<Job>,
@@ -84,7 +87,7 @@ struct Waiting {
 enum Stage {
     New(Box<Wanted>),
     /// It is to be done.
-    Later(Pin<Box<dyn Future<Output = Found> + Send>>),
+    Later(Work),
     /// Waits for a thread of no interpreter's, which holds something.
     Thread(Held, Held),
     /// It is being asked for.
@@ -208,15 +211,27 @@ unsafe fn begin(wanted: Wanted) -> Result<Begun> {
 /// An awaitable of something that begins at once where a loop runs, and else when it is awaited.
 pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -> Result<Owned> {
     let begun = match running()? {
-        Some(home) => {
+        Some(home) if !waits() => {
             let around = around()?;
             turn(&home, |answer| task(inside(around, work), answer))?
         }
-        None => return made(Stage::Later(Box::pin(work))),
+        _ => return made(Stage::Later(Box::pin(work))),
     };
     match begun {
         Begun::Found(value) => ready(value),
         Begun::Waits(waiting) => made(Stage::Waits(waiting)),
+    }
+}
+
+/// What is to be done by one that has not begun; none of any other.
+pub(crate) unsafe fn later(it: *mut PyObject) -> Option<Work> {
+    match swap(it, Stage::Over) {
+        Stage::Later(work) => Some(work),
+        other => {
+            // Its caller is told, and it need not say that nobody awaits it.
+            drop(other);
+            None
+        }
     }
 }
 

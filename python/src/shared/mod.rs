@@ -50,6 +50,7 @@ mod hub;
 mod hub_verbs;
 mod key;
 mod lookup;
+mod matching;
 mod told;
 mod verbs;
 
@@ -76,6 +77,7 @@ pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut 
     given(Ok(crate::owned::none()))
 }
 
+pub(crate) use blocking::blocking;
 pub(crate) use lookup::from_thread;
 
 /// `live()`, for tests: how many tasks and loops there are.

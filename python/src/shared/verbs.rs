@@ -19,6 +19,7 @@ use super::holding;
 use super::hub::{arrival, hub};
 use super::key::PyKey;
 use super::lookup::{doing, is_lookup};
+use super::matching;
 use super::names::names;
 use super::told::{self, Why};
 use crate::owned::{
@@ -33,7 +34,7 @@ pub(super) type Args = *const *mut PyObject;
 pub(super) type Count = ffi::Py_ssize_t;
 
 pub(crate) fn methods() -> Vec<ffi::PyMethodDef> {
-    let mut all = vec![holding::method()];
+    let mut all = vec![holding::method(), matching::method()];
     all.extend(entries::methods());
     all.extend(batch::methods());
     all.extend(own_methods());
