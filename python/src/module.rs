@@ -18,7 +18,7 @@ unsafe impl Sync for Definition {}
 
 /// Only named where CPython is given its address.
 #[allow(dead_code, reason = "read by CPython alone")]
-struct Functions([ffi::PyMethodDef; 8]);
+struct Functions([ffi::PyMethodDef; 9]);
 
 // SAFETY: nobody writes it.
 unsafe impl Sync for Functions {}
@@ -34,6 +34,7 @@ static FUNCTIONS: Functions = Functions([
         c"((value, extra),): gives the value when a thread without Python has let extra go, for tests.",
     ),
     of_one(c"_codec", values::of_plan, c"((plan, name, root)): the codec of a plan of the face's."),
+    of_one(c"_called_codec", values::of_functions, c"((pack, unpack, name)): a codec that calls these."),
     plain(c"_live", shared::live, c"How many tasks and loops there are."),
     // SAFETY: a table of functions ends with zeros.
     unsafe { std::mem::zeroed() },

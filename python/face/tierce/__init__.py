@@ -18,13 +18,14 @@ _LATER = {
     "alru_cache": "alru",
     **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
     **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
+    "SignedPickle": "signed",
     **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "hub"], "shared"),
 }
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "PackError", "RRCache", "Stats", "TLRUCache", "TTLCache", "UnpackError", "alru_cache",
-    "cache", "cached", "hub", "lru_cache", "memo",
+    "LoadCancelledError", "Memo", "PackError", "RRCache", "SignedPickle", "Stats", "TLRUCache", "TTLCache", "UnpackError",
+    "alru_cache", "cache", "cached", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

@@ -31,7 +31,7 @@ mod unpack;
 // What Python sees.
 mod codec;
 
-pub(crate) use codec::{make_type, of_plan};
+pub(crate) use codec::{make_type, of_functions, of_plan};
 
 /// How deep values nest: `serde_json` reads 128 levels, and `rmp-serde` 1024. A chain of linked nodes nests by its length.
 pub(crate) const MOST_NESTED: u32 = 256;
