@@ -23,7 +23,7 @@ struct Functions<const N: usize>([ffi::PyMethodDef; N]);
 // SAFETY: nobody writes it.
 unsafe impl<const N: usize> Sync for Functions<N> {}
 
-static FUNCTIONS: Functions<6> = Functions([
+static FUNCTIONS: Functions<7> = Functions([
     plain(c"_now_ms", clock::now, c"The time by which values age, in milliseconds."),
     plain(c"_forget_loops", shared::forget_loops, c"In the child of a fork: no loop of the parent's runs."),
     method(
@@ -34,6 +34,7 @@ static FUNCTIONS: Functions<6> = Functions([
     ),
     plain(c"_end", shared::end, c"The interpreter is about to end."),
     of_one(c"_codec", values::of_plan, c"((plan, name, root)): the codec of a plan of the face's."),
+    of_one(c"_called_codec", values::of_functions, c"((pack, unpack, name)): a codec that calls these."),
     // SAFETY: a table of functions ends with zeros.
     unsafe { std::mem::zeroed() },
 ]);

@@ -19,12 +19,13 @@ _LATER = {
     **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
     **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
     **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "configure", "hub"], "shared"),
+    "SignedPickle": "signed",
 }
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "PackError", "RRCache", "Stats", "StoreError", "TLRUCache", "TTLCache", "UnpackError",
-    "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
+    "LoadCancelledError", "Memo", "PackError", "RRCache", "SignedPickle", "Stats", "StoreError", "TLRUCache", "TTLCache",
+    "UnpackError", "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

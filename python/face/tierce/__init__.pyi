@@ -19,6 +19,7 @@ from .shared import (
     cached as cached,
     hub as hub,
 )
+from .signed import SignedPickle as SignedPickle
 from .timed import TLRUCache as TLRUCache, TTLCache as TTLCache
 
 _P = ParamSpec("_P")
@@ -32,8 +33,8 @@ _Duration = str | float | timedelta
 
 __all__ = [
     "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "PackError", "RRCache", "Stats", "TLRUCache", "TTLCache", "UnpackError", "alru_cache",
-    "cache", "cached", "hub", "lru_cache", "memo",
+    "LoadCancelledError", "Memo", "PackError", "RRCache", "SignedPickle", "Stats", "TLRUCache", "TTLCache", "UnpackError",
+    "alru_cache", "cache", "cached", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__: Final[str]
 

@@ -84,12 +84,12 @@ class Plan:
             return annotation.__value__
         return with_arguments(origin.__value__, dict(zip(origin.__type_params__, typing.get_args(annotation))))
 
-    def resolved(self, annotation):
+    def resolved(self, annotation, namespace=None):
         """An annotation with the names in it looked up."""
         if isinstance(annotation, ForwardRef):
             annotation = annotation.__forward_arg__
         told = types.SimpleNamespace(__annotations__={"it": annotation}, __type_params__=self._type_params)
-        return _hints(told, self.namespace)["it"]
+        return _hints(told, self.namespace if namespace is None else namespace)["it"]
 
     def record(self, key, placeholder, make):
         """The number of the form of a class, which may be met again inside of its own fields."""

@@ -28,7 +28,8 @@ def class_form(plan, kind, arguments, text):
         hash(key)
     except TypeError:
         key = object()
-    return plan.record(key, ("record", text, kind), lambda: form(plan, kind, arguments, text))
+    what = "typed dict" if form is _typed_dict else "record"
+    return plan.record(key, (what, text, kind), lambda: form(plan, kind, arguments, text))
 
 
 def _refusal(kind, text):
@@ -43,7 +44,12 @@ def _refusal(kind, text):
 
 def _enum(plan, kind, text, enum):
     if issubclass(kind, enum.Flag):
-        return plan.add("flag", text, kind)
+        mask = 0
+        for member in kind.__members__.values():
+            mask |= member.value
+        if not 0 <= mask < 1 << 63:
+            raise Unfit(f"the flags {text} have more than 63 bits")
+        return plan.add("flag", text, kind, mask)
     return plan.add("enum", text, kind, dict(kind.__members__))
 
 
@@ -120,20 +126,43 @@ def _model(plan, kind, arguments, text):
         fields.append(_field(plan, text, name, field.annotation, *default))
     extra = -1
     if kind.model_config.get("extra") == "allow":
-        hint = typing.get_args(hints_of_class(kind).get("__pydantic_extra__"))
-        extra = _part(plan, text, "__pydantic_extra__", _extra_hint(hint))
-    return _record(kind, text, "model", tuple(fields), extra=extra)
+        extra = _part(plan, text, "__pydantic_extra__", _extra_hint(plan, kind))
+    privates = _private_defaults(kind.__private_attributes__) if kind.__private_attributes__ else None
+    return _record(kind, text, "model", tuple(fields), extra=extra, privates=privates)
 
 
-def _extra_hint(arguments):
-    of_dict = next((one for one in arguments if typing.get_origin(one) is dict), None)
-    if of_dict is None and len(arguments) == 2 and arguments[0] is str:
-        return arguments[1]
-    return Any if of_dict is None else typing.get_args(of_dict)[1]
+def _extra_hint(plan, kind):
+    """What the model says of values that are no fields: `__pydantic_extra__: dict[str, T]`."""
+    for base in kind.__mro__[:-1]:
+        hint = _own_annotations(base).get("__pydantic_extra__")
+        if base.__module__ == "pydantic.main":
+            break
+        if hint is not None:
+            hint = plan.resolved(hint, sys.modules[base.__module__].__dict__)
+            return (*typing.get_args(hint), Any, Any)[1]
+    return Any
 
 
 def _model_default(field):
     return lambda: field.get_default(call_default_factory=True)
+
+
+def _private_defaults(attributes):
+    """A function that adds what is missing of a model's private attributes."""
+    undefined = sys.modules["pydantic_core"].PydanticUndefined
+
+    def made_whole(found):
+        from copy import deepcopy
+
+        found = {} if found is None else found
+        for name, attribute in attributes.items():
+            if name not in found and attribute.default_factory is not None:
+                found[name] = attribute.default_factory()
+            elif name not in found and attribute.default is not undefined:
+                found[name] = deepcopy(attribute.default)
+        return found
+
+    return made_whole
 
 
 def _is_attrs(kind):
@@ -154,7 +183,19 @@ def _attrs(plan, kind, arguments, text):
     code = getattr(kind.__hash__, "__code__", None)
     hashed = code is not None and "_attrs_cached_hash" in code.co_names
     constants = (("_attrs_cached_hash", None),) if hashed else ()
-    return _plain(kind, text, fields, constants)
+    return _plain(kind, text, fields, constants, _attrs_computed(kind))
+
+
+def _attrs_computed(kind):
+    """Names of the slots in which attrs keeps what a cached_property has computed: it gives them to the __getattr__ that it writes."""
+    names = []
+    for base in kind.__mro__:
+        function = vars(base).get("__getattr__")
+        code = getattr(function, "__code__", None)
+        arguments = code.co_varnames[: code.co_argcount] if code is not None else ()
+        given = dict(zip(reversed(arguments), reversed(getattr(function, "__defaults__", None) or ())))
+        names += given.get("cached_properties", ())
+    return names
 
 
 def _is_dataclass(kind):
@@ -175,13 +216,12 @@ def _dataclass(plan, kind, arguments, text):
     return _plain(kind, text, fields)
 
 
-def _plain(kind, text, fields, constants=()):
+def _plain(kind, text, fields, constants=(), computed=()):
     """A class whose instances are made past their __init__, and set by attribute."""
     if kind.__new__ is not object.__new__:
         raise Unfit(f"the class {text} has a __new__ of its own, past which no instance can be made: leave it out")
-    make = "object" if kind.__dictoffset__ else "slots"
-    names = [field[0] for field in fields] + [name for name, _ in constants]
-    return _record(kind, text, make, tuple(fields), slots=_slots_beside(kind, names), constants=constants)
+    names = [field[0] for field in fields] + [name for name, _ in constants] + [*computed]
+    return _record(kind, text, "object", tuple(fields), slots=_slots_beside(kind, names), constants=constants)
 
 
 _FAMILIES = [
@@ -193,8 +233,9 @@ _FAMILIES = [
 # --- what they share ------------------------------------------------------------------------------
 
 
-def _record(kind, text, make, fields, tag=(), slots=(), constants=(), extra=-1):
-    return ("record", text, kind, make, fields, tag, _derived(kind, constants), tuple(slots), tuple(constants), extra)
+def _record(kind, text, make, fields, tag=(), slots=(), constants=(), extra=-1, privates=None):
+    derived, has_dict = _derived(kind, constants), kind.__dictoffset__ != 0
+    return ("record", text, kind, make, fields, tag, has_dict, derived, tuple(slots), tuple(constants), extra, privates)
 
 
 def _field(plan, text, name, hint, has_default=_NO, default=None, on_wire=None):

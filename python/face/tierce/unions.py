@@ -9,7 +9,7 @@ from .forms import Unfit, is_name, stripped, text_of
 _KINDS = ("nil", "bool", "integer", "float", "text", "bytes", "array", "map", "extension")
 """What MessagePack tells apart, in the order of the glue (`Kind`)."""
 
-_NAMES = {**{kind: kind for kind in _KINDS}, "integer": "whole number", "bytes": "run of bytes"}
+_NAMES = {**{kind: f"a {kind}" for kind in _KINDS}, "integer": "a whole number", "bytes": "a run of bytes", "array": "an array"}
 
 _OF = {
     "None": ["nil"], "bool": ["bool"], "int": ["integer", "bytes"], "short int": ["integer"], "float": ["float", "integer"],
@@ -65,7 +65,7 @@ def union(plan, annotation):
 
 def _refuse(text, one, other, kind):
     raise Unfit(
-        f"{one[1]} and {other[1]} of the annotation {text} are both a {_NAMES[kind]} when they are stored, so that nobody could "
+        f"{one[1]} and {other[1]} of the annotation {text} are both {_NAMES[kind]} when they are stored, so that nobody could "
         "tell them apart: return a class with a field for each"
     )
 

@@ -22,7 +22,7 @@ def codec_of(annotation, function_name, /, *, namespace=None, type_params=()):
 
     try:
         plan = Plan(namespace or {}, type_params)
-        root = plan.form(plan.resolved(annotation))
+        root = plan.form(_awaited(plan.resolved(annotation)))
         forms = plan.finished()
     except Unfit as unfit:
         raise TypeError(f"{function_name}: the return annotation: {unfit}") from unfit.__cause__
@@ -31,13 +31,13 @@ def codec_of(annotation, function_name, /, *, namespace=None, type_params=()):
 
 def codec_of_function(function, /):
     """A codec for what the function returns, or for what is awaited of it."""
-    from types import FunctionType
-
-    inner = function
-    while not isinstance(inner, FunctionType) and hasattr(inner, "__wrapped__"):
+    # As typing.get_type_hints: a wrapper has the annotations of what it wraps, whose module the names are of.
+    inner, seen = function, set()
+    while hasattr(inner, "__wrapped__") and id(inner) not in seen:
+        seen.add(id(inner))
         inner = inner.__wrapped__
     name = getattr(function, "__qualname__", None) or repr(function)
-    annotation = _return_of(inner)
+    annotation = _return_of(function if hasattr(function, "__annotations__") else inner)
     namespace = {**getattr(inner, "__globals__", {}), **_cells(inner)}
     return codec_of(annotation, name, namespace=namespace, type_params=getattr(inner, "__type_params__", ()))
 
@@ -58,6 +58,14 @@ def _return_of(function):
 
         annotations = get_annotations(function, format=Format.FORWARDREF)
     return annotations.get("return", Any)
+
+
+def _awaited(annotation):
+    """Of an annotation that says what is awaited, that: of a function that is not `async` itself."""
+    from collections.abc import Awaitable, Coroutine
+    from typing import get_args, get_origin
+
+    return get_args(annotation)[-1] if get_origin(annotation) in (Awaitable, Coroutine) else annotation
 
 
 def _cells(function):

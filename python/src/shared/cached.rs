@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     /// None: for ever.
     pub(crate) ttl_ms: Option<u64>,
     pub(crate) stale_ms: u64,
+    /// Of the shape of the values, in a store.
+    pub(crate) version: u32,
 }
 
 /// Tells the functions of the process apart, however long their loads run.
@@ -72,6 +74,7 @@ pub(crate) unsafe fn build(
     };
     builder = builder.ttl(settings.ttl_ms.map_or(Duration::MAX, Duration::from_millis));
     builder = builder.stale_while_revalidate(Duration::from_millis(settings.stale_ms));
+    builder = builder.version(settings.version);
     if let Some(codec) = codec {
         builder = codec.shared(builder);
     }

@@ -40,10 +40,10 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
 }
 
 /// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms,
-/// codec, is_async)`: for the face alone, which has looked at each. `KeyError`: the name is another's, or a load of another's
+/// codec, is_async, version)`: for the face alone, which has looked at each. `KeyError`: the name is another's, or a load of another's
 /// still runs under it.
 unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
-    if ffi::PyTuple_Size(args) != 14 {
+    if ffi::PyTuple_Size(args) != 15 {
         return Err(type_error(c"use cached"));
     }
     let at = |place| ffi::PyTuple_GetItem(args, place);
@@ -57,7 +57,8 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
         return Err(type_error(c"use cached: a key is made of parameters"));
     }
     let fixed_tags = tags::read(at(6))?;
-    let settings = Settings { entries: number(9), ttl_ms: number(10), stale_ms: number(11).unwrap_or(0) };
+    let version = number(14).and_then(|version| u32::try_from(version).ok()).unwrap_or(1);
+    let settings = Settings { entries: number(9), ttl_ms: number(10), stale_ms: number(11).unwrap_or(0), version };
     if !ffi::PyErr_Occurred().is_null() {
         return Err(Raised);
     }

@@ -13,19 +13,17 @@ use tierce::{__python as engine, CacheBuilder};
 
 use super::attached::attach;
 use super::held::Held;
-use crate::owned::{Owned, PyObject, Result, attribute, bytes_object, bytes_of};
+use crate::owned::{Owned, PyObject, Result};
 use crate::raised;
 use crate::values;
 
 /// How the values of one function are packed.
 #[derive(Clone)]
 pub(crate) enum Codec {
-    /// By the forms of its return annotation, as MessagePack.
-    Forms(Held),
-    /// The same, of an annotation that names what is defined later: asked for when a value is first packed or unpacked.
+    /// By a codec of the face's.
+    Now(Held, Form),
+    /// By one whose annotation names what is defined later: made when a value is first packed or unpacked.
     Later(Arc<Later>),
-    /// By two functions of Python's, as bytes of a kind that only they know.
-    Own { pack: Held, unpack: Held },
 }
 
 pub(crate) struct Later {
@@ -33,25 +31,31 @@ pub(crate) struct Later {
     made: OnceLock<Held>,
 }
 
+/// What an envelope says of MessagePack; any other number of a codec is raw bytes.
+const MESSAGE_PACK: u8 = 1;
+
 impl Codec {
-    /// Of a codec of the face's, of a function that makes one, or of an object with `pack(value) -> bytes` and
-    /// `unpack(bytes) -> value`.
+    /// Of a codec of the face's, or of a function that makes one by an annotation.
     pub(crate) unsafe fn of(object: *mut PyObject) -> Result<Codec> {
-        if values::Codec::is(object) {
-            return Ok(Codec::Forms(Held::new(Owned::share(object))));
+        let held = Held::new(Owned::share(object));
+        if !values::Codec::is(object) {
+            return Ok(Codec::Later(Arc::new(Later { make: held, made: OnceLock::new() })));
         }
-        if ffi::PyObject_HasAttrString(object, c"pack".as_ptr()) == 0 {
-            let later = Later { make: Held::new(Owned::share(object)), made: OnceLock::new() };
-            return Ok(Codec::Later(Arc::new(later)));
-        }
-        let held = |name| attribute(object, name).map(Held::new);
-        Ok(Codec::Own { pack: held(c"pack")?, unpack: held(c"unpack")? })
+        let is_message_pack = values::Codec::of(object)?.number()? == MESSAGE_PACK;
+        Ok(Codec::Now(held, if is_message_pack { Form::MessagePack } else { Form::Raw }))
     }
 
     fn form(&self) -> Form {
         match self {
-            Codec::Forms(_) | Codec::Later(_) => Form::MessagePack,
-            Codec::Own { .. } => Form::Raw,
+            Codec::Now(_, form) => *form,
+            Codec::Later(_) => Form::MessagePack,
+        }
+    }
+
+    unsafe fn now(&self) -> Result<&values::Codec> {
+        match self {
+            Codec::Now(codec, _) => values::Codec::of(codec.as_ptr()),
+            Codec::Later(later) => later.now(),
         }
     }
 
@@ -62,29 +66,13 @@ impl Codec {
     }
 
     unsafe fn pack(&self, value: *mut PyObject) -> Result<Vec<u8>> {
-        match self {
-            Codec::Forms(forms) => {
-                let mut bytes = Vec::new();
-                values::Codec::of(forms.as_ptr())?.pack(value, &mut bytes)?;
-                Ok(bytes)
-            }
-            Codec::Later(later) => later.forms()?.pack(value),
-            Codec::Own { pack, .. } => {
-                let bytes = call(pack, value)?;
-                Ok(bytes_of(bytes.as_ptr())?.to_vec())
-            }
-        }
+        let mut bytes = Vec::new();
+        self.now()?.pack(value, &mut bytes)?;
+        Ok(bytes)
     }
 
     unsafe fn unpack(&self, bytes: &[u8]) -> Result<Owned> {
-        match self {
-            Codec::Forms(forms) => values::Codec::of(forms.as_ptr())?.unpack(bytes),
-            Codec::Later(later) => later.forms()?.unpack(bytes),
-            Codec::Own { unpack, .. } => {
-                let bytes = bytes_object(bytes)?;
-                call(unpack, bytes.as_ptr())
-            }
-        }
+        self.now()?.unpack(bytes)
     }
 
     /// A cache whose values are packed so.
@@ -108,19 +96,16 @@ impl Codec {
 }
 
 impl Later {
-    unsafe fn forms(&self) -> Result<Codec> {
-        if let Some(made) = self.made.get() {
-            return Ok(Codec::Forms(made.clone()));
-        }
-        let made = Owned::steal(ffi::PyObject_CallObject(self.make.as_ptr(), ptr::null_mut()))?;
-        values::Codec::of(made.as_ptr())?;
-        Ok(Codec::Forms(self.made.get_or_init(|| Held::new(made)).clone()))
+    unsafe fn now(&self) -> Result<&values::Codec> {
+        let codec = match self.made.get() {
+            Some(made) => made,
+            None => {
+                let made = Owned::steal(ffi::PyObject_CallObject(self.make.as_ptr(), ptr::null_mut()))?;
+                self.made.get_or_init(|| Held::new(made))
+            }
+        };
+        values::Codec::of(codec.as_ptr())
     }
-}
-
-unsafe fn call(function: &Held, argument: *mut PyObject) -> Result<Owned> {
-    let arguments = [argument];
-    Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), arguments.as_ptr(), 1, ptr::null_mut()))
 }
 
 /// Runs something with the interpreter's lock held; an exception is its reason, as a sentence.

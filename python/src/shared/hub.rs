@@ -3,16 +3,18 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3_ffi as ffi;
 use tierce::__python::open;
-use tierce::Hub;
+use tierce::store::OnDisconnect;
+use tierce::{Hub, HubBuilder as Builder};
 
 use super::arrival::Arrival;
 use super::attached::{entry, quietly};
 use super::hub_verbs;
 use super::told::{self, Why};
-use crate::owned::{Owned, PyObject, Result, answer, text_of, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, text_of, type_error};
 use crate::types::{self, Kind, keep, slot};
 
 #[repr(C)]
@@ -56,10 +58,11 @@ pub(crate) unsafe fn arrival(object: *mut PyObject) -> Result<Option<Arc<Arrival
     Ok((*object.cast::<Shown>()).arrival.clone())
 }
 
-/// `Hub(url, namespace)`: for the face alone. Either may be None; nothing is opened yet.
+/// `Hub(url, namespace, budget_ms, coherence_ms, memory_ms, serve_for_ms)`: for the face alone. Each may be None; nothing is
+/// opened yet.
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
-        if ffi::PyTuple_Size(args) != 2 {
+        if ffi::PyTuple_Size(args) != 6 {
             return Err(type_error(c"use tierce.Hub"));
         }
         let given = |place| {
@@ -70,6 +73,22 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
         let mut builder = Hub::builder();
         if let Some(namespace) = namespace {
             builder = builder.namespace(namespace);
+        }
+        let time = |place| {
+            let object = ffi::PyTuple_GetItem(args, place);
+            let is_said = !ptr::eq(object, ffi::Py_None());
+            is_said.then(|| Duration::from_millis(ffi::PyLong_AsUnsignedLongLong(object)))
+        };
+        let (budget, coherence, memory, serve_for) = (time(2), time(3), time(4), time(5));
+        if !ffi::PyErr_Occurred().is_null() {
+            return Err(Raised);
+        }
+        builder = budget.into_iter().fold(builder, Builder::store_budget);
+        builder = coherence.into_iter().fold(builder, Builder::coherence);
+        builder = memory.into_iter().fold(builder, Builder::memory_age);
+        if let Some(time) = serve_for {
+            let what = if time.is_zero() { OnDisconnect::Bypass } else { OnDisconnect::ServeFor(time) };
+            builder = builder.on_disconnect(what);
         }
         let hub = match url {
             Some(url) => open(builder, url),

@@ -8,8 +8,8 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use super::classes::{self, Known, classes};
-use super::pack::{Packer, Walk, byte_array_of};
-use super::trouble::{Outcome, Step, Trouble, refused, type_name};
+use super::pack::{Packer, byte_array_of};
+use super::trouble::{Outcome, Trouble, refused, type_name};
 use super::unpack::Unpacker;
 use super::wire::{self, Head, Kind};
 use crate::owned::{Owned, PyObject, is_exactly, none};
@@ -53,9 +53,9 @@ impl Packer<'_> {
         if ptr::eq(value, ffi::Py_None()) {
             wire::nil(self.out);
         } else if is(&raw mut ffi::PyDict_Type) {
-            return self.deeper(|it| it.bare_dict(value));
+            return self.deeper(|it| it.dict(value, None, None));
         } else if is(&raw mut ffi::PyList_Type) {
-            return self.deeper(|it| it.bare_list(value));
+            return self.deeper(|it| it.list(value, None));
         } else if is(&raw mut ffi::PyFloat_Type) {
             wire::float(self.out, ffi::PyFloat_AsDouble(value));
         } else if is(&raw mut ffi::PyBool_Type) {
@@ -68,43 +68,10 @@ impl Packer<'_> {
         Ok(())
     }
 
-    unsafe fn bare_part(&mut self, value: &Owned, step: impl FnOnce() -> Step) -> Outcome<()> {
-        let done = self.bare(value.as_ptr());
-        if done.is_err() {
-            self.place.is_in(step());
-        }
-        done
-    }
-
-    unsafe fn bare_dict(&mut self, value: *mut PyObject) -> Outcome<()> {
-        wire::map(self.out, ffi::PyDict_Size(value).cast_unsigned())?;
-        let mut walk = Walk::new(value);
-        while let Some((key, one)) = walk.next()? {
-            self.bare_part(&key, || Step::AsKey(key.clone()))?;
-            self.bare_part(&one, || Step::Key(key.clone()))?;
-        }
-        Ok(())
-    }
-
-    // Nothing of a bare value is asked that runs code of its own, so that nothing changes it meanwhile: but the lock may be
-    // given away in a collection, hence the sizes are looked at again.
-    unsafe fn bare_list(&mut self, value: *mut PyObject) -> Outcome<()> {
-        let count = ffi::PyList_Size(value);
-        wire::array(self.out, count.cast_unsigned())?;
-        for at in 0..count {
-            if ffi::PyList_Size(value) != count {
-                return Err(super::pack::changed());
-            }
-            let one = Owned::share(ffi::PyList_GetItem(value, at));
-            self.bare_part(&one, || Step::Index(at.cast_unsigned()))?;
-        }
-        Ok(())
-    }
-
     unsafe fn bare_extension(&mut self, value: *mut PyObject) -> Outcome<()> {
         let is = |class| is_exactly(value, class);
         if is(&raw mut ffi::PyTuple_Type) {
-            return self.deeper(|it| it.bare_tuple(value));
+            return self.deeper(|it| it.held(number::TUPLE, |it| it.tuple(value, |_| None)));
         }
         if is(&raw mut ffi::PySet_Type) {
             return self.deeper(|it| it.bare_set(value, number::SET));
@@ -123,8 +90,8 @@ impl Packer<'_> {
         match classes()?.of(value) {
             Some(known) => self.bare_known(value, known),
             None => Err(refused(format!(
-                "is a {}, which has no form without an annotation. Annotate what the function returns with a class that \
-                 says what stands here",
+                "is of the type {}, which has no form without an annotation. Annotate what the function returns, so that \
+                 it says what stands here",
                 type_name(value)
             ))),
         }
@@ -157,28 +124,14 @@ impl Packer<'_> {
         Ok(wire::extension(self.out, number::INT, classes::bytes_of(&bytes).unwrap_or_default())?)
     }
 
-    unsafe fn bare_tuple(&mut self, value: *mut PyObject) -> Outcome<()> {
-        let count = ffi::PyTuple_Size(value).cast_unsigned();
-        let opened = wire::open(self.out);
-        wire::array(self.out, count)?;
-        for at in 0..count {
-            let one = Owned::share(ffi::PyTuple_GetItem(value, at.cast_signed()));
-            self.bare_part(&one, || Step::Index(at))?;
-        }
-        Ok(wire::close(self.out, opened, number::TUPLE)?)
+    unsafe fn bare_set(&mut self, value: *mut PyObject, number: i8) -> Outcome<()> {
+        self.held(number, |it| it.iterated(value, None, ffi::PySet_Size(value), false))
     }
 
-    unsafe fn bare_set(&mut self, value: *mut PyObject, number: i8) -> Outcome<()> {
-        let count = ffi::PySet_Size(value);
+    /// An extension that holds what is packed next.
+    unsafe fn held(&mut self, number: i8, pack: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<()> {
         let opened = wire::open(self.out);
-        wire::array(self.out, count.cast_unsigned())?;
-        let iterator = Owned::steal(ffi::PyObject_GetIter(value))?;
-        while let Ok(one) = Owned::steal(ffi::PyIter_Next(iterator.as_ptr())) {
-            self.bare_part(&one, || Step::Member)?;
-        }
-        if !ffi::PyErr_Occurred().is_null() {
-            return Err(Trouble::Raised);
-        }
+        pack(self)?;
         Ok(wire::close(self.out, opened, number)?)
     }
 }

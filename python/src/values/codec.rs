@@ -4,14 +4,15 @@ use std::ffi::{c_int, c_void};
 
 use pyo3_ffi as ffi;
 
+use super::classes::{bytes_of, call};
 use super::form::{Form, Index};
 use super::pack::Packer;
 use super::told::Told;
 use super::trouble::{Place, Way, raise, refused};
 use super::unpack::Unpacker;
 use super::wire::Reader;
-use crate::owned::{Owned, PyObject, Result, answer, is_exactly, type_error};
-use crate::types::{self, Kind, keep, of_one, slot};
+use crate::owned::{Owned, PyObject, Result, answer, integer, is_exactly, type_error};
+use crate::types::{self, Kind, keep, of_one, plain, slot};
 
 /// It holds no buffer and no state but its forms, which nobody changes: any thread may use it while another does.
 #[repr(C)]
@@ -21,12 +22,16 @@ pub(crate) struct Codec {
     state: Option<Box<State>>,
 }
 
-struct State {
-    /// The function, as messages name it.
-    name: Owned,
-    forms: Box<[Form]>,
-    /// That of the whole value.
-    root: Index,
+enum State {
+    Forms {
+        /// The function, as messages name it.
+        name: Owned,
+        forms: Box<[Form]>,
+        /// That of the whole value.
+        root: Index,
+    },
+    /// Functions of the face's, which say themselves what is wrong.
+    Called { pack: Owned, unpack: Owned },
 }
 
 static TYPE: Kind = Kind::new();
@@ -35,6 +40,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
     let methods = vec![
         of_one(c"pack", pack, c"pack($self, value, /)\n--\n\nThe value as bytes."),
         of_one(c"unpack", unpack, c"unpack($self, bytes, /)\n--\n\nThe value that all of these bytes are."),
+        plain(c"number", number, c"number($self, /)\n--\n\nWhat an envelope says of the bytes: 1 MessagePack, 4 raw."),
         // SAFETY: a table of methods ends with zeros.
         std::mem::zeroed(),
     ];
@@ -60,9 +66,22 @@ unsafe fn made(told: *mut PyObject) -> Result<Owned> {
     let count = plan.len();
     let forms = told.each(0, |all, at| Form::read(all.tuple(at)?, count))?;
     let root = told.index(2, count)?;
+    with(State::Forms { name, forms, root })
+}
+
+/// `_called_codec((pack, unpack, name))`: a codec that calls functions of the face's.
+pub(crate) unsafe extern "C" fn of_functions(_: *mut PyObject, told: *mut PyObject) -> *mut PyObject {
+    answer(made_of_functions(told))
+}
+
+unsafe fn made_of_functions(told: *mut PyObject) -> Result<Owned> {
+    let told = Told::new(told)?;
+    with(State::Called { pack: told.own(0)?, unpack: told.own(1)? })
+}
+
+unsafe fn with(state: State) -> Result<Owned> {
     let made = types::allocate(TYPE.get())?;
-    let it = made.as_ptr().cast::<Codec>();
-    (&raw mut (*it).state).write(Some(Box::new(State { name, forms, root })));
+    (&raw mut (*made.as_ptr().cast::<Codec>()).state).write(Some(Box::new(state)));
     Ok(made)
 }
 
@@ -85,35 +104,54 @@ impl Codec {
         self.state.as_deref().ok_or_else(|| unsafe { type_error(c"the codec was collected") })
     }
 
+    /// What an envelope says of the bytes (`docs/wire.md`): MessagePack, or raw.
+    pub(crate) fn number(&self) -> Result<u8> {
+        Ok(match self.state()? {
+            State::Forms { .. } => 1,
+            State::Called { .. } => 4,
+        })
+    }
+
     /// Appends the bytes of a value; raises `PackError` for one that would not come back as it is. What is appended if it fails
     /// is taken off again.
     pub(crate) unsafe fn pack(&self, value: *mut PyObject, out: &mut Vec<u8>) -> Result<()> {
-        let state = self.state()?;
-        let before = out.len();
-        let mut packer = Packer { forms: &state.forms, out, place: Place::default(), nested: 0 };
-        match packer.pack(value, state.root) {
-            Ok(()) => Ok(()),
-            Err(trouble) => {
-                let place = packer.place;
-                out.truncate(before);
-                Err(raise(Way::Packing, &state.name, &place, trouble))
+        let (name, forms, root) = match self.state()? {
+            State::Forms { name, forms, root } => (name, forms, *root),
+            State::Called { pack, .. } => {
+                let packed = call(pack, &[value])?;
+                out.extend_from_slice(bytes_of(&packed).ok_or_else(|| type_error(c"a codec packs to bytes"))?);
+                return Ok(());
             }
-        }
+        };
+        let before = out.len();
+        let mut packer = Packer { forms, out, place: Place::default(), nested: 0 };
+        let done = packer.pack(value, root);
+        let place = packer.place;
+        done.map_err(|trouble| {
+            out.truncate(before);
+            raise(Way::Packing, name, &place, trouble)
+        })
     }
 
     /// The value that all of these bytes are; raises `UnpackError` for others. Nobody changes the bytes meanwhile.
     pub(crate) unsafe fn unpack(&self, bytes: &[u8]) -> Result<Owned> {
-        let state = self.state()?;
+        let (name, forms, root) = match self.state()? {
+            State::Forms { name, forms, root } => (name, forms, *root),
+            State::Called { unpack, .. } => {
+                let size = bytes.len().cast_signed();
+                let bytes = Owned::steal(ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), size))?;
+                return call(unpack, &[bytes.as_ptr()]);
+            }
+        };
         let reader = Reader::new(bytes);
-        let mut unpacker =
-            Unpacker { forms: &state.forms, reader, place: Place::default(), nested: 0, found: Vec::new() };
-        let found = match unpacker.unpack(state.root) {
+        let mut unpacker = Unpacker { forms, reader, place: Place::default(), nested: 0, found: Vec::new() };
+        let found = match unpacker.unpack(root) {
             Ok(_) if !unpacker.reader.is_at_end() => Err(refused("has more bytes behind it")),
             other => other,
         };
         let Unpacker { place, found: left, .. } = unpacker;
         drop(left);
-        found.map_err(|trouble| raise(Way::Unpacking, &state.name, &place, trouble))
+        found.map_err(|trouble| raise(Way::Unpacking, name, &place, trouble))
     }
 }
 
@@ -139,6 +177,10 @@ unsafe fn unpacked(it: *mut PyObject, bytes: *mut PyObject) -> Result<Owned> {
     Codec::of(it)?.unpack(std::slice::from_raw_parts(start.cast(), size))
 }
 
+unsafe extern "C" fn number(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    answer(Codec::of(it).and_then(Codec::number).and_then(|number| integer(number.into())))
+}
+
 unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *mut c_void) -> c_int {
     let mut said = visit(ffi::Py_TYPE(it).cast(), data);
     if let Some(state) = &(*it.cast::<Codec>()).state {
@@ -147,8 +189,13 @@ unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *m
                 said = visit(object, data);
             }
         };
-        show(state.name.as_ptr());
-        state.forms.iter().for_each(|form| form.objects(&mut show));
+        match &**state {
+            State::Forms { name, forms, .. } => {
+                show(name.as_ptr());
+                forms.iter().for_each(|form| form.objects(&mut show));
+            }
+            State::Called { pack, unpack } => [pack, unpack].into_iter().for_each(|one| show(one.as_ptr())),
+        }
     }
     said
 }

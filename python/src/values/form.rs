@@ -38,9 +38,10 @@ pub(crate) enum Shape {
     Dict(Index, Index),
     Record(Box<Record>),
     Typed(Box<Typed>),
-    /// The class, and two dicts: members by name, names by `id` of the member.
+    /// The class, and its members by name.
     Enum(Owned, Owned),
-    Flag(Owned),
+    /// The class, and all bits of its members: a number with others would be kept by the class for ever.
+    Flag(Owned, u64),
     Literal(Box<[Literal]>),
     Union(Box<Union>),
 }
@@ -93,7 +94,7 @@ impl Form {
             "record" => Shape::Record(Box::new(Record::read(told, forms)?)),
             "typed dict" => Shape::Typed(Box::new(Typed::read(told, forms)?)),
             "enum" => Shape::Enum(told.class(2)?, told.dict(3)?),
-            "flag" => Shape::Flag(told.class(2)?),
+            "flag" => Shape::Flag(told.class(2)?, told.number(3)?.cast_unsigned()),
             "literal" => Shape::Literal(told.each(2, |all, at| {
                 let one = all.tuple(at)?;
                 Ok(Literal { value: one.own(0)?, plain: one.own(1)? })
@@ -111,7 +112,7 @@ impl Form {
             Shape::Record(record) => record.objects(show),
             Shape::Typed(typed) => typed.objects(show),
             Shape::Enum(class, members) => [class, members].into_iter().for_each(|one| show(one.as_ptr())),
-            Shape::Many(Many::Deque(class), _) | Shape::Flag(class) => show(class.as_ptr()),
+            Shape::Many(Many::Deque(class), _) | Shape::Flag(class, _) => show(class.as_ptr()),
             Shape::Literal(all) => {
                 all.iter().flat_map(|one| [&one.value, &one.plain]).for_each(|one| show(one.as_ptr()));
             }

@@ -24,6 +24,7 @@ mod record;
 mod told;
 // Both ways.
 mod bare;
+mod keys;
 mod pack;
 mod record_pack;
 mod record_unpack;
@@ -31,7 +32,7 @@ mod unpack;
 // What Python sees.
 mod codec;
 
-pub(crate) use codec::{Codec, make_type, of_plan};
+pub(crate) use codec::{Codec, make_type, of_functions, of_plan};
 
 /// How deep values nest: `serde_json` reads 128 levels, and `rmp-serde` 1024. A chain of linked nodes nests by its length.
 pub(crate) const MOST_NESTED: u32 = 256;

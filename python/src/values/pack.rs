@@ -48,13 +48,13 @@ impl Packer<'_> {
                 return self.deeper(|it| it.typed(value, typed));
             }
             Shape::Dict(of_key, of_value) if is(value, &raw mut ffi::PyDict_Type) => {
-                return self.deeper(|it| it.dict(value, *of_key, *of_value));
+                return self.deeper(|it| it.dict(value, Some(*of_key), Some(*of_value)));
             }
             Shape::Many(many, item) if is(value, many.class()) => {
                 return self.deeper(|it| it.many(value, many, *item));
             }
             Shape::Tuple(items) if is(value, &raw mut ffi::PyTuple_Type) => {
-                return self.deeper(|it| it.tuple(value, items));
+                return self.deeper(|it| it.fixed_tuple(value, items));
             }
             Shape::Union(union) => match union.of(value) {
                 Some(index) => return self.pack(value, index),
@@ -67,7 +67,7 @@ impl Packer<'_> {
                 wire::float(self.out, ffi::PyComplex_ImagAsDouble(value));
             }
             Shape::Enum(class, members) if is(value, class.as_ptr().cast()) => return self.member(value, members),
-            Shape::Flag(class) if is(value, class.as_ptr().cast()) => return self.flag(value),
+            Shape::Flag(class, mask) if is(value, class.as_ptr().cast()) => return self.flag(value, *mask),
             Shape::Literal(all) => {
                 for one in all {
                     if is_same(value, one.value.as_ptr())? {
@@ -97,10 +97,18 @@ impl Packer<'_> {
         done
     }
 
-    /// Packs a part of a value.
+    /// Packs a part of a value; without a form it is bare.
     #[inline]
-    pub(crate) unsafe fn part(&mut self, value: &Owned, index: Index, step: impl FnOnce() -> Step) -> Outcome<()> {
-        let done = self.pack(value.as_ptr(), index);
+    pub(crate) unsafe fn part(
+        &mut self,
+        value: &Owned,
+        index: Option<Index>,
+        step: impl FnOnce() -> Step,
+    ) -> Outcome<()> {
+        let done = match index {
+            Some(index) => self.pack(value.as_ptr(), index),
+            None => self.bare(value.as_ptr()),
+        };
         if done.is_err() {
             self.place.is_in(step());
         }
@@ -111,11 +119,11 @@ impl Packer<'_> {
     unsafe fn other(&self, value: *mut PyObject, form: &Form) -> Trouble {
         let text = text_of(form.text.as_ptr()).unwrap_or("something else");
         if matches!(form.shape, Shape::Literal(_)) {
-            return refused(format!("is none of the values of {text}: a {}", type_name(value)));
+            return refused(format!("is none of the values of {text}, but of the type {}", type_name(value)));
         }
         refused(format!(
-            "is a {}, and the annotation says {text}: what is read back would be of another type. Return what is \
-             annotated, or annotate what is returned",
+            "is of the type {}, and the annotation says {text}: what is read back would be of another type. Return what \
+             is annotated, or annotate what is returned",
             type_name(value)
         ))
     }
@@ -177,11 +185,9 @@ impl Packer<'_> {
     unsafe fn known(&mut self, value: *mut PyObject, known: Known) -> Outcome<()> {
         match known {
             Known::TimeDelta => {
-                let microseconds = classes()?.microseconds(value)?;
-                match i64::try_from(microseconds) {
-                    Ok(number) => wire::integer(self.out, number),
-                    Err(_) => wire::bytes(self.out, &microseconds.to_be_bytes())?,
-                }
+                let microseconds = i64::try_from(classes()?.microseconds(value)?);
+                let number = microseconds.map_err(|_| refused("is a timedelta of more than 292,000 years"))?;
+                wire::integer(self.out, number);
                 Ok(())
             }
             Known::Uuid => Ok(wire::bytes(self.out, &classes()?.uuid_bytes(value)?)?),
@@ -219,38 +225,36 @@ impl Packer<'_> {
         self.text(name.as_ptr())
     }
 
-    unsafe fn flag(&mut self, value: *mut PyObject) -> Outcome<()> {
+    unsafe fn flag(&mut self, value: *mut PyObject, mask: u64) -> Outcome<()> {
         let number = Owned::steal(ffi::PyObject_GetAttrString(value, c"_value_".as_ptr()))?;
-        if is(number.as_ptr(), &raw mut ffi::PyLong_Type) && self.short_integer(number.as_ptr())? {
-            return Ok(());
+        if is(number.as_ptr(), &raw mut ffi::PyLong_Type) {
+            let number = ffi::PyLong_AsUnsignedLongLong(number.as_ptr());
+            let is_known = number & !mask == 0 && ffi::PyErr_Occurred().is_null();
+            ffi::PyErr_Clear();
+            if is_known {
+                wire::unsigned(self.out, number);
+                return Ok(());
+            }
         }
-        Err(refused("is a flag whose number is no int of 64 bits"))
+        Err(refused("is a flag with bits that no member has"))
     }
 
     unsafe fn many(&mut self, value: *mut PyObject, many: &Many, item: Index) -> Outcome<()> {
         match many {
-            Many::List => self.list(value, item),
-            Many::Tuple => {
-                let count = ffi::PyTuple_Size(value).cast_unsigned();
-                wire::array(self.out, count)?;
-                for at in 0..count {
-                    let one = Owned::share(ffi::PyTuple_GetItem(value, at.cast_signed()));
-                    self.part(&one, item, || Step::Index(at))?;
-                }
-                Ok(())
-            }
-            Many::Set | Many::FrozenSet => self.iterated(value, item, ffi::PySet_Size(value), false),
+            Many::List => self.list(value, Some(item)),
+            Many::Tuple => self.tuple(value, |_| Some(item)),
+            Many::Set | Many::FrozenSet => self.iterated(value, Some(item), ffi::PySet_Size(value), false),
             Many::Deque(_) => {
                 let bound = Owned::steal(ffi::PyObject_GetAttrString(value, c"maxlen".as_ptr()))?;
                 if !ptr::eq(bound.as_ptr(), ffi::Py_None()) {
                     return Err(refused("is a deque with a maxlen, which would be lost: return a list"));
                 }
-                self.iterated(value, item, ffi::PyObject_Size(value), true)
+                self.iterated(value, Some(item), ffi::PyObject_Size(value), true)
             }
         }
     }
 
-    pub(crate) unsafe fn list(&mut self, value: *mut PyObject, item: Index) -> Outcome<()> {
+    pub(crate) unsafe fn list(&mut self, value: *mut PyObject, item: Option<Index>) -> Outcome<()> {
         let count = ffi::PyList_Size(value);
         wire::array(self.out, count.cast_unsigned())?;
         for at in 0..count {
@@ -263,11 +267,29 @@ impl Packer<'_> {
         if ffi::PyList_Size(value) == count { Ok(()) } else { Err(changed()) }
     }
 
+    pub(crate) unsafe fn tuple(&mut self, value: *mut PyObject, form: impl Fn(usize) -> Option<Index>) -> Outcome<()> {
+        let count = ffi::PyTuple_Size(value).cast_unsigned();
+        wire::array(self.out, count)?;
+        for at in 0..count {
+            let one = Owned::share(ffi::PyTuple_GetItem(value, at.cast_signed()));
+            self.part(&one, form(at), || Step::Index(at))?;
+        }
+        Ok(())
+    }
+
+    unsafe fn fixed_tuple(&mut self, value: *mut PyObject, items: &[Index]) -> Outcome<()> {
+        let count = ffi::PyTuple_Size(value).cast_unsigned();
+        if count != items.len() {
+            return Err(refused(format!("has {count} items, and the annotation says {}", items.len())));
+        }
+        self.tuple(value, |at| Some(items[at]))
+    }
+
     /// What has an iterator that notices changes.
     pub(crate) unsafe fn iterated(
         &mut self,
         value: *mut PyObject,
-        item: Index,
+        item: Option<Index>,
         count: ffi::Py_ssize_t,
         has_places: bool,
     ) -> Outcome<()> {
@@ -285,22 +307,13 @@ impl Packer<'_> {
         if at == count { Ok(()) } else { Err(changed()) }
     }
 
-    unsafe fn tuple(&mut self, value: *mut PyObject, items: &[Index]) -> Outcome<()> {
-        let count = ffi::PyTuple_Size(value).cast_unsigned();
-        if count != items.len() {
-            return Err(refused(format!("has {count} items, and the annotation says {}", items.len())));
-        }
-        wire::array(self.out, count)?;
-        for (at, item) in items.iter().enumerate() {
-            let one = Owned::share(ffi::PyTuple_GetItem(value, at.cast_signed()));
-            self.part(&one, *item, || Step::Index(at))?;
-        }
-        Ok(())
-    }
-
-    pub(crate) unsafe fn dict(&mut self, value: *mut PyObject, of_key: Index, of_value: Index) -> Outcome<()> {
-        let count = ffi::PyDict_Size(value);
-        wire::map(self.out, count.cast_unsigned())?;
+    pub(crate) unsafe fn dict(
+        &mut self,
+        value: *mut PyObject,
+        of_key: Option<Index>,
+        of_value: Option<Index>,
+    ) -> Outcome<()> {
+        wire::map(self.out, ffi::PyDict_Size(value).cast_unsigned())?;
         let mut walk = Walk::new(value);
         while let Some((key, one)) = walk.next()? {
             self.part(&key, of_key, || Step::AsKey(key.clone()))?;

@@ -16,6 +16,8 @@ use crate::owned::{Owned, PyObject, Result};
 pub(crate) struct Record {
     pub(crate) class: Owned,
     pub(crate) make: Make,
+    /// Whether an instance has a `__dict__`.
+    pub(crate) has_dict: bool,
     pub(crate) fields: Box<[Field]>,
     /// What tells it from others: packed before the fields, and looked at before it is made.
     pub(crate) tag: Option<Tag>,
@@ -30,14 +32,12 @@ pub(crate) struct Record {
 pub(crate) enum Make {
     /// As `object.__new__`, then the attributes are set past a `__setattr__`.
     Object,
-    /// The same of a class whose instances have no `__dict__`.
-    Slots,
     /// As `tuple.__new__`.
     Tuple,
     /// Called with the names of the fields; the attributes are set once more if a `__post_init__` could have changed them.
     Call { names: Owned, again: bool },
-    /// A pydantic model; what else it may have has this form, if it may.
-    Model { extra: Option<Index> },
+    /// A pydantic model. What else it may have has this form, if it may; what makes its private attributes whole, if it has any.
+    Model { extra: Option<Index>, privates: Option<Owned> },
 }
 
 pub(crate) struct Field {
@@ -77,16 +77,19 @@ pub(crate) struct Typed {
 }
 
 impl Record {
-    /// Reads `("record", text, class, make, fields, tag, derived, slots, constants, extra)`.
+    /// Reads `("record", text, class, make, fields, tag, has dict, derived, slots, constants, extra, privates)`.
     pub(crate) unsafe fn read(told: Told, forms: usize) -> Result<Record> {
         let class = told.class(2)?;
         let make = match told.text(3)? {
             "object" => Make::Object,
-            "slots" => Make::Slots,
             "tuple" => Make::Tuple,
             "call" => Make::Call { names: names(told.tuple(4)?)?, again: false },
             "call and set" => Make::Call { names: names(told.tuple(4)?)?, again: true },
-            "model" => Make::Model { extra: told.index_if_any(9, forms)? },
+            "model" => {
+                let privates = told.own(11)?;
+                let privates = (!std::ptr::eq(privates.as_ptr(), ffi::Py_None())).then_some(privates);
+                Make::Model { extra: told.index_if_any(10, forms)?, privates }
+            }
             _ => return Err(wrong()),
         };
         if !make.is_fit_for(class.as_ptr().cast()) {
@@ -95,16 +98,16 @@ impl Record {
         let fields = told.each(4, |all, at| Field::read(all.tuple(at)?, forms))?;
         let tag = told.tuple(5)?;
         let tag = if tag.len() == 0 { None } else { Some(Tag::read(tag)?) };
-        let derived = told.own(6)?;
+        let derived = told.own(7)?;
         if ffi::PyAnySet_Check(derived.as_ptr()) == 0 {
             return Err(wrong());
         }
-        let slots = told.each(7, |all, at| all.own(at))?;
-        let constants = told.each(8, |all, at| {
+        let slots = told.each(8, |all, at| all.own(at))?;
+        let constants = told.each(9, |all, at| {
             let one = all.tuple(at)?;
             Ok((one.name(0)?, one.own(1)?))
         })?;
-        Ok(Record { class, make, fields, tag, derived, slots, constants })
+        Ok(Record { class, make, has_dict: told.flag(6)?, fields, tag, derived, slots, constants })
     }
 
     pub(crate) fn objects(&self, show: &mut impl FnMut(*mut PyObject)) {
@@ -113,8 +116,9 @@ impl Record {
         self.fields.iter().for_each(|field| field.objects(show));
         self.slots.iter().for_each(|slot| show(slot.as_ptr()));
         self.constants.iter().flat_map(|(name, value)| [name, value]).for_each(|one| show(one.as_ptr()));
-        if let Make::Call { names, .. } = &self.make {
-            show(names.as_ptr());
+        match &self.make {
+            Make::Call { names: object, .. } | Make::Model { privates: Some(object), .. } => show(object.as_ptr()),
+            _ => {}
         }
     }
 }
@@ -123,7 +127,7 @@ impl Make {
     /// Whether instances of the class can be made in this way without harm to the interpreter.
     unsafe fn is_fit_for(&self, class: *mut ffi::PyTypeObject) -> bool {
         let base = match self {
-            Make::Object | Make::Slots | Make::Model { .. } => &raw mut ffi::PyBaseObject_Type,
+            Make::Object | Make::Model { .. } => &raw mut ffi::PyBaseObject_Type,
             Make::Tuple => return ffi::PyType_IsSubtype(class, &raw mut ffi::PyTuple_Type) != 0,
             Make::Call { .. } => return true,
         };

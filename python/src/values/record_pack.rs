@@ -17,8 +17,11 @@ pub(super) const PRIVATE: &str = "$private";
 
 impl Packer<'_> {
     pub(super) unsafe fn record(&mut self, value: *mut PyObject, record: &Record) -> Outcome<()> {
-        if let Make::Model { extra } = record.make {
+        if let Make::Model { extra, .. } = record.make {
             return self.model(value, record, extra);
+        }
+        if matches!(record.make, Make::Tuple) && ffi::PyTuple_Size(value).cast_unsigned() != record.fields.len() {
+            return Err(refused("has another number of items than its class has fields"));
         }
         wire::map(self.out, record.fields.len() + usize::from(record.tag.is_some()))?;
         if let Some(tag) = &record.tag {
@@ -32,10 +35,8 @@ impl Packer<'_> {
             };
             self.field(field, &one)?;
         }
-        match record.make {
-            Make::Object => nothing_beside(value, record)?,
-            Make::Tuple => self.same_length(value, record)?,
-            _ => {}
+        if record.has_dict {
+            nothing_beside(&dict_of(value)?, record)?;
         }
         for slot in &record.slots {
             is_empty(slot, value)?;
@@ -43,17 +44,9 @@ impl Packer<'_> {
         Ok(())
     }
 
-    /// A tuple's items are counted by the class, which a subclass in C could have more of.
-    unsafe fn same_length(&self, value: *mut PyObject, record: &Record) -> Outcome<()> {
-        if ffi::PyTuple_Size(value).cast_unsigned() == record.fields.len() {
-            return Ok(());
-        }
-        Err(refused("has another number of items than its class has fields"))
-    }
-
     unsafe fn field(&mut self, field: &Field, value: &Owned) -> Outcome<()> {
         self.out.extend_from_slice(&field.on_wire.packed);
-        self.part(value, field.form, || Step::Field(field.name.clone()))
+        self.part(value, Some(field.form), || Step::Field(field.name.clone()))
     }
 
     /// The entries of the dict that the annotation knows, in the order of the dict.
@@ -77,7 +70,7 @@ impl Packer<'_> {
             };
             let field = &typed.fields[place];
             self.out.extend_from_slice(&field.on_wire.packed);
-            self.part(&one, field.form, || Step::Key(key.clone()))?;
+            self.part(&one, Some(field.form), || Step::Key(key.clone()))?;
             has_required += usize::from(typed.required[place]);
         }
         if has_required == typed.required.iter().filter(|required| **required).count() {
@@ -111,7 +104,7 @@ impl Packer<'_> {
             let Some(one) = one else { return Err(field.is_missing()) };
             self.field(field, &Owned::share(one))?;
         }
-        nothing_beside_of(&state, record)?;
+        nothing_beside(&state, record)?;
         if let (Some(more), true) = (&more, extras > 0) {
             self.extras(more, record, extra)?;
         }
@@ -122,7 +115,7 @@ impl Packer<'_> {
         }
         if let (Some(hidden), true) = (&hidden, privates > 0) {
             wire::text(self.out, PRIVATE.as_bytes())?;
-            self.deeper(|it| it.privates(hidden))?;
+            self.deeper(|it| it.dict(hidden.as_ptr(), None, None))?;
         }
         Ok(())
     }
@@ -139,21 +132,7 @@ impl Packer<'_> {
                 return Err(refused("is an extra of the model that has no place"));
             };
             self.text(key.as_ptr())?;
-            self.part(&one, form, || Step::Field(key.clone()))?;
-        }
-        Ok(())
-    }
-
-    unsafe fn privates(&mut self, hidden: &Owned) -> Outcome<()> {
-        wire::map(self.out, ffi::PyDict_Size(hidden.as_ptr()).cast_unsigned())?;
-        let mut walk = Walk::new(hidden.as_ptr());
-        while let Some((key, one)) = walk.next()? {
-            self.bare(key.as_ptr())?;
-            let done = self.bare(one.as_ptr());
-            if done.is_err() {
-                self.place.is_in(Step::Field(key));
-            }
-            done?;
+            self.part(&one, Some(form), || Step::Field(key.clone()))?;
         }
         Ok(())
     }
@@ -198,13 +177,13 @@ unsafe fn dict_of(value: *mut PyObject) -> Outcome<Owned> {
     if is_exactly(dict.as_ptr(), &raw mut ffi::PyDict_Type) { Ok(dict) } else { Err(no_dict()) }
 }
 
-unsafe fn nothing_beside(value: *mut PyObject, record: &Record) -> Outcome<()> {
-    nothing_beside_of(&dict_of(value)?, record)
-}
-
 /// Refuses what an instance has beside its fields.
-unsafe fn nothing_beside_of(state: &Owned, record: &Record) -> Outcome<()> {
-    if ffi::PyDict_Size(state.as_ptr()).cast_unsigned() <= record.fields.len() {
+unsafe fn nothing_beside(state: &Owned, record: &Record) -> Outcome<()> {
+    let size = ffi::PyDict_Size(state.as_ptr()).cast_unsigned();
+    if size == 0 {
+        return Ok(());
+    }
+    if size <= record.fields.len() {
         // Each field has a value. Those in slots do not stand here, and leave room for others.
         let mut all_here = true;
         for field in &record.fields {

@@ -49,10 +49,10 @@ impl Unpacker<'_> {
             }
         }
         let made = match &record.make {
-            Make::Object | Make::Slots => self.object(record, first)?,
+            Make::Object => self.object(record, first)?,
             Make::Tuple => self.named_tuple(record, first)?,
             Make::Call { names, again } => self.called(record, first, names, *again)?,
-            Make::Model { .. } => self.model(record, first, beside)?,
+            Make::Model { extra, privates } => self.model(record, first, beside, extra.is_some(), privates.as_ref())?,
         };
         for (name, value) in &record.constants {
             set(&made, name, value)?;
@@ -79,7 +79,7 @@ impl Unpacker<'_> {
         if let Some(place) = place_of(&record.fields, name, next) {
             return Ok(Some(place));
         }
-        if let Make::Model { extra } = &record.make {
+        if let Make::Model { extra, .. } = &record.make {
             self.beside(name, *extra, beside)?;
         } else {
             self.reader.skip()?;
@@ -154,7 +154,14 @@ impl Unpacker<'_> {
         Ok(made)
     }
 
-    unsafe fn model(&mut self, record: &Record, first: usize, beside: Beside) -> Outcome<Owned> {
+    unsafe fn model(
+        &mut self,
+        record: &Record,
+        first: usize,
+        beside: Beside,
+        may_have_more: bool,
+        privates: Option<&Owned>,
+    ) -> Outcome<Owned> {
         let state = Owned::steal(ffi::PyDict_New())?;
         let set_fields = Owned::steal(ffi::PySet_New(ptr::null_mut()))?;
         for (field, one) in self.fields(record, first) {
@@ -177,12 +184,15 @@ impl Unpacker<'_> {
             }
         }
         let made = new_object(record.class.as_ptr())?;
-        let may_have_more = matches!(record.make, Make::Model { extra: Some(_) });
         let extra = match beside.extra {
             None if may_have_more => Owned::steal(ffi::PyDict_New())?,
             other => other.unwrap_or_else(|| none()),
         };
         let hidden = beside.hidden.unwrap_or_else(|| none());
+        let hidden = match privates {
+            Some(made_whole) => call(made_whole, &[hidden.as_ptr()])?,
+            None => none(),
+        };
         let parts = [
             ("__dict__", state),
             ("__pydantic_fields_set__", set_fields),

@@ -9,10 +9,11 @@ use pyo3_ffi as ffi;
 use super::MOST_NESTED;
 use super::classes::{self, Known, classes};
 use super::form::{Form, Index, Many, Shape};
+use super::keys;
 use super::pack::is_same;
 use super::trouble::{Outcome, Place, Step, Trouble, refused};
 use super::wire::{Head, Kind, Reader};
-use crate::owned::{Owned, PyObject, boolean, none, text_of};
+use crate::owned::{Owned, PyObject, boolean, is_exactly, none, text_of};
 
 pub(crate) struct Unpacker<'a> {
     pub(crate) forms: &'a [Form],
@@ -75,14 +76,8 @@ impl<'a> Unpacker<'a> {
                 Ok(Owned::steal(ffi::PyComplex_FromDoubles(real, imaginary))?)
             }
             (Shape::Enum(_, members), Head::Text(bytes)) => self.member(members, bytes, form),
-            (Shape::Flag(class), Head::Int(number)) => {
-                let number = Owned::steal(ffi::PyLong_FromLongLong(number))?;
-                Ok(classes::call(class, &[number.as_ptr()])?)
-            }
-            (Shape::Flag(class), Head::Large(number)) => {
-                let number = crate::owned::integer(number)?;
-                Ok(classes::call(class, &[number.as_ptr()])?)
-            }
+            (Shape::Flag(class, mask), Head::Int(number)) => self.flag(class, *mask, number.cast_unsigned()),
+            (Shape::Flag(class, mask), Head::Large(number)) => self.flag(class, *mask, number),
             _ => Err(self.other(kind, form)),
         }
     }
@@ -161,11 +156,6 @@ impl<'a> Unpacker<'a> {
                 Ok(classes()?.uuid(bytes)?)
             }
             (Known::TimeDelta, Head::Int(number)) => classes()?.timedelta(number.into()),
-            (Known::TimeDelta, Head::Large(number)) => classes()?.timedelta(number.into()),
-            (Known::TimeDelta, Head::Bytes(bytes)) => {
-                let bytes = bytes.try_into().map_err(|_| self.other(kind, form))?;
-                classes()?.timedelta(i128::from_be_bytes(bytes))
-            }
             (Known::DateTime | Known::Date | Known::Time | Known::Decimal, Head::Text(bytes)) => {
                 let text = self.text(bytes)?;
                 self.known_of_text(known, &text)
@@ -192,6 +182,15 @@ impl<'a> Unpacker<'a> {
         }
         let text = text_of(form.text.as_ptr()).unwrap_or("the enum");
         Err(refused(format!("is no member of {text}")))
+    }
+
+    unsafe fn flag(&mut self, class: &Owned, mask: u64, number: u64) -> Outcome<Owned> {
+        if number & !mask != 0 {
+            return Err(refused("is a flag with bits that no member has"));
+        }
+        let number = crate::owned::integer(number)?;
+        let found = classes::call(class, &[number.as_ptr()])?;
+        if is_exactly(found.as_ptr(), class.as_ptr().cast()) { Ok(found) } else { Err(refused("is no flag")) }
     }
 
     unsafe fn many(&mut self, count: usize, many: &Many, item: Index) -> Outcome<Owned> {
@@ -248,6 +247,17 @@ impl<'a> Unpacker<'a> {
         Ok(set)
     }
 
+    unsafe fn key(&mut self, index: Option<Index>) -> Outcome<Owned> {
+        let may_be_text = index.is_none_or(|index| matches!(self.forms[index].shape, Shape::Text));
+        if may_be_text
+            && self.reader.kind()? == Kind::Text
+            && let Head::Text(bytes) = self.reader.head()?
+        {
+            return Ok(keys::key(bytes)?);
+        }
+        self.part(index, || Step::Member)
+    }
+
     pub(crate) unsafe fn dict(
         &mut self,
         count: usize,
@@ -256,7 +266,7 @@ impl<'a> Unpacker<'a> {
     ) -> Outcome<Owned> {
         let dict = Owned::steal(ffi::PyDict_New())?;
         for _ in 0..count {
-            let key = self.part(of_key, || Step::Member)?;
+            let key = self.key(of_key)?;
             let one = self.part(of_value, || Step::Key(key.clone()))?;
             put(&dict, &key, &one)?;
         }
