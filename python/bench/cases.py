@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from . import contenders
+from . import contenders, values
 
 
 class Case:
@@ -192,7 +192,7 @@ def resident_bytes():
         return int(statm.read().split()[1]) * resource.getpagesize()
 
 
-SLOW = {"theine": 10, "cachekit": 50, "aiocache": 100, "cashews": 100, "async_lru": 5, "cachebox": 5, "cachetools": 5}
+SLOW = {"theine": 10, "cachekit": 50, "aiocache": 100, "cashews": 100, "async_lru": 5, "cachebox": 5, "cachetools": 5, "pickle": 2, "json": 2}
 
 ALL = [
     Case("lru", "lru_hit_int", "f(1), 1 of 1", 300_000, lambda: plain(contenders.lru(SIZE), "f(1)", one_argument), slower=SLOW),
@@ -217,5 +217,9 @@ ALL = [
     Case("cached", "cached_hit", "await f(42), with two tags; memo has none", 200_000, lambda: awaited(contenders.shared(SIZE), False), slower=SLOW),
     Case("cached", "cached_miss", "await f(i), each i once, with two tags; memo has none", 20_000, lambda: awaited(contenders.shared(SIZE), True), slower={"aiocache": 5, "cashews": 5}),
     Case("ttl", "ttl_hit", "f(1), kept for 5 minutes (functools: for ever)", 300_000, lambda: plain(contenders.ttl(SIZE), "f(1)", one_argument), slower=SLOW),
+    Case("values", "values_pack_dict", "a dict of some 230 bytes", 100_000, lambda: values.packing(values.of_dicts(), values.DICT, loop), slower=SLOW),
+    Case("values", "values_unpack_dict", "the same back", 100_000, lambda: values.unpacking(values.of_dicts(), values.DICT, loop), slower=SLOW),
+    Case("values", "values_pack_dataclass", "a dataclass in a dataclass, some 230 bytes", 100_000, lambda: values.packing(values.of_dataclasses(), values.PRODUCT, loop), slower=SLOW),
+    Case("values", "values_unpack_dataclass", "the same back", 100_000, lambda: values.unpacking(values.of_dataclasses(), values.PRODUCT, loop), slower=SLOW),
     Case("memory", "memory_per_entry", "an int to another int, 300,000 entries; resident memory", 300_000, lambda: memory(contenders.lru(SIZE)), "bytes"),
 ]  # fmt: skip

@@ -23,6 +23,8 @@ async_lru = _take("async_lru")
 aiocache = _take("aiocache")
 cashews = _take("cashews")
 cachekit = _take("cachekit")
+msgspec = _take("msgspec")
+pydantic = _take("pydantic")
 
 
 def lru(size):

@@ -24,6 +24,7 @@ mod record;
 mod told;
 // Both ways.
 mod bare;
+mod keys;
 mod pack;
 mod record_pack;
 mod record_unpack;

@@ -9,6 +9,7 @@ use pyo3_ffi as ffi;
 use super::MOST_NESTED;
 use super::classes::{self, Known, classes};
 use super::form::{Form, Index, Many, Shape};
+use super::keys;
 use super::pack::is_same;
 use super::trouble::{Outcome, Place, Step, Trouble, refused};
 use super::wire::{Head, Kind, Reader};
@@ -155,7 +156,6 @@ impl<'a> Unpacker<'a> {
                 Ok(classes()?.uuid(bytes)?)
             }
             (Known::TimeDelta, Head::Int(number)) => classes()?.timedelta(number.into()),
-            (Known::TimeDelta, Head::Large(number)) => classes()?.timedelta(number.into()),
             (Known::DateTime | Known::Date | Known::Time | Known::Decimal, Head::Text(bytes)) => {
                 let text = self.text(bytes)?;
                 self.known_of_text(known, &text)
@@ -247,6 +247,17 @@ impl<'a> Unpacker<'a> {
         Ok(set)
     }
 
+    unsafe fn key(&mut self, index: Option<Index>) -> Outcome<Owned> {
+        let may_be_text = index.is_none_or(|index| matches!(self.forms[index].shape, Shape::Text));
+        if may_be_text
+            && self.reader.kind()? == Kind::Text
+            && let Head::Text(bytes) = self.reader.head()?
+        {
+            return Ok(keys::key(bytes)?);
+        }
+        self.part(index, || Step::Member)
+    }
+
     pub(crate) unsafe fn dict(
         &mut self,
         count: usize,
@@ -255,7 +266,7 @@ impl<'a> Unpacker<'a> {
     ) -> Outcome<Owned> {
         let dict = Owned::steal(ffi::PyDict_New())?;
         for _ in 0..count {
-            let key = self.part(of_key, || Step::Member)?;
+            let key = self.key(of_key)?;
             let one = self.part(of_value, || Step::Key(key.clone()))?;
             put(&dict, &key, &one)?;
         }
