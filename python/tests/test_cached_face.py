@@ -291,7 +291,7 @@ def test_threads_make_one_hub_and_no_two_functions_of_one_name():
         import tierce.shared as shared
 
         sys.setswitchinterval(1e-6)
-        shared.Hub.__init__ = (lambda before: lambda self: (before(self), [None for _ in range(1000)])[0])(shared.Hub.__init__)
+        shared.Hub.__init__ = (lambda before: lambda self, *a, **k: (before(self, *a, **k), [None for _ in range(1000)])[0])(shared.Hub.__init__)
         begin, hubs, names = threading.Barrier(8), [], []
 
         def run():

@@ -18,14 +18,16 @@ _LATER = {
     "alru_cache": "alru",
     **dict.fromkeys(["Cache", "FIFOCache", "LFUCache", "LRUCache", "RRCache"], "mapping"),
     **dict.fromkeys(["TLRUCache", "TTLCache"], "timed"),
-    **dict.fromkeys(["BoundCached", "Cached", "Hub", "Stats", "cached", "configure", "hub"], "shared"),
+    **dict.fromkeys(["BoundCached", "Cached", "Stats", "cached"], "shared"),
+    **dict.fromkeys(["Hub", "Server", "configure", "hub"], "hubs"),
+    **dict.fromkeys(["ANY", "KeyedCache", "Like"], "keyed"),
     "SignedPickle": "signed",
 }
 
 __all__ = [
-    "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "PackError", "RRCache", "SignedPickle", "Stats", "StoreError", "TLRUCache", "TTLCache",
-    "UnpackError", "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
+    "ANY", "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "KeyedCache",
+    "LFUCache", "LRUCache", "Like", "LoadCancelledError", "Memo", "PackError", "RRCache", "Server", "SignedPickle", "Stats",
+    "StoreError", "TLRUCache", "TTLCache", "UnpackError", "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__ = "0.1.0"
 

@@ -110,6 +110,29 @@ class BoundCached(Bound):
 
     __slots__ = ()
 
+    @property
+    def blocking(self):
+        """As the function's own, for this instance."""
+        from .blocking import Blocking
+
+        return Blocking(self)
+
+
+def _of_instance(name):
+    def verb(self, /, *args, **kwargs):
+        return getattr(self.__func__, name)(self.__self__, *args, **kwargs)
+
+    verb.__name__, verb.__qualname__ = name, f"BoundCached.{name}"
+    verb.__doc__ = "As the function's own, for this instance."
+    return verb
+
+
+for _name in ("get", "mark_stale", "touch", "explain", "hold"):
+    setattr(BoundCached, _name, _of_instance(_name))
+BoundCached.set_through = lambda self, write, /, *args, **kwargs: self.__func__.set_through(
+    write, self.__self__, *args, **kwargs
+)
+
 
 for _kind in (BoundMemo, BoundCached):
     for _name in ("__doc__", "__module__"):

@@ -2,26 +2,27 @@
 
 import atexit
 import os
-import re
-import weakref
 from functools import partial
-from itertools import count
-from threading import RLock
 from types import GenericAlias
 from typing import NamedTuple
 
 from ._tierce import Cached, Lookup, _end, _forget_loops
-from ._tierce import Hub as _Hub
+from .blocking import Blocking
 from .bound import BoundCached
 from .duration import milliseconds
+from .hubs import Hub, configure, hub
+from .keyed import ANY, KeyedCache, Like
 from .memo import _NO_DEFAULT, _dress, _is_async, _mark_async, _signature
+from .signed import SignedPickle
 from .templates import binder, key_parts, tag_makers
 
-__all__ = ["BoundCached", "Cached", "Hub", "Stats", "cached", "hub"]
+__all__ = ["ANY", "BoundCached", "Cached", "Hub", "KeyedCache", "Like", "Stats", "cached", "configure", "hub"]
 
 
-def cached(function=None, /, *, ttl="5m", stale=None, tags=(), key=None, maxsize=10_000, hub=None):
-    """Keep the values of an async function, load each once for all who ask, and end them by key or by tag.
+def cached(
+    function=None, /, *, ttl="5m", stale=None, tags=(), key=None, maxsize=10_000, version=1, codec=None, hub=None
+):
+    """Keep the values of a function, load each once for all who ask, and end them by key or by tag.
 
         @cached(ttl="10m", key="product:{product_id}", tags=["products", "category:{result[category_id]}"])
         async def product(product_id: int) -> dict: ...
@@ -36,6 +37,11 @@ def cached(function=None, /, *, ttl="5m", stale=None, tags=(), key=None, maxsize
         product.key(42)                            # 'product:42'
         product.stats()                            # Stats(hits=1, misses=1, ...)
         await product.clear()                      # all of it gone
+        await product.get_many([1, 2, 3], load)    # a dict, with one load for what is missing
+
+    What is awaited of a coroutine function is waited for of a plain one: product(42),
+    product.invalidate(42). Where a hub has a store (configure, TIERCE_URL), values are shared
+    with all processes that name it, as its return annotation says what they are.
 
     The load is a task of the loop of whoever asked first, in a copy of his
     context, and goes on when he leaves. Exceptions go to all who wait and are not
@@ -52,12 +58,14 @@ def cached(function=None, /, *, ttl="5m", stale=None, tags=(), key=None, maxsize
         "product:{product_id}". Unless given, the function's name, and all of them.
         "settings:" has one value for all calls.
     maxsize: how many values are kept; None keeps all.
+    version: of the shape of the values: another one does not read those in the store.
+    codec: a SignedPickle, for values in a store that no annotation can say.
     hub: where; the process's own unless given.
 
     A key is made of int, str, bool, None, float, bytes, UUID, date and tuples of
     these. For another argument either leave it out of the key, or give its text.
     """
-    settings = _Settings(ttl, stale, tags, key, maxsize, hub)
+    settings = _Settings(ttl, stale, tags, key, maxsize, version, codec, hub)
     if function is not None:
         return _decorate(function, settings)
     return lambda function: _decorate(function, settings)
@@ -77,88 +85,14 @@ class Stats(NamedTuple):
     entries: int
 
 
-class Hub:
-    """What cached functions share: tags, and the place of their values: this process, and a store beside it if one is named.
-
-    url: "redis://[user:password@]host[:6379][/database]" (or valkey://),
-        "memcached://host[:11211],host2,...", the same with TLS as rediss:// and
-        memcacheds://, or "redis+unix:///path". Nothing is opened before the first
-        question; a store that does not answer is no error: functions load then.
-    namespace: what the names of all entries begin with, "tierce" unless said.
-
-    Raises ValueError for a URL that is none, OSError for a file that it names.
-    """
-
-    def __init__(self, url=None, /, *, namespace=None):
-        self._hub = _Hub(_checked(url), namespace)
-        self._has_store = url is not None
-        # Cached functions by the names of their caches.
-        self._functions = weakref.WeakValueDictionary()
-
-    def invalidate_tag(self, tag, /):
-        """End all that has this tag, and all loads that will turn out to have it. To be awaited."""
-        return self._hub._invalidate_tag(True, tag)
-
-    def cached(self, function=None, /, **settings):
-        """As cached, in this hub."""
-        return cached(function, hub=self, **settings)
-
-    def _codec(self, function):
-        """How a function's values are packed; None where nothing is."""
-        if not self._has_store:
-            return None
-        from .values import codec_of_function
-
-        try:
-            return codec_of_function(function)
-        except NameError:
-            # What it names is defined later: looked up again when it is first needed.
-            return lambda: codec_of_function(function)
-
-    def _add(self, name, place, make):
-        """Makes a function under its name. Another's is refused, that of an older definition of itself is left to it."""
-        with _one_at_a_time:
-            chosen = name or re.sub(r"[^A-Za-z0-9_.-]", "-", place)[-_LONGEST_NAME:]
-            other = self._functions.get(chosen)
-            if name and other is not None and other._place != place:
-                raise ValueError(f"the cache {name!r} is that of {other._place}: two functions may not share one")
-            for number in count(1):
-                if number > 1 and self._has_store and "<locals>" in place:
-                    # Their order may be another elsewhere, and one would be given the other's values.
-                    raise ValueError('there is another of this name, and a store: tell them apart by key="name:{argument}"')
-                end = f".{number}" if number > 1 else ""
-                taken = chosen[: _LONGEST_NAME - len(end)] + end
-                try:
-                    made = make(taken)
-                except KeyError:
-                    # Another's, or a load of one that is gone still runs under it.
-                    continue
-                self._functions[taken] = made
-                return made
-
-
-_LONGEST_NAME = 64
-"""The engine's own limit (LONGEST_NAME, in cache/builder.rs)."""
-
-_one_at_a_time = RLock()
-_of_process = None
-
-
-def hub():
-    """The hub of functions that name none."""
-    global _of_process
-    with _one_at_a_time:
-        if _of_process is None:
-            _of_process = Hub(os.environ.get("TIERCE_URL"), namespace=os.environ.get("TIERCE_NAMESPACE"))
-        return _of_process
-
-
 class _Settings(NamedTuple):
     ttl: object
     stale: object
     tags: object
     key: object
     maxsize: object
+    version: object
+    codec: object
     hub: object
 
 
@@ -173,28 +107,6 @@ def _decorate(function, settings):
         raise kind(f"{place}: {error}") from None
 
 
-def configure(url, /, *, namespace=None):
-    """Name the store of the process's own hub, for the functions decorated before and after.
-
-    What they had in memory is forgotten. Call it once, when the application
-    begins. The environment's TIERCE_URL (and TIERCE_NAMESPACE) does the same.
-    """
-    global _of_process
-    before, made = hub(), Hub(url, namespace=namespace)
-    for name, function in list(before._functions.items()):
-        function._bind_to(made._hub, name, made._codec(function))
-        made._functions[name] = function
-    _of_process = made
-    return made
-
-
-def _checked(url):
-    """The URL, whose files have been looked at."""
-    if url is not None and not isinstance(url, str):
-        raise TypeError(f"{url!r} is no URL of a store, as \"redis://127.0.0.1:6379\" is")
-    return url
-
-
 def _place(function):
     """Where it was defined; of a partial what that is of, of an object that is called its type."""
     while isinstance(function, partial):
@@ -205,9 +117,13 @@ def _place(function):
 
 
 def _made(function, place, settings):
-    ttl, stale, tags, key, maxsize, in_hub = settings
+    ttl, stale, tags, key, maxsize, version, codec, in_hub = settings
     if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1):
         raise TypeError(f"maxsize={maxsize!r}: a number of values is needed, or None for all")
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 1 << 32:
+        raise TypeError(f"version={version!r}: a number from 0 to 4294967295 is needed")
+    if codec is not None and not isinstance(codec, SignedPickle):
+        raise TypeError(f"codec={codec!r}: a SignedPickle is needed, or None for what the return annotation says")
     if in_hub is not None and not isinstance(in_hub, Hub):
         raise TypeError(f"hub={in_hub!r}: a Hub() is needed, or None for that of the process")
     if stale is not None and ttl is None:
@@ -221,20 +137,37 @@ def _made(function, place, settings):
     fixed, of_call, of_result = tag_makers(function, list(tags), place)
     in_hub = hub() if in_hub is None else in_hub
     ttl_ms, stale_ms = milliseconds(ttl, "ttl"), milliseconds(stale, "stale")
-    is_async, codec = _is_async(function), in_hub._codec(function)
+    is_async = _is_async(function)
 
     def make(name):
         made = Cached(
             in_hub._hub, name, function, told, _NO_DEFAULT, picks, fixed, of_call, of_result, maxsize, ttl_ms, stale_ms,
-            codec, is_async,
+            in_hub._codec(function, name, version, codec), is_async, version,
         )  # fmt: skip
         _dress(made, function)
         if is_async:
             _mark_async(made)
-        made._place = place
+        made._place, made._is_async, made._packs = place, is_async, (function, name, version, codec)
         return made
 
     return in_hub._add(name, place, make)
+
+
+def keyed(in_hub, name, value, settings):
+    """The function that a KeyedCache is made of, which nobody calls."""
+
+    async def load(key): ...
+
+    load.__annotations__ = {} if value is None else {"return": value}
+    load.__module__, load.__qualname__ = "hub", f"cache({name!r})"
+    unknown = set(settings) - {"ttl", "stale", "tags", "maxsize", "version", "codec"}
+    if unknown:
+        raise TypeError(f"{_place(load)} has no setting {sorted(unknown)[0]!r}")
+    return _decorate(load, _settings(**settings, key=f"{name}:{{key}}", hub=in_hub))
+
+
+def _settings(ttl="5m", stale=None, tags=(), key=None, maxsize=10_000, version=1, codec=None, hub=None):
+    return _Settings(ttl, stale, tags, key, maxsize, version, codec, hub)
 
 
 def _stats(self):
@@ -253,6 +186,7 @@ def _misfit(self, args, kwargs):
 Cached.__class_getitem__ = classmethod(GenericAlias)
 Cached.stats = _stats
 Cached._misfit = _misfit
+Cached.blocking = property(Blocking)
 Cached._bind = lambda self, instance: BoundCached(self, instance)
 Cached.__repr__ = lambda self: f"<cached {self.__wrapped__!r}>"
 Cached.__reduce__ = lambda self: self.__qualname__
@@ -279,14 +213,7 @@ def _register():
     Coroutine.register(Lookup)
     atexit.register(_end)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_in_child)
-
-
-def _in_child():
-    """Of a fork: who held the lock in the parent is not here to free it."""
-    global _one_at_a_time
-    _one_at_a_time = RLock()
-    _forget_loops()
+        os.register_at_fork(after_in_child=_forget_loops)
 
 
 _register()

@@ -121,7 +121,7 @@ struct Batch {
 
 impl Batch {
     unsafe fn new(it: *mut Cached, function: Owned, keys: &[PyKey], objects: &[Held]) -> Result<Batch> {
-        let is_async = (*it).is_async;
+        let is_async = manner(it.cast()).is_async;
         let home = if is_async { running()?.as_ref().map(Arc::downgrade) } else { None };
         let held = |object: &Option<Owned>| object.as_ref().map(|object| Held::new(object.clone()));
         let plan = Plan {

@@ -13,7 +13,7 @@ use tierce::runtime::BoxFuture;
 use super::attached::{attach, detached, entry};
 use super::failed::Failed;
 use super::held::Held;
-use super::lookup::{is_lookup, later};
+use super::lookup::{give_up, is_lookup};
 use super::plan::Plan;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, type_error};
 use crate::raised;
@@ -39,7 +39,11 @@ pub(crate) unsafe fn waited<F: Future>(work: F) -> Result<F::Output> {
         }
         Poll::Pending
     });
-    detached(|| tierce::block_on(waiting)).map_err(|error| {
+    // What is loaded meanwhile asks for itself.
+    let before = WAITS.replace(false);
+    let ended = detached(|| tierce::block_on(waiting));
+    WAITS.set(before);
+    ended.map_err(|error| {
         raised::restore(Some(error.share()));
         Raised
     })
@@ -84,16 +88,11 @@ unsafe fn ended(said: Owned) -> Result<Owned> {
     if is_ready(said.as_ptr()) {
         return taken(said.as_ptr());
     }
-    if !is_lookup(said.as_ptr()) {
-        return Ok(said);
+    if is_lookup(said.as_ptr()) {
+        give_up(said.as_ptr());
+        return Err(type_error(c"the load of a coroutine function needs an event loop: await it on one"));
     }
-    let Some(work) = later(said.as_ptr()) else {
-        return Err(type_error(c"a coroutine function's load needs an event loop: await it there"));
-    };
-    waited(work)?.map(|value| value.share()).map_err(|error| {
-        ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
-        Raised
-    })
+    Ok(said)
 }
 
 /// A load by a plain function, which runs when it is polled.

@@ -10,7 +10,7 @@ use tierce::__python::{Tags, owned};
 use tierce::{Cache, Hub, Kind};
 
 use super::arrival::Arrival;
-use super::blocking::waited;
+use super::blocking::{waited, waits};
 use super::codec::Codec;
 use super::held::Held;
 use super::key::{Part, PyKey, part};
@@ -100,6 +100,8 @@ pub(crate) unsafe fn asked_with(
 ) -> Result<Owned> {
     let mut wanted = wanted(it, key, given, function)?;
     wanted.fixed_tags.extend(tags);
+    // In code that waits it is a plain function.
+    wanted.is_async &= !waits();
     look(it, wanted, false)
 }
 
@@ -122,7 +124,7 @@ unsafe fn wanted(it: *mut Cached, key: PyKey, given: Given, function: Owned) -> 
 
 unsafe fn look(it: *mut Cached, wanted: Wanted, renew: bool) -> Result<Owned> {
     let wanted = Wanted { renew, ..wanted };
-    if (*it).is_async {
+    if wanted.is_async {
         return lookup(wanted);
     }
     let cache = cache(it)?.clone();

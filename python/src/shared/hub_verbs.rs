@@ -8,6 +8,7 @@ use tierce::store::redis::Reply;
 
 use super::asked::asked;
 use super::attached::entry;
+use super::blocking::waits;
 use super::hub::hub;
 use super::tags;
 use super::told::Why;
@@ -51,7 +52,7 @@ unsafe fn run(it: *mut PyObject, args: Args, count: Count, verb: Verb) -> *mut P
         let hub = hub(it)?;
         let all = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count.cast_unsigned()) };
         let (first, rest) = all.split_first().ok_or_else(|| type_error(c"it takes first whether it is awaited"))?;
-        verb(&hub, std::ptr::eq(*first, ffi::Py_True()), rest)
+        verb(&hub, std::ptr::eq(*first, ffi::Py_True()) && !waits(), rest)
     }))
 }
 

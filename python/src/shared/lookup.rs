@@ -16,7 +16,6 @@ use super::answer::{Answer, Found};
 use super::arrival::Arrival;
 use super::asking::{Asking, inside};
 use super::attached::{cannot_raise, entry, quietly};
-use super::blocking::waits;
 use super::codec::Codec;
 use super::event_loop::{Loop, current, running};
 use super::foreign;
@@ -211,11 +210,11 @@ unsafe fn begin(wanted: Wanted) -> Result<Begun> {
 /// An awaitable of something that begins at once where a loop runs, and else when it is awaited.
 pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -> Result<Owned> {
     let begun = match running()? {
-        Some(home) if !waits() => {
+        Some(home) => {
             let around = around()?;
             turn(&home, |answer| task(inside(around, work), answer))?
         }
-        _ => return made(Stage::Later(Box::pin(work))),
+        None => return made(Stage::Later(Box::pin(work))),
     };
     match begun {
         Begun::Found(value) => ready(value),
@@ -223,16 +222,9 @@ pub(crate) unsafe fn doing(work: impl Future<Output = Found> + Send + 'static) -
     }
 }
 
-/// What is to be done by one that has not begun; none of any other.
-pub(crate) unsafe fn later(it: *mut PyObject) -> Option<Work> {
-    match swap(it, Stage::Over) {
-        Stage::Later(work) => Some(work),
-        other => {
-            // Its caller is told, and it need not say that nobody awaits it.
-            drop(other);
-            None
-        }
-    }
+/// It is not awaited, which who asked for it has been told.
+pub(crate) unsafe fn give_up(it: *mut PyObject) {
+    drop(swap(it, Stage::Over));
 }
 
 fn task(work: impl Future<Output = Found> + Send + 'static, answer: Arc<Answer>) -> BoxFuture {

@@ -10,7 +10,7 @@ use tierce::Error;
 
 use super::attached::entry;
 use super::batch;
-use super::blocking::waited;
+use super::blocking::{waited, waits};
 use super::cached::{Cached, asked, build, cache, held, key, named, tags_of};
 use super::codec::Codec;
 use super::entries;
@@ -115,7 +115,7 @@ pub(crate) unsafe fn changing(
 
 pub(super) unsafe fn manner(it: *mut PyObject) -> Manner {
     let it = it.cast::<Cached>();
-    Manner { is_async: (*it).is_async, has_store: (*it).codec.is_some() }
+    Manner { is_async: (*it).is_async && !waits(), has_store: (*it).codec.is_some() }
 }
 
 /// The key of a call; where there is none, the face says why.

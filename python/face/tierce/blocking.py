@@ -1,0 +1,54 @@
+"""Verbs for code that runs on no loop: each waits for its answer on its own thread."""
+
+from . import _tierce
+from ._tierce import _blocking
+
+__all__ = ["Blocking"]
+
+
+class Blocking:
+    """What a hub, a cache or a cached function can do, for plain code: what is awaited elsewhere is waited for here.
+
+        hub().blocking.invalidate_tag("category:3")
+        product.blocking.invalidate(42)
+
+    The load of a coroutine function needs a loop: product.blocking(42) is an error
+    unless the value is here.
+    """
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of):
+        self._of = of
+
+    def __call__(self, /, *args, **kwargs):
+        return _blocking(self._of, args, kwargs)
+
+    def __getattr__(self, name):
+        method = getattr(self._of, name)
+        if not callable(method):
+            return method
+
+        def blocking(*args, **kwargs):
+            return _blocking(method, args, kwargs)
+
+        return blocking
+
+    def set_through(self, *args):
+        """As that of what it is of, with a plain function that writes."""
+        from .keyed import set_through_plainly
+
+        of = self._of
+        if isinstance(of, _tierce.Cached):
+            return set_through_plainly(self, *args)
+        key, write = args
+        return set_through_plainly(self, write, key)
+
+    def info(self):
+        """As Hub.info."""
+        from .hubs import Server
+
+        return [Server(*one) for one in _blocking(self._of._hub._servers, (True,), {})]
+
+    def __repr__(self):
+        return f"<blocking {self._of!r}>"
