@@ -116,7 +116,9 @@ def hold(self, /, *args, **kwargs):
             await database.update(...)
             await hold.set(new)      # or hold.invalidate(), or hold.unchanged()
 
-    While it lasts no load of it is kept. Left without a word the value goes.
+    While it lasts no load of it is kept. Left without a word the value goes. set
+    keeps the value if nothing else happened to it meanwhile, and gives whether it
+    does; with a store it goes instead, and the next call loads it.
     """
     return Holding(lambda: self._hold(*args, **kwargs))
 

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tierce::__python::Inside;
+use tierce::__python::{Inside, value_with};
 use tierce::runtime::BoxFuture;
 use tierce::{Cache, Load, LoadError};
 
@@ -60,7 +60,12 @@ impl Asking {
                 }
             };
             let entry = self.cache.entry(&self.key).tags(self.tags.iter().cloned());
-            let found = if self.renew { entry.refresh_with(load).await } else { entry.load_with(load).await };
+            let found = if self.renew {
+                // A function brings values: None is one as any other.
+                entry.refresh_with(load).await.and_then(|found| found.into_value().ok_or(LoadError::Abandoned))
+            } else {
+                value_with(entry, load).await
+            };
             match found {
                 // Another's task was cancelled or interrupted, and not this caller: he looks again, and may lead.
                 Err(LoadError::Load(failed)) if failed.is_leaders_alone() && !leads.load(Relaxed) => {
@@ -70,8 +75,7 @@ impl Asking {
                     }
                 }
                 Err(error) => return Err(error),
-                // None is a value as any other: there are no absences.
-                Ok(found) => return found.into_value().ok_or(LoadError::Abandoned),
+                Ok(found) => return Ok(found),
             }
         }
     }

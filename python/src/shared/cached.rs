@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::__python::{Tags, owned};
+use tierce::__python::{Tags, owned, packed};
+use tierce::store::Codec as Form;
 use tierce::{Cache, Hub, Kind};
 
 use super::arrival::Arrival;
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
 /// Tells the functions of the process apart, however long their loads run.
 static LAST: AtomicUsize = AtomicUsize::new(0);
 
+const NO_STORE: &str = "the hub has no store";
+
 /// A cache of this name.
 pub(crate) unsafe fn build(
     hub: &Hub,
@@ -75,9 +78,11 @@ pub(crate) unsafe fn build(
     builder = builder.ttl(settings.ttl_ms.map_or(Duration::MAX, Duration::from_millis));
     builder = builder.stale_while_revalidate(Duration::from_millis(settings.stale_ms));
     builder = builder.version(settings.version);
-    if let Some(codec) = codec {
-        builder = codec.shared(builder);
-    }
+    builder = match codec {
+        Some(codec) => codec.shared(builder),
+        // Nothing is packed, and keys have their text for patterns.
+        None => packed(builder, Form::MessagePack, |_, _| Err(NO_STORE.into()), |_| Err(NO_STORE.into())),
+    };
     builder.try_build().map_err(|error| {
         let kind = if error.kind() == Kind::Conflict { ffi::PyExc_KeyError } else { ffi::PyExc_ValueError };
         raise(kind, &error.to_string())

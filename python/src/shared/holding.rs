@@ -35,7 +35,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         of_one(
             c"set",
             set,
-            c"set($self, value, /)\n--\n\nThe change was committed, and this is the value now: it is kept if nothing else happened to the entry meanwhile. Gives whether it is.",
+            c"set($self, value, /)\n--\n\nThe change was committed, and this is the value now: it is kept if nothing else happened to the entry meanwhile. Gives whether it is; with a store the entry goes instead.",
         ),
         plain(c"invalidate", invalidate, c"invalidate($self, /)\n--\n\nThe change was committed: the entry goes."),
         plain(c"_is_over", is_over, c"Whether it has ended."),

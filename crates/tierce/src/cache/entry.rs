@@ -289,7 +289,7 @@ impl<'a, K: Key, V: Value, Q: ToKey<K> + ?Sized> Entry<'a, K, V, Q> {
 
     /// A look at memory; on anything but a fresh value the path of a load, boxed, so that a hit's future stays small.
     #[inline]
-    async fn serve<L, F, E>(self, load: L) -> Result<Served<V>, LoadError<E>>
+    pub(super) async fn serve<L, F, E>(self, load: L) -> Result<Served<V>, LoadError<E>>
     where
         L: FnOnce(Load<V>) -> F,
         F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,

@@ -9,9 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::cycle::{Node, innermost};
-use super::{Builder, Cache};
+use super::{Builder, Cache, Entry, Load, Loaded};
+use crate::error::LoadError;
 use crate::hub::Hub;
-use crate::key::{Key, KeyRef, Value};
+use crate::key::{Key, KeyRef, ToKey, Value};
 use crate::runtime::{self, BoxFuture};
 use crate::shared::Owner;
 use crate::store::{self, Codec};
@@ -26,6 +27,22 @@ pub fn hit<K: Key, V: Value, Q: KeyRef<K> + ?Sized>(cache: &Cache<K, V>, key: &Q
 /// [`Conflict`](crate::Kind::Conflict), also where nothing but a load of it is left.
 pub fn owned<K: Key, V: Value>(builder: Builder<K, V>, number: usize) -> Builder<K, V> {
     builder.owner(Owner::Function(number))
+}
+
+/// The value, loaded if it is not here; a known absence is none, and is loaded too.
+///
+/// # Errors
+/// As [`Cache::get_or_load`](crate::Cache::get_or_load).
+pub async fn value_with<K, V, Q, L, F, E>(entry: Entry<'_, K, V, Q>, load: L) -> Result<V, LoadError<E>>
+where
+    K: Key,
+    V: Value,
+    Q: ToKey<K> + ?Sized,
+    L: FnOnce(Load<V>) -> F,
+    F: Future<Output = Result<Loaded<V>, E>> + Send + 'static,
+    E: Send + Sync + 'static,
+{
+    entry.serve(load).await?.value.ok_or(LoadError::Abandoned)
 }
 
 /// A load.
