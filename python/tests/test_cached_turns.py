@@ -106,7 +106,8 @@ def test_a_turn_that_could_not_be_asked_for_is_asked_for_again(error):
     run(main(), Still() if error is MemoryError else Odd())
 
 
-def test_what_is_woken_while_an_alarm_is_asked_for_is_polled():
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_woken_while_an_alarm_is_asked_for_is_polled(fails):
     gates, inner = {}, []
 
     @Hub().cached
@@ -118,6 +119,8 @@ def test_what_is_woken_while_an_alarm_is_asked_for_is_polled():
         def look_up():
             inner.append(function("inner"))
             inner.append(inner[0].send(None))
+            if fails:
+                raise MemoryError("no room")
 
         asyncio.get_running_loop().first["call_later"] = look_up
         outer = asyncio.ensure_future(function("outer"))
@@ -125,7 +128,11 @@ def test_what_is_woken_while_an_alarm_is_asked_for_is_polled():
             for _ in range(10):
                 await asyncio.sleep(0)
             gates[name].set_result(name)
-        assert await outer == "outer"
+        if fails:
+            with pytest.raises(MemoryError):
+                await outer
+        else:
+            assert await outer == "outer"
         assert await inner[1] == "inner"
 
     run(main())

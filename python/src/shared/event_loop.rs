@@ -199,13 +199,13 @@ impl Loop {
                 continue;
             }
             // To ask the loop for something runs its own code, which may wake somebody: the last look comes after it.
-            self.arm()?;
+            let armed = self.arm();
             if self.queue.is_empty() {
-                return Ok(());
+                return armed;
             }
-            if left == 0 {
+            if left == 0 || armed.is_err() {
                 self.queue.ask_for_turn();
-                return Ok(());
+                return armed;
             }
         }
     }
