@@ -4,7 +4,7 @@ import subprocess
 import sys
 import textwrap
 
-LONGEST_S = 60
+LONGEST_S = 30
 
 
 def child(program, *options):

@@ -98,6 +98,19 @@ def test_calls_that_differ_by_text_alone_differ_in_memory_too():
     assert len(calls) == 6
 
 
+def test_zero_is_one_key_whatever_its_sign():
+    @Hub().cached(key="name:{x}")
+    async def function(x):
+        return x
+
+    async def main():
+        assert (await function(0.0), await function(-0.0)) == (0.0, 0.0)
+
+    asyncio.run(main())
+    assert function.stats().loads == 1
+    assert function.key(0.0) == function.key(-0.0) != function.key(0)
+
+
 @pytest.mark.parametrize("argument", [1.5, (1, 2), b"bytes", None, True, UUID(int=1), 2**70, "text", 7])
 @pytest.mark.parametrize("how", ["by position", "by name"])
 def test_a_hit_is_ready_whatever_the_argument_is(argument, how):

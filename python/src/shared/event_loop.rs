@@ -213,12 +213,13 @@ impl Loop {
                 continue;
             }
             // To ask the loop for something runs its own code, which may wake somebody: the last look comes after it.
-            self.arm()?;
-            if left == 0 || self.queue.is_empty() {
-                if self.queue.has_later() || !self.queue.is_empty() {
+            let armed = self.arm();
+            let is_left = !self.queue.is_empty();
+            if !is_left || left == 0 || armed.is_err() {
+                if is_left || self.queue.has_later() {
                     self.queue.ask_for_turn();
                 }
-                return Ok(());
+                return armed;
             }
         }
     }
