@@ -187,7 +187,7 @@ def _attrs(plan, kind, arguments, text):
 
 
 def _attrs_computed(kind):
-    """Names of the slots in which attrs keeps what a cached_property has computed: it gives them to the __getattr__ that it writes."""
+    """Names of the slots in which attrs keeps what a cached_property has computed: its own __getattr__ is given them."""
     names = []
     for base in kind.__mro__:
         function = vars(base).get("__getattr__")
