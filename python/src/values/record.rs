@@ -9,8 +9,7 @@
 
 use pyo3_ffi as ffi;
 
-use super::form::Index;
-use super::told::{Told, wrong};
+use super::told::{Index, Told, wrong};
 use super::wire;
 use crate::owned::{Owned, PyObject, Result};
 

@@ -12,8 +12,8 @@ use crate::raised::{raised, restore};
 pub(crate) enum Trouble {
     /// Python has an exception set.
     Raised,
-    /// A sentence that goes on after the place: `is of the type set, …`. In a box, so that what every step returns fits into
-    /// registers.
+    /// A sentence that goes on after the place: `is of the type set, …`.
+    #[allow(clippy::box_collection, reason = "one word, so that what every step returns fits into registers")]
     Refused(Box<String>),
 }
 

@@ -8,9 +8,10 @@ use pyo3_ffi as ffi;
 
 use super::MOST_NESTED;
 use super::classes::{self, Known, classes};
-use super::form::{Form, Index, Many, Shape};
+use super::form::{Form, Many, Shape};
 use super::keys;
 use super::pack::is_same;
+use super::told::Index;
 use super::trouble::{Outcome, Place, Step, Trouble, refused};
 use super::wire::{Head, Kind, Reader};
 use crate::owned::{Owned, PyObject, boolean, is_exactly, none, text_of};
