@@ -180,8 +180,10 @@ def test_an_instant_of_rfc_9557_is_read_as_others_write_it():
 
 
 BARE = [
-    None, True, 1, -(2**63), 2**64 - 1, 2**64, -(2**63) - 1, 10**500, -(10**500), 1.5, "é", b"x", bytearray(b"y"), bytearray(16), (),
-    (1, (2, [3])), tuple(range(300)), {1, 2}, set(), frozenset({3}), set(range(70_000)), {1: 2, (1, 2): 3, None: 4, 1.5: 5, b"x": 6},
+    None, True, 1, -(2**63), 2**64 - 1, 2**64, -(2**63) - 1, 10**500, -(10**500), 1.5, "é", b"x", bytearray(b"y"),
+    bytearray(16), (),
+    (1, (2, [3])), tuple(range(300)), {1, 2}, set(), frozenset({3}), set(range(70_000)),
+    {1: 2, (1, 2): 3, None: 4, 1.5: 5, b"x": 6},
     date(2024, 1, 2), timedelta.max, timedelta.min, timedelta(1, 2, 3), Decimal("1.10"), Decimal("sNaN"), UUID(int=5), 1j,
     [datetime(2024, 1, 2), {"when": {"at": date(2024, 1, 2), "price": Decimal("3")}}, ((((1,),),),)],
 ]  # fmt: skip
@@ -307,7 +309,8 @@ def test_an_annotation_whose_values_would_not_come_back_is_refused(annotation, m
 
 MISFITS = [
     (int, "a"), (str, 1), (int, None), (list[int], {}), (list[int], ["a"]), (tuple[int, str], [1]), (dict[str, int], {1: 1}),
-    (Color, "GREEN"), (Color, 1), (Access, 4), (Access, -1), (Bits, 2), (Bits, 1 << 63), (UUID, b"short"), (UUID, "x"), (Decimal, "x"), (date, "x"),
+    (Color, "GREEN"), (Color, 1), (Access, 4), (Access, -1), (Bits, 2), (Bits, 1 << 63), (UUID, b"short"),
+    (UUID, "x"), (Decimal, "x"), (date, "x"),
     (date, 3), (Options, {}), (Options, {"name": 1}), (Options, {3: 1}), (Point, {}), (Literal["a"], "b"), (Literal["a"], []),
     (int | str, 1.5), (float, "1"), (bool, 1), (bytes, "a"), (complex, [1]), (timedelta, 1.0), (set[int], [[]]),
     (dict[UUID, int], {"a": 1}), (Point, [1, "a"]), (time, "25:00"), (Chain, {"value": 1, "rest": {"value": 1}}),
@@ -379,7 +382,7 @@ def test_nothing_is_imported_before_a_class_of_it_comes():
     code = (
         "import sys; from tierce.values import codec_of; made = codec_of(dict[str, list[int]], 'f');"
         "made.unpack(made.pack({'a': [1]}));"
-        "found = {'pydantic', 'attr', 'attrs', 'msgspec', 'dataclasses', 'decimal', 'uuid', 'inspect', 'datetime', 'pickle', 'hmac'};"
+        "found = {'pydantic', 'attr', 'attrs', 'msgspec', 'dataclasses', 'decimal', 'uuid', 'inspect', 'datetime', 'pickle'};"
         "assert not found & set(sys.modules), found & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

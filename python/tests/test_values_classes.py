@@ -275,6 +275,22 @@ def test_a_class_of_a_function_may_contain_itself():
     returned(Local, Local(Local()))
 
 
+@dataclass
+class Outer:
+    @dataclass
+    class Inner:
+        id: int
+
+    LIMIT: "ClassVar[Nowhere]"  # noqa: F821
+    inner: "Inner"
+    int: "int" = 3
+    given: "InitVar[Nowhere | None]" = None  # noqa: F821
+
+
+def test_only_the_fields_need_their_names():
+    returned(Outer, Outer(Outer.Inner(1)))
+
+
 # --- named tuples and typed dicts -----------------------------------------------------------------
 
 
@@ -288,6 +304,10 @@ class Record(TypedDict, Generic[T]):
     rest: "Record[T] | None"
 
 
+class SubRecord(Record[list[int]]):
+    more: str
+
+
 class Wide(Pair):
     """A subclass, whose instances have a __dict__."""
 
@@ -295,6 +315,9 @@ class Wide(Pair):
 def test_generic_tuples_and_dicts_have_their_arguments():
     returned(Pair[Node], Pair(Node(1), [Node(2)]))
     returned(Record[int], {"value": 1, "rest": {"rest": None, "value": 2}})
+    returned(SubRecord, {"value": [1], "rest": None, "more": "x"})
+    with pytest.raises(PackError, match=r'result\["value"\]\[0\]'):
+        codec(SubRecord).pack({"value": ["x"], "rest": None, "more": "x"})
     with pytest.raises(PackError, match=r'result\["rest"\]\["value"\]'):
         codec(Record[int]).pack({"value": 1, "rest": {"rest": None, "value": "x"}})
 
@@ -536,6 +559,21 @@ def test_structs_have_the_names_and_tags_that_they_ask_for():
     for wrong in ({"someThing": 1}, {"someThing": 1, "type": "Other"}, {"type": "Struct"}):
         with pytest.raises(UnpackError):
             codec(Struct).unpack(stored(wrong))
+
+
+class Raising(msgspec.Struct):
+    a: int
+
+    def __post_init__(self):
+        if self.a < 0:
+            raise ArithmeticError("mine")
+
+
+def test_what_a_constructor_raises_makes_the_bytes_an_error():
+    assert codec(Raising).unpack(stored({"a": 1})) == Raising(1)
+    with pytest.raises(UnpackError, match="could not be made again: ArithmeticError") as caught:
+        codec(Raising).unpack(stored({"a": -1}))
+    assert str(caught.value.__cause__) == "mine"
 
 
 def test_an_attribute_of_a_struct_that_is_no_field_is_refused():

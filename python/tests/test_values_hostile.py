@@ -510,3 +510,21 @@ def test_a_million_operations_leave_nothing_behind():
         # What a leak leaves grows with the times; what else varies does not.
         left = leaked_blocks(action, times)
         assert left < times // 50, (number, left)
+
+
+def test_the_deepest_value_fits_on_a_small_stack():
+    # What a thread has on a system of 128 KiB stacks, doubled for Python's own frames.
+    in_a_child(
+        "threading.stack_size(256 * 1024)\n"
+        "deep, done = b'\\x91' * 256 + b'\\xc0', []\n"
+        "def work():\n"
+        "    for made in (codec(Any), codec(list), codec('dict[str, Any]')):\n"
+        "        for bytes_ in (deep, b'\\x81\\xa1a' + deep[1:]):\n"
+        "            try: assert made.pack(made.unpack(bytes_)) == bytes_\n"
+        "            except UnpackError: pass\n"
+        "    product = None\n"
+        "    for number in range(250): product = Product(number, 'x', product)\n"
+        "    made = codec(Product)\n"
+        "    done.append(len(made.pack(made.unpack(made.pack(product)))))\n"
+        "one = threading.Thread(target=work); one.start(); one.join(); assert done[0] > 10_000"
+    )

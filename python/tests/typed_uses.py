@@ -2,10 +2,11 @@
 
 from typing import TypeVar, assert_type
 
-from tierce import CacheInfo, LRUCache, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo
+from tierce import CacheInfo, LRUCache, SignedPickle, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo
 from tierce.compat import cachetools, functools
 from tierce.compat.async_lru import alru_cache as theirs
 from tierce.compat.cachetools import func
+from tierce.values import Codec, codec_of, codec_of_function
 
 T = TypeVar("T")
 
@@ -198,3 +199,12 @@ async def uses_of_cached(shop: Shop) -> None:
     await shared_user("1")  # type: ignore[arg-type]
     await shared_user.set(1, 1)  # type: ignore[arg-type]
     await shop.product.invalidate("7")  # type: ignore[arg-type]
+
+
+def uses_of_values() -> None:
+    codec = codec_of(list[int], "f")
+    assert_type(codec.pack([1]), bytes)
+    assert_type(codec_of_function(uses_of_values), Codec)
+    assert_type(SignedPickle(b"k" * 32, b"o" * 32).codec("product:1", "product"), Codec)
+    codec.unpack("x")  # type: ignore[arg-type]
+    SignedPickle("k" * 32)  # type: ignore[arg-type]

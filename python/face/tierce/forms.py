@@ -4,6 +4,7 @@ A form is a tuple `(what, text, …)`, with the numbers of other forms where it 
 parts; so that a class may contain itself.
 """
 
+import builtins
 import collections
 import sys
 import types
@@ -223,9 +224,23 @@ def _hints(of, namespace, local=None):
         raise Unfit(f"an annotation is none: {error}") from error
 
 
-def hints_of_class(kind):
-    """The annotations of a class and its bases, with the names in them looked up."""
-    return _hints(kind, None, {kind.__name__: kind})
+def hints_of_class(kind, names):
+    """The annotations of these fields of a class, with the names in them looked up. Others may name what is not there."""
+    found = {}
+    for owner in reversed(kind.__mro__):
+        own = {name: hint for name, hint in own_annotations(owner).items() if name in names}
+        if own:
+            told = {"__annotations__": own, "__type_params__": getattr(owner, "__type_params__", ())}
+            # As get_type_hints of a class: the module's names go before the class's own, which may be defaults.
+            module = getattr(sys.modules.get(owner.__module__), "__dict__", {})
+            local = {**vars(builtins), **module, owner.__name__: owner, kind.__name__: kind}
+            found |= _hints(type(kind.__name__, (), told), dict(vars(owner)), local)
+    return found
+
+
+def own_annotations(kind):
+    """What a class itself annotates, without its bases."""
+    return getattr(kind, "__annotations__", {}) if kind is not object else {}
 
 
 def _key(annotation):

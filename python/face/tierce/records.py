@@ -7,7 +7,7 @@ import sys
 import typing
 from typing import Any
 
-from .forms import Unfit, hints_of_class, text_of, with_arguments
+from .forms import Unfit, hints_of_class, own_annotations, text_of, with_arguments
 
 _NO, _VALUE, _MADE = range(3)
 """Whether a field has a default: none, a value, or a function that makes it."""
@@ -61,7 +61,7 @@ def _is_typed_dict(kind):
 
 
 def _typed_dict(plan, kind, arguments, text):
-    hints = _hints(plan, kind, arguments)
+    hints = _hints(kind, arguments, own_annotations(kind))
     fields = tuple(_field(plan, text, name, hint) for name, hint in hints.items())
     required = tuple(_is_required(kind, name, hint) for name, hint in hints.items())
     return ("typed dict", text, fields, required, {name: place for place, name in enumerate(hints)})
@@ -83,7 +83,7 @@ def _is_named_tuple(kind):
 
 
 def _named_tuple(plan, kind, arguments, text):
-    hints, defaults = _hints(plan, kind, arguments), kind._field_defaults
+    hints, defaults = _hints(kind, arguments, kind._fields), kind._field_defaults
     fields = tuple(
         _field(plan, text, name, hints.get(name, Any), *((_VALUE, defaults[name]) if name in defaults else ()))
         for name in kind._fields
@@ -96,7 +96,7 @@ def _is_struct(kind):
 
 
 def _struct(plan, kind, arguments, text):
-    hints, config = _hints(plan, kind, arguments), kind.__struct_config__
+    hints, config = _hints(kind, arguments, kind.__struct_fields__), kind.__struct_config__
     defaults = {one.name: one for one in sys.modules["msgspec"].structs.fields(kind)}
     unset, fields = sys.modules["msgspec"].NODEFAULT, []
     for name, on_wire in zip(kind.__struct_fields__, kind.__struct_encode_fields__):
@@ -134,7 +134,7 @@ def _model(plan, kind, arguments, text):
 def _extra_hint(plan, kind):
     """What the model says of values that are no fields: `__pydantic_extra__: dict[str, T]`."""
     for base in kind.__mro__[:-1]:
-        hint = _own_annotations(base).get("__pydantic_extra__")
+        hint = own_annotations(base).get("__pydantic_extra__")
         if base.__module__ == "pydantic.main":
             break
         if hint is not None:
@@ -170,7 +170,7 @@ def _is_attrs(kind):
 
 
 def _attrs(plan, kind, arguments, text):
-    hints, fields = _hints(plan, kind, arguments), []
+    hints, fields = _hints(kind, arguments, [one.name for one in kind.__attrs_attrs__]), []
     for one in kind.__attrs_attrs__:
         default = (_NO, None)
         factory = getattr(one.default, "factory", None)
@@ -187,7 +187,7 @@ def _attrs(plan, kind, arguments, text):
 
 
 def _attrs_computed(kind):
-    """Names of the slots in which attrs keeps what a cached_property has computed: it gives them to the __getattr__ that it writes."""
+    """Names of the slots in which attrs keeps what a cached_property has computed: its own __getattr__ is given them."""
     names = []
     for base in kind.__mro__:
         function = vars(base).get("__getattr__")
@@ -205,7 +205,7 @@ def _is_dataclass(kind):
 def _dataclass(plan, kind, arguments, text):
     import dataclasses
 
-    hints, fields = _hints(plan, kind, arguments), []
+    hints, fields = _hints(kind, arguments, [one.name for one in dataclasses.fields(kind)]), []
     for one in dataclasses.fields(kind):
         default = (_NO, None)
         if one.default is not dataclasses.MISSING:
@@ -275,21 +275,16 @@ def _mangled(kind, name):
     return f"_{kind.__name__.lstrip('_')}{name}" if is_private else name
 
 
-def _hints(plan, kind, arguments):
+def _hints(kind, arguments, names):
     """The annotations of a class's fields, with its variables replaced by its arguments."""
-    hints = hints_of_class(kind)
-    given = _variables(kind, arguments)
-    if not given:
-        return {name: with_arguments(hint, {}) for name, hint in hints.items()}
+    hints, given = hints_of_class(kind, names), _variables(kind, arguments)
+    # Of a typed dict the bases are not seen.
+    of_bases = {variable: one for variables in reversed(given.values()) for variable, one in variables.items()}
     found = {}
     for name, hint in hints.items():
-        owner = next((base for base in kind.__mro__ if name in _own_annotations(base)), kind)
-        found[name] = with_arguments(hint, given.get(owner, {}))
+        owner = next((base for base in kind.__mro__ if name in own_annotations(base)), kind)
+        found[name] = with_arguments(hint, {**of_bases, **given.get(owner, {})})
     return found
-
-
-def _own_annotations(kind):
-    return getattr(kind, "__annotations__", {}) if kind is not object else {}
 
 
 def _variables(kind, arguments):

@@ -5,9 +5,9 @@ use std::ffi::{c_int, c_void};
 use pyo3_ffi as ffi;
 
 use super::classes::{bytes_of, call};
-use super::form::{Form, Index};
+use super::form::Form;
 use super::pack::Packer;
-use super::told::Told;
+use super::told::{Index, Told};
 use super::trouble::{Place, Way, raise, refused};
 use super::unpack::Unpacker;
 use super::wire::Reader;

@@ -4,12 +4,9 @@ use pyo3_ffi as ffi;
 
 use super::classes::Known;
 use super::record::{Record, Typed};
-use super::told::{Told, wrong};
+use super::told::{Index, Told, wrong};
 use super::wire::Kind;
 use crate::owned::{Owned, PyObject, Result};
-
-/// An index into the forms of a codec.
-pub(crate) type Index = usize;
 
 pub(crate) struct Form {
     /// The annotation, as messages name it.

@@ -1,8 +1,8 @@
 //! Short texts that were keys of dicts before: most dicts have the keys of those before them.
 //!
-//! **Cost.** A text from here has its hash already, and is not allocated: a dict of nine keys is unpacked in two thirds of the time
-//! (`python -m bench values_unpack_dict`). **Limits.** [`SLOTS`] texts of at most [`LONGEST`] bytes are kept, for ever; each goes
-//! when another comes to its slot.
+//! **Cost.** A text from here has its hash already, and is not allocated: a dict of nine keys is unpacked in two thirds of
+//! the time (`python -m bench values_unpack_dict`). **Limits.** [`SLOTS`] texts of at most [`LONGEST`] bytes are kept, for
+//! ever; each goes when another comes to its slot.
 
 use std::cell::UnsafeCell;
 

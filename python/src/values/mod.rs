@@ -1,16 +1,17 @@
 //! Values as bytes: Python objects to MessagePack and back, as a function's return annotation says. Knows nothing of the engine.
 //!
-//! **Problem.** What a store has was put there by another process, perhaps of another language, and its bytes may be anybody's. Who
-//! is given a value from it must not be able to tell: the same types come back, or nothing does. To walk a class by
-//! Python's means takes some ten microseconds.
+//! **Problem.** What a store has was put there by another process, perhaps of another language, and its bytes may be
+//! anybody's. Who is given a value from it must not be able to tell: the same types come back, or nothing does. To walk a
+//! class by Python's means takes some ten microseconds.
 //!
-//! **Idea.** The face (`tierce/values.py`) reads the annotation once, and makes a *plan* of it: nested tuples. Here the plan is read
-//! into *forms* (`form.rs`), one for each place of the annotation, and each knows how it is packed (`pack.rs`) and unpacked
-//! (`unpack.rs`). They name each other by index, so that a class may contain itself. Where the annotation says nothing a value
-//! has the *bare* form (`bare.rs`): what JSON has as plain MessagePack, the rest as extensions (`docs/wire.md`).
+//! **Idea.** The face (`tierce/values.py`) reads the annotation once, and makes a *plan* of it: nested tuples. Here the plan
+//! is read into *forms* (`form.rs`), one for each place of the annotation, and each knows how it is packed (`pack.rs`) and
+//! unpacked (`unpack.rs`). They name each other by index, so that a class may contain itself. Where the annotation says
+//! nothing a value has the *bare* form (`bare.rs`): what JSON has as plain MessagePack, the rest as extensions
+//! (`docs/wire.md`).
 //!
-//! **Never silent.** A value is packed only if its type is exactly what the annotation says, so that a hit has the type of the miss.
-//! Bytes that do not fit are one exception, `UnpackError`, which to a cache is a miss.
+//! **Never silent.** A value is packed only if its type is exactly what the annotation says, so that a hit has the type of
+//! the miss. Bytes that do not fit are one exception, `UnpackError`, which to a cache is a miss.
 //!
 //! **Limits.** Values nest at most [`MOST_NESTED`] deep. What bytes claim is bounded by their number (`wire.rs`).
 

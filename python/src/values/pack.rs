@@ -9,7 +9,8 @@ use pyo3_ffi as ffi;
 
 use super::MOST_NESTED;
 use super::classes::{self, Known, classes};
-use super::form::{Form, Index, Many, Shape};
+use super::form::{Form, Many, Shape};
+use super::told::Index;
 use super::trouble::{Outcome, Place, Step, Trouble, refused, type_name};
 use super::wire;
 use crate::owned::{Owned, PyObject, Raised, is_exactly, text_of};

@@ -1,15 +1,15 @@
 //! Classes with fields: how an instance is taken apart and made again.
 //!
-//! **Made again** without `__init__`, `__post_init__`, converters or validators: those have run when the value was made, and what came of
-//! them is in the fields. Run again they could change it. Where the class leaves no way around them (`msgspec.Struct`) it is called.
+//! **Made again** without `__init__`, `__post_init__`, converters or validators: those have run when the value was made, and
+//! what came of them is in the fields. Run again they could change it. Where the class leaves no way around them
+//! (`msgspec.Struct`) it is called.
 //!
-//! **Nothing is left behind.** What an instance has beside its fields would be missing in the hit: an entry in its `__dict__`, or a slot
-//! that is set. It is looked for, and refused.
+//! **Nothing is left behind.** What an instance has beside its fields would be missing in the hit: an entry in its
+//! `__dict__`, or a slot that is set. It is looked for, and refused.
 
 use pyo3_ffi as ffi;
 
-use super::form::Index;
-use super::told::{Told, wrong};
+use super::told::{Index, Told, wrong};
 use super::wire;
 use crate::owned::{Owned, PyObject, Result};
 

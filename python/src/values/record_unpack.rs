@@ -5,9 +5,9 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use super::classes::{call, new_object, set};
-use super::form::Index;
 use super::record::{Default, Field, Make, Record, Typed, place_of};
 use super::record_pack::{PRIVATE, UNSET};
+use super::told::Index;
 use super::trouble::{Outcome, Step, refused};
 use super::unpack::{Unpacker, borrowed, put};
 use super::wire::Head;

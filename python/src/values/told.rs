@@ -4,6 +4,9 @@ use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result, is_exactly, text_of, type_error};
 
+/// An index into the forms of a codec.
+pub(crate) type Index = usize;
+
 /// A tuple of the plan.
 #[derive(Clone, Copy)]
 pub(crate) struct Told(*mut PyObject);
@@ -43,12 +46,12 @@ impl Told {
     }
 
     /// The index of a form, of which there are so many.
-    pub(crate) unsafe fn index(self, at: usize, forms: usize) -> Result<usize> {
+    pub(crate) unsafe fn index(self, at: usize, forms: usize) -> Result<Index> {
         self.index_if_any(at, forms)?.ok_or_else(|| wrong())
     }
 
     /// The same, or None for -1.
-    pub(crate) unsafe fn index_if_any(self, at: usize, forms: usize) -> Result<Option<usize>> {
+    pub(crate) unsafe fn index_if_any(self, at: usize, forms: usize) -> Result<Option<Index>> {
         match self.number(at)? {
             -1 => Ok(None),
             number => usize::try_from(number).ok().filter(|index| *index < forms).map(Some).ok_or_else(|| wrong()),

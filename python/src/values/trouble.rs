@@ -12,8 +12,9 @@ use crate::raised::{raised, restore};
 pub(crate) enum Trouble {
     /// Python has an exception set.
     Raised,
-    /// A sentence that goes on after the place: `is a "set", …`.
-    Refused(String),
+    /// A sentence that goes on after the place: `is of the type set, …`.
+    #[allow(clippy::box_collection, reason = "one word, so that what every step returns fits into registers")]
+    Refused(Box<String>),
 }
 
 pub(crate) type Outcome<T> = Result<T, Trouble>;
@@ -41,7 +42,7 @@ impl From<Damage> for Trouble {
 
 #[cold]
 pub(crate) fn refused(sentence: impl Into<String>) -> Trouble {
-    Trouble::Refused(sentence.into())
+    Trouble::Refused(Box::new(sentence.into()))
 }
 
 /// One step from a value into it.
@@ -153,7 +154,7 @@ pub(crate) enum Way {
 #[cold]
 pub(crate) unsafe fn raise(way: Way, function: &Owned, place: &Place, trouble: Trouble) -> Raised {
     let (sentence, cause) = match trouble {
-        Trouble::Refused(sentence) => (sentence, None),
+        Trouble::Refused(sentence) => (*sentence, None),
         Trouble::Raised if way == Way::Unpacking && is_of_the_value() => {
             let cause = raised();
             let what = cause.as_ref().map_or_else(String::new, |cause| type_name(cause.as_ptr()));

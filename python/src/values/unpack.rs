@@ -8,9 +8,10 @@ use pyo3_ffi as ffi;
 
 use super::MOST_NESTED;
 use super::classes::{self, Known, classes};
-use super::form::{Form, Index, Many, Shape};
+use super::form::{Form, Many, Shape};
 use super::keys;
 use super::pack::is_same;
+use super::told::Index;
 use super::trouble::{Outcome, Place, Step, Trouble, refused};
 use super::wire::{Head, Kind, Reader};
 use crate::owned::{Owned, PyObject, boolean, is_exactly, none, text_of};
@@ -40,7 +41,7 @@ impl<'a> Unpacker<'a> {
             Shape::Literal(_) => return self.literal(form),
             _ => {}
         }
-        let kind = self.reader.kind()?;
+        let at = self.reader.position();
         match (&form.shape, self.reader.head()?) {
             (Shape::Text, Head::Text(bytes)) => self.text(bytes),
             (Shape::Int | Shape::ShortInt | Shape::Float, Head::Int(number)) => {
@@ -70,7 +71,10 @@ impl<'a> Unpacker<'a> {
             (Shape::Tuple(items), Head::Array(count)) => {
                 Err(refused(format!("has {count} items, and the annotation says {}", items.len())))
             }
-            (Shape::Known(known), head) => self.known(*known, head, kind, form),
+            (Shape::Known(known), head) => match self.known(*known, head)? {
+                Some(found) => Ok(found),
+                None => Err(self.other(self.reader.kind_at(at)?, form)),
+            },
             (Shape::Complex, Head::Array(2)) => {
                 let (real, imaginary) = (self.float()?, self.float()?);
                 Ok(Owned::steal(ffi::PyComplex_FromDoubles(real, imaginary))?)
@@ -78,7 +82,7 @@ impl<'a> Unpacker<'a> {
             (Shape::Enum(_, members), Head::Text(bytes)) => self.member(members, bytes, form),
             (Shape::Flag(class, mask), Head::Int(number)) => self.flag(class, *mask, number.cast_unsigned()),
             (Shape::Flag(class, mask), Head::Large(number)) => self.flag(class, *mask, number),
-            _ => Err(self.other(kind, form)),
+            _ => Err(self.other(self.reader.kind_at(at)?, form)),
         }
     }
 
@@ -149,19 +153,21 @@ impl<'a> Unpacker<'a> {
         Err(refused(format!("is none of the values of {text}")))
     }
 
-    unsafe fn known(&mut self, known: Known, head: Head<'a>, kind: Kind, form: &Form) -> Outcome<Owned> {
-        match (known, head) {
+    /// None where the head is another type's.
+    unsafe fn known(&mut self, known: Known, head: Head<'a>) -> Outcome<Option<Owned>> {
+        let found = match (known, head) {
             (Known::Uuid, Head::Bytes(bytes)) => {
                 let bytes = bytes.try_into().map_err(|_| refused("is a UUID of another length"))?;
-                Ok(classes()?.uuid(bytes)?)
+                classes()?.uuid(bytes)?
             }
-            (Known::TimeDelta, Head::Int(number)) => classes()?.timedelta(number.into()),
+            (Known::TimeDelta, Head::Int(number)) => classes()?.timedelta(number.into())?,
             (Known::DateTime | Known::Date | Known::Time | Known::Decimal, Head::Text(bytes)) => {
                 let text = self.text(bytes)?;
-                self.known_of_text(known, &text)
+                self.known_of_text(known, &text)?
             }
-            _ => Err(self.other(kind, form)),
-        }
+            _ => return Ok(None),
+        };
+        Ok(Some(found))
     }
 
     pub(crate) unsafe fn known_of_text(&mut self, known: Known, text: &Owned) -> Outcome<Owned> {
@@ -249,10 +255,7 @@ impl<'a> Unpacker<'a> {
 
     unsafe fn key(&mut self, index: Option<Index>) -> Outcome<Owned> {
         let may_be_text = index.is_none_or(|index| matches!(self.forms[index].shape, Shape::Text));
-        if may_be_text
-            && self.reader.kind()? == Kind::Text
-            && let Head::Text(bytes) = self.reader.head()?
-        {
+        if may_be_text && let Some(bytes) = self.reader.text_if_any()? {
             return Ok(keys::key(bytes)?);
         }
         self.part(index, || Step::Member)

@@ -96,6 +96,19 @@ impl<'a> Reader<'a> {
         Ok(&rest[..length])
     }
 
+    /// The text that comes next, if one does; nothing else is taken.
+    #[inline]
+    pub(crate) fn text_if_any(&mut self) -> Result<Option<&'a [u8]>, Damage> {
+        match self.bytes.get(self.at) {
+            Some(0xA0..=0xBF | 0xD9..=0xDB) => {}
+            _ => return Ok(None),
+        }
+        match self.head()? {
+            Head::Text(text) => Ok(Some(text)),
+            _ => Ok(None),
+        }
+    }
+
     /// Steps over exactly these bytes, if they come next.
     #[inline]
     pub(crate) fn step_over(&mut self, expected: &[u8]) -> bool {
@@ -146,7 +159,12 @@ impl<'a> Reader<'a> {
     /// What comes next, which is not taken.
     #[inline]
     pub(crate) fn kind(&self) -> Result<Kind, Damage> {
-        let byte = *self.bytes.get(self.at).ok_or(Damage::Short)?;
+        self.kind_at(self.at)
+    }
+
+    /// What begins there.
+    pub(crate) fn kind_at(&self, at: usize) -> Result<Kind, Damage> {
+        let byte = *self.bytes.get(at).ok_or(Damage::Short)?;
         Ok(match byte {
             0x00..=0x7F | 0xE0..=0xFF | 0xCC..=0xD3 => Kind::Int,
             0x80..=0x8F | 0xDE | 0xDF => Kind::Map,
