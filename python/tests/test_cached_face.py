@@ -353,3 +353,17 @@ def test_errors_of_loads_name_the_function():
             await product(1)
 
     asyncio.run(main())
+
+
+def test_who_asked_for_the_hub_before_configure_has_the_one_that_was_configured():
+    said = child(
+        """
+        import tierce
+        before = tierce.hub()
+        carts = before.cache("cart", int)
+        configured = tierce.configure("redis://127.0.0.1:1", namespace="n")
+        assert before is configured is tierce.hub()
+        print(before.health() is not None, before.blocking.health() is not None)
+        """
+    )
+    assert said == "True True\n"

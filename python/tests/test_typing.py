@@ -23,6 +23,10 @@ def test_mypy_takes_the_examples(tmp_path):
         run(tmp_path, "mypy", "--strict", "--cache-dir", str(tmp_path), example)
 
 
+def test_mypy_takes_the_shop(tmp_path):
+    run(HERE.parent / "examples" / "shop", "mypy", "--strict", "--cache-dir", str(tmp_path), "app.py")
+
+
 def test_pyright_sees_parameters_results_and_methods(tmp_path):
     # Within the folder, since pyright leaves out whatever stands elsewhere. An ignored error that is none is one: so it is
     # seen that each of them is an error.

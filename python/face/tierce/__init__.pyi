@@ -4,6 +4,8 @@ from types import GenericAlias
 from typing import Any, Concatenate, Final, Generic, NamedTuple, ParamSpec, TypeVar, final, overload
 
 from .alru import alru_cache as alru_cache
+from .hubs import Hub as Hub, Server as Server, configure as configure, hub as hub
+from .keyed import ANY as ANY, KeyedCache as KeyedCache, Like as Like
 from .mapping import (
     Cache as Cache,
     FIFOCache as FIFOCache,
@@ -11,14 +13,7 @@ from .mapping import (
     LRUCache as LRUCache,
     RRCache as RRCache,
 )
-from .shared import (
-    BoundCached as BoundCached,
-    Cached as Cached,
-    Hub as Hub,
-    Stats as Stats,
-    cached as cached,
-    hub as hub,
-)
+from .shared import BoundCached as BoundCached, Cached as Cached, Stats as Stats, cached as cached
 from .signed import SignedPickle as SignedPickle
 from .timed import TLRUCache as TLRUCache, TTLCache as TTLCache
 
@@ -32,9 +27,9 @@ _K = TypeVar("_K", bound=type[Any])
 _Duration = str | float | timedelta
 
 __all__ = [
-    "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "LFUCache", "LRUCache",
-    "LoadCancelledError", "Memo", "PackError", "RRCache", "SignedPickle", "Stats", "TLRUCache", "TTLCache", "UnpackError",
-    "alru_cache", "cache", "cached", "hub", "lru_cache", "memo",
+    "ANY", "BoundCached", "BoundMemo", "Cache", "CacheInfo", "Cached", "CycleError", "FIFOCache", "Hub", "KeyedCache",
+    "LFUCache", "LRUCache", "Like", "LoadCancelledError", "Memo", "PackError", "RRCache", "Server", "SignedPickle", "Stats",
+    "StoreError", "TLRUCache", "TTLCache", "UnpackError", "alru_cache", "cache", "cached", "configure", "hub", "lru_cache", "memo",
 ]  # fmt: skip
 __version__: Final[str]
 
@@ -43,6 +38,7 @@ def __dir__() -> list[str]: ...
 class CycleError(RecursionError): ...
 class LoadCancelledError(RuntimeError): ...
 class PackError(TypeError): ...
+class StoreError(ConnectionError): ...
 class UnpackError(ValueError): ...
 
 class CacheInfo(NamedTuple):

@@ -182,17 +182,16 @@ def configure(url, /, **settings):
     Settings are those of Hub. What the functions had in memory is forgotten. Call
     it once, when the application begins; TIERCE_URL in the environment does the same.
     """
-    global _of_process
     with _one_at_a_time:
-        before, made = hub(), Hub(url, **settings)
-        functions = list(before._functions.items())
+        same, made = hub(), Hub(url, **settings)
+        functions = list(same._functions.items())
         # All of them before any: what cannot be packed leaves everything as it was.
         codecs = [made._codec(*function._packs) for _, function in functions]
         for (name, function), codec in zip(functions, codecs):
             function._bind_to(made._hub, name, codec)
-            made._functions[name] = function
-        _of_process = made
-        return made
+        # The same object as before: who has it already has the store too.
+        same._hub, same._has_store = made._hub, made._has_store
+        return same
 
 
 def _in_child():

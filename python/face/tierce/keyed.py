@@ -1,5 +1,7 @@
 """`KeyedCache`, whose keys are said at each call; and the verbs that it shares with cached functions."""
 
+from types import GenericAlias
+
 from ._tierce import Cached, _blocking
 from .blocking import Blocking
 
@@ -159,6 +161,8 @@ class KeyedCache:
     A key is an int, str, UUID, date, bytes, or a tuple of these. None is a value;
     for plain code carts.blocking has the same verbs.
     """
+
+    __class_getitem__ = classmethod(GenericAlias)
 
     def __init__(self, hub, name, value, settings):
         from .shared import keyed
