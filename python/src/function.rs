@@ -7,6 +7,7 @@ use std::ptr;
 
 use pyo3_ffi as ffi;
 
+use crate::chain::free_in_turn;
 use crate::owned::{Owned, PyObject, Raised, Result};
 use crate::types::{self, END_OF_MEMBERS, keep, offset, slot};
 
@@ -102,9 +103,14 @@ pub(crate) unsafe fn clear(it: *mut PyObject) {
     ffi::Py_XDECREF(dict);
 }
 
-/// What comes first when one of them goes.
-pub(crate) unsafe fn begin_dealloc(it: *mut PyObject) {
+/// Lets one of them go: `free` gives up what it has of its own, and its memory.
+pub(crate) unsafe fn dealloc(it: *mut PyObject, free: unsafe fn(*mut PyObject)) {
     ffi::PyObject_GC_UnTrack(it.cast());
+    free_in_turn(it, free);
+}
+
+/// What `free` begins with.
+pub(crate) unsafe fn forget_weak_references(it: *mut PyObject) {
     if !(*it.cast::<Head>()).weak_references.is_null() {
         ffi::PyObject_ClearWeakRefs(it);
     }

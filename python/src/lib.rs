@@ -8,6 +8,7 @@
 #![allow(clippy::missing_safety_doc, reason = "one contract for all, above")]
 
 // References, and the types that CPython makes of our slots.
+mod chain;
 mod own;
 mod owned;
 mod raised;

@@ -20,6 +20,7 @@ pub(crate) unsafe extern "C" fn lead(it: *mut PyObject, args: Args, count: Count
 /// A plain function's way past memory: joins, or leads to the end, or serves what is stale and has it refreshed behind.
 unsafe fn led(it: *mut Memo, args: Args, count: Count) -> Result<Owned> {
     let [key, flight, positional, named, renew] = exactly(args, count)?;
+    look_at_call(positional, named)?;
     let (said, found) = decide(it, key, flight, ptr::eq(renew, ffi::Py_True()))?;
     let found = match said {
         LEAD => run_and_land(it, key, flight, positional, named)?,
@@ -42,9 +43,19 @@ unsafe fn led(it: *mut Memo, args: Args, count: Count) -> Result<Owned> {
 }
 
 pub(crate) unsafe extern "C" fn run(it: *mut PyObject, args: Args, count: Count, _: *mut PyObject) -> *mut PyObject {
-    let result = exactly(args, count)
-        .and_then(|[key, flight, positional, named]| run_and_land(it.cast(), key, flight, positional, named));
+    let result = exactly(args, count).and_then(|[key, flight, positional, named]| {
+        look_at_call(positional, named)?;
+        run_and_land(it.cast(), key, flight, positional, named)
+    });
     answer(result)
+}
+
+/// CPython itself does not look at what a function is called with.
+unsafe fn look_at_call(positional: *mut PyObject, named: *mut PyObject) -> Result<()> {
+    if ffi::PyTuple_Check(positional) == 0 || ffi::PyDict_Check(named) == 0 {
+        return Err(type_error(c"a tuple of arguments and a dict of those by name are needed"));
+    }
+    Ok(())
 }
 
 /// A plain function's load, from the call to the end of its flight.

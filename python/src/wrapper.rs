@@ -175,7 +175,11 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    function::begin_dealloc(it);
+    function::dealloc(it, free);
+}
+
+unsafe fn free(it: *mut PyObject) {
+    function::forget_weak_references(it);
     let memo = it.cast::<Memo>();
     clear(it);
     ptr::drop_in_place(&raw mut (*memo).instances);
