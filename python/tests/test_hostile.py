@@ -405,10 +405,10 @@ def test_the_verbs_of_the_face_refuse_what_no_function_can_be_called_with():
 import tierce
 from tierce.flight import Flight
 f = tierce.memo(lambda x: x)
-for verb in (f._lead, f._run):
+for verb, flight, more in ((f._load, [], [False]), (f._run, [Flight()], [])):
     for args in ((78, {}), ([1], {}), ((1,), None), ((1,), [])):
         try:
-            verb(f.key(1), Flight(), *args, *[False] * (verb.__name__ == "_lead"))
+            verb(f.key(1), *flight, *args, *more)
         except TypeError as error:
             print(error)
 print(f._counts())

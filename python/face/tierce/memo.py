@@ -184,11 +184,7 @@ def _decorate(function, settings):
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"{name} is a generator: it would be exhausted when it is served again")
     is_async = _is_async(function)
-    if is_async:
-        from .flight_async import load
-    else:
-        load = flight.load
-    made = _make(function, settings, is_async, load, 0)
+    made = _make(function, settings, is_async, 0)
     if is_async:
         _mark_async(made)
     return made
@@ -226,7 +222,11 @@ def _mark_async(made):
         made._is_coroutine = asyncio.coroutines._is_coroutine
 
 
-def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
+def _make(function, settings, is_async, skipped, told=_NO_DEFAULT):
+    if is_async:
+        from .flight_async import load
+    else:
+        load = flight.FACE
     per_instance = settings.per_instance and not skipped
     if told is _NO_DEFAULT:
         told = _signature(function, 1 if settings.per_instance else 0)
@@ -334,7 +334,7 @@ class _Verbs:
     def refresh(self, /, *args, **kwargs):
         """Load the result of such a call anew, keep and return it; of an async function, to be awaited."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._load(own, _key_of(own, args, kwargs), args, kwargs, True)
+        return own._load(_key_of(own, args, kwargs), args, kwargs, True)
 
     def peek(self, /, *args, **kwargs):
         """The result of such a call if it is in memory and fresh, else None. Loads nothing, counts nothing."""
@@ -367,23 +367,12 @@ class _Verbs:
         """What memo was given."""
         return dict(self._settings.parameters)
 
-    def _load(self, memo, key, args, kwargs, renew):
-        if self._is_async:
-            from .flight_async import load
-        else:
-            load = flight.load
-        return load(memo, key, args, kwargs, renew)
-
     def _copied(self, value):
         copy = self._settings.copy
         return value if copy is None else copy(value)
 
     def _behind(self, key, of, args, kwargs):
-        try:
-            flight.behind(self, key, of, args, kwargs)
-        except Exception:
-            flight.report(self)
-            raise
+        flight.behind(self, key, of, args, kwargs)
 
     def _bind(self, instance):
         return BoundMemo(self, instance)
@@ -401,11 +390,7 @@ class _Verbs:
                 # A shallow copy of the instance has the same entry in its __dict__.
                 entry.own = None
 
-        if self._is_async:
-            from .flight_async import load
-        else:
-            load = flight.load
-        own = _make(self.__wrapped__, self._settings, self._is_async, load, 1, self._told)
+        own = _make(self.__wrapped__, self._settings, self._is_async, 1, self._told)
         try:
             of = weakref.ref(instance, gone)
         except TypeError:
