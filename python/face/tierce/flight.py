@@ -159,7 +159,7 @@ def behind(memo, key, flight, args, kwargs):
         from .workers import is_ending
 
         if memo._give_up(key, flight, error) and not is_ending():
-            report(memo)
+            report(memo, error)
 
 
 class _Queued:
@@ -187,15 +187,15 @@ class _Queued:
 def _refresh(memo, key, flight, args, kwargs):
     try:
         memo._run(key, flight, args, kwargs)
-    except Exception:
-        report(memo)
+    except Exception as error:
+        report(memo, error)
 
 
-def report(memo):
+def report(memo, error):
     """Says that a load which nobody waited for has failed; the stale value is served for as long as it may be."""
     import logging
 
-    logging.getLogger("tierce").warning("a refresh of %s failed", memo.__qualname__, exc_info=True)
+    logging.getLogger("tierce").warning("a refresh of %s failed", memo.__qualname__, exc_info=error)
 
 
 def _after_fork():
