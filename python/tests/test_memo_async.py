@@ -797,3 +797,31 @@ def test_a_failure_that_many_share_keeps_its_traceback(run):
         assert len(traceback.extract_tb(failed[0].__traceback__)) <= 4
 
     run(main())
+
+
+def test_the_exception_by_which_a_hit_gives_its_value_is_as_a_coroutines():
+    @memo
+    async def source(x):
+        return x
+
+    source.set(7, 1), source.set((1, 2), 2)
+
+    def ended(x):
+        try:
+            next(source(x).__await__())
+        except StopIteration as stop:
+            stop.__traceback__ = None
+            return stop
+
+    for written in ("args", "value", "__context__", "__cause__", "__notes__", "other"):
+        before = ended(1)
+        assert (before.args, before.value, repr(before)) == ((7,), 7, "StopIteration(7)")
+        setattr(before, written, LookupError() if written in ("__context__", "__cause__") else (3,))
+        del before
+        stop = ended(2)
+        assert (stop.args, stop.value) == (((1, 2),), (1, 2)) and vars(stop) == {}
+        assert (stop.__context__, stop.__cause__, stop.__traceback__, stop.__suppress_context__) == (None, None, None, False)
+        args = stop.args
+        del stop
+        ended(1)
+        assert args == ((1, 2),)
