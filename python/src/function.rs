@@ -32,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) clear: ffi::inquiry,
     pub(crate) dealloc: ffi::destructor,
     pub(crate) methods: Vec<ffi::PyMethodDef>,
+    /// What `__class__` says, for a type that stands for another.
+    pub(crate) class: Option<ffi::getter>,
 }
 
 pub(crate) unsafe fn make_type(plan: Plan) -> Result<Owned> {
@@ -41,17 +43,17 @@ pub(crate) unsafe fn make_type(plan: Plan) -> Result<Owned> {
         offset(c"__weaklistoffset__", offset_of!(Head, weak_references)),
         END_OF_MEMBERS,
     ];
-    let attributes = vec![
-        ffi::PyGetSetDef {
-            name: c"__dict__".as_ptr(),
-            get: Some(ffi::PyObject_GenericGetDict),
-            set: Some(ffi::PyObject_GenericSetDict),
-            doc: ptr::null(),
-            closure: ptr::null_mut(),
-        },
-        // SAFETY: a table of attributes ends with zeros.
-        std::mem::zeroed(),
-    ];
+    let attribute = |name: &'static CStr, get, set| ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get),
+        set,
+        doc: ptr::null(),
+        closure: ptr::null_mut(),
+    };
+    let mut attributes = vec![attribute(c"__dict__", ffi::PyObject_GenericGetDict, Some(ffi::PyObject_GenericSetDict))];
+    attributes.extend(plan.class.map(|class| attribute(c"__class__", class, None)));
+    // SAFETY: a table of attributes ends with zeros.
+    attributes.push(std::mem::zeroed());
     let slots = vec![
         slot(ffi::Py_tp_doc, plan.doc.as_ptr() as *mut c_void),
         slot(ffi::Py_tp_new, plan.new as *mut c_void),

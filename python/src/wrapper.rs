@@ -31,6 +31,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
         methods: methods(),
+        class: None,
     })
 }
 
@@ -143,20 +144,8 @@ unsafe fn look(it: *mut Memo, given: Given) -> Result<Looked> {
         {
             return Ok(Looked::Value(value));
         }
-        Ok(Looked::Missed(token(view)?, tuple_of(given.positional)?, named_of(given)?))
+        Ok(Looked::Missed(token(view)?, tuple_of(given.positional)?, given.by_name()?))
     })
-}
-
-/// The arguments by name, as a dict.
-unsafe fn named_of(given: Given) -> Result<Owned> {
-    let made = Owned::steal(ffi::PyDict_New())?;
-    for (at, value) in given.named.iter().enumerate() {
-        let name = ffi::PyTuple_GetItem(given.names, at as ffi::Py_ssize_t);
-        if ffi::PyDict_SetItem(made.as_ptr(), name, *value) < 0 {
-            return Err(Raised);
-        }
-    }
-    Ok(made)
 }
 
 unsafe extern "C" fn bound(it: *mut PyObject, instance: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

@@ -1,6 +1,7 @@
 """alru_cache, and the names under tierce.compat."""
 
 import asyncio
+import pickle
 import threading
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from held_time import held_time
 from waiting import LONGEST_S
 
-from tierce import alru_cache
+from tierce import alru_cache, lru_cache
 from tierce.compat import async_lru, cachetools, functools
 
 
@@ -304,3 +305,18 @@ def test_a_jitter_is_added_to_a_ttl_however_it_is_written(ttl):
         return x
 
     assert asyncio.run(load(1)) == 1
+
+
+def test_cached_functions_are_what_functools_has_for_isinstance():
+    import functools as theirs
+
+    class Derived(type(functools.lru_cache(len))):
+        pass
+
+    for made in (functools.lru_cache(maxsize=2)(len), functools.cache(len), lru_cache(len)):
+        assert isinstance(made, theirs._lru_cache_wrapper) and isinstance(made, functools._lru_cache_wrapper)
+        assert isinstance(made.cache_info(), theirs._CacheInfo) and isinstance(made.cache_info(), functools._CacheInfo)
+        assert repr(made.cache_info()).startswith("CacheInfo(hits=0, misses=0, ")
+        assert pickle.loads(pickle.dumps(made.cache_info())) == made.cache_info()
+        assert isinstance(made, type(made)) and type(made).__module__ == "tierce._tierce"
+    assert Derived(len, 5, False, tuple).__class__ is Derived

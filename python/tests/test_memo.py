@@ -232,7 +232,7 @@ def test_a_weight_beyond_what_can_be_counted_is_too_heavy():
     assert source(5) == 5 and source.cache_info().currsize == 1
 
 
-@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek"])
+@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek", "key"])
 def test_a_verb_with_arguments_that_do_not_fit_names_the_function(verb):
     source, _ = counted()
     for wrong, says in (((), "missing .*'x'"), ((1, 2, 3), "too many")):
@@ -588,8 +588,18 @@ def test_instances_that_cannot_be_referred_to_weakly_are_refused():
         def method(self):
             return 1
 
-    with pytest.raises(TypeError, match="__weakref__"):
+    with pytest.raises(TypeError, match="Slotted.method .*add '__weakref__' to .*Slotted.__slots__"):
         Slotted().method()
+
+
+@pytest.mark.parametrize("receiver", [None, 5, "text", (1,), type("Pair", (tuple,), {"__slots__": ()})()])
+def test_what_is_no_instance_is_refused(receiver):
+    name = type(receiver).__name__
+    with pytest.raises(TypeError, match=f"Person.greeting with per_instance=True .*{name}.* cannot be referred to weakly") as raised:
+        Person.greeting(receiver, "hi")
+    assert "__slots__" not in str(raised.value)
+    with pytest.raises(TypeError, match="Person.greeting: the instance is missing"):
+        Person.greeting.key()
 
 
 def test_a_plain_memo_of_a_method_has_self_in_its_keys():

@@ -31,6 +31,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
         methods: verbs::methods(),
+        class: None,
     })
 }
 
