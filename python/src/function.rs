@@ -7,6 +7,7 @@ use std::ptr;
 
 use pyo3_ffi as ffi;
 
+use crate::chain::free_in_turn;
 use crate::owned::{Owned, PyObject, Raised, Result};
 use crate::types::{self, END_OF_MEMBERS, keep, offset, slot};
 
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     pub(crate) clear: ffi::inquiry,
     pub(crate) dealloc: ffi::destructor,
     pub(crate) methods: Vec<ffi::PyMethodDef>,
+    /// What `__class__` says, for a type that stands for another.
+    pub(crate) class: Option<ffi::getter>,
 }
 
 pub(crate) unsafe fn make_type(plan: Plan) -> Result<Owned> {
@@ -40,17 +43,17 @@ pub(crate) unsafe fn make_type(plan: Plan) -> Result<Owned> {
         offset(c"__weaklistoffset__", offset_of!(Head, weak_references)),
         END_OF_MEMBERS,
     ];
-    let attributes = vec![
-        ffi::PyGetSetDef {
-            name: c"__dict__".as_ptr(),
-            get: Some(ffi::PyObject_GenericGetDict),
-            set: Some(ffi::PyObject_GenericSetDict),
-            doc: ptr::null(),
-            closure: ptr::null_mut(),
-        },
-        // SAFETY: a table of attributes ends with zeros.
-        std::mem::zeroed(),
-    ];
+    let attribute = |name: &'static CStr, get, set| ffi::PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get),
+        set,
+        doc: ptr::null(),
+        closure: ptr::null_mut(),
+    };
+    let mut attributes = vec![attribute(c"__dict__", ffi::PyObject_GenericGetDict, Some(ffi::PyObject_GenericSetDict))];
+    attributes.extend(plan.class.map(|class| attribute(c"__class__", class, None)));
+    // SAFETY: a table of attributes ends with zeros.
+    attributes.push(std::mem::zeroed());
     let slots = vec![
         slot(ffi::Py_tp_doc, plan.doc.as_ptr() as *mut c_void),
         slot(ffi::Py_tp_new, plan.new as *mut c_void),
@@ -102,9 +105,14 @@ pub(crate) unsafe fn clear(it: *mut PyObject) {
     ffi::Py_XDECREF(dict);
 }
 
-/// What comes first when one of them goes.
-pub(crate) unsafe fn begin_dealloc(it: *mut PyObject) {
+/// Lets one of them go: `free` gives up what it has of its own, and its memory.
+pub(crate) unsafe fn dealloc(it: *mut PyObject, free: unsafe fn(*mut PyObject)) {
     ffi::PyObject_GC_UnTrack(it.cast());
+    free_in_turn(it, free);
+}
+
+/// What `free` begins with.
+pub(crate) unsafe fn forget_weak_references(it: *mut PyObject) {
     if !(*it.cast::<Head>()).weak_references.is_null() {
         ffi::PyObject_ClearWeakRefs(it);
     }

@@ -9,6 +9,7 @@
 
 // References, and the types that CPython makes of our slots.
 mod awaitable;
+mod chain;
 mod own;
 mod owned;
 mod raised;

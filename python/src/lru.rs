@@ -6,6 +6,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
 
@@ -39,6 +40,8 @@ enum Room {
     Unbounded,
 }
 
+static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+
 /// The type `_lru_cache_wrapper`.
 pub(crate) unsafe fn make_type() -> Result<Owned> {
     let methods = vec![
@@ -55,7 +58,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         // SAFETY: a table of methods ends with zeros.
         std::mem::zeroed(),
     ];
-    function::make_type(Plan {
+    let made = function::make_type(Plan {
         name: c"tierce._tierce._lru_cache_wrapper",
         doc: c"A function whose results are kept; made by lru_cache and cache.",
         size: size_of::<Lru>(),
@@ -66,7 +69,11 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
         methods,
-    })
+        class: Some(class),
+    })?;
+    // It lives as long as the process.
+    TYPE.store(made.clone().into_ptr().cast(), Relaxed);
+    Ok(made)
 }
 
 unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, named: *mut PyObject) -> *mut PyObject {
@@ -234,6 +241,15 @@ unsafe extern "C" fn cache_clear(it: *mut PyObject, _: *mut PyObject) -> *mut Py
     none().into_ptr()
 }
 
+/// Whoever asks `isinstance(f, functools._lru_cache_wrapper)` asks for what this is in the place of.
+unsafe extern "C" fn class(it: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    if !ptr::eq(ffi::Py_TYPE(it), TYPE.load(Relaxed)) {
+        return Owned::share(ffi::Py_TYPE(it).cast()).into_ptr();
+    }
+    let functools = Owned::steal(ffi::PyImport_ImportModule(c"functools".as_ptr()));
+    answer(functools.and_then(|functools| attribute(functools.as_ptr(), c"_lru_cache_wrapper")))
+}
+
 unsafe extern "C" fn reduce(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     answer(attribute(it, c"__qualname__"))
 }
@@ -266,7 +282,11 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    function::begin_dealloc(it);
+    function::dealloc(it, free);
+}
+
+unsafe fn free(it: *mut PyObject) {
+    function::forget_weak_references(it);
     clear(it);
     ptr::drop_in_place(&raw mut (*it.cast::<Lru>()).table);
     types::free(it);

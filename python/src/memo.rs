@@ -22,7 +22,8 @@ pub(crate) struct Memo {
     pub(crate) head: Head,
     /// None once the collector of cycles has cleared it, as the two below.
     pub(crate) function: Option<Owned>,
-    /// Answers what memory does not: `slow(memo, key, args, kwargs)`.
+    /// Of an async function, what answers where memory does not: `slow(memo, key, args, kwargs, renew)`. Of a plain one, a tuple of
+    /// what its load asks of the face (`load.rs`).
     pub(crate) slow: Option<Owned>,
     /// Makes of a value what is given out, where that is not the value itself.
     pub(crate) copy: Option<Owned>,

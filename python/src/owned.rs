@@ -93,6 +93,11 @@ pub(crate) unsafe fn attribute(object: *mut PyObject, name: &CStr) -> Result<Own
     Owned::steal(ffi::PyObject_GetAttrString(object, name.as_ptr()))
 }
 
+/// Calls it with these arguments.
+pub(crate) unsafe fn call<const N: usize>(function: *mut PyObject, arguments: [*mut PyObject; N]) -> Result<Owned> {
+    Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), N, ptr::null_mut()))
+}
+
 /// Calls a method of the first argument with the rest.
 pub(crate) unsafe fn ask(name: &CStr, arguments: &[*mut PyObject]) -> Result<Owned> {
     let name = Owned::steal(ffi::PyUnicode_FromString(name.as_ptr()))?;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use pyo3_ffi as ffi;
 
 use crate::awaitable::{Plan, RETURNED, raise_given, reused, sent, slots};
+use crate::chain::free_in_turn;
 use crate::owned::{Owned, PyObject, Result, answer, none};
 use crate::stop;
 use crate::types::{self, Kind};
@@ -129,6 +130,15 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
+    let value = (*it.cast::<Ready>()).value;
+    if !value.is_null() && ptr::eq(ffi::Py_TYPE(value), TYPE.get()) {
+        free_in_turn(it, free);
+    } else {
+        free(it);
+    }
+}
+
+unsafe fn free(it: *mut PyObject) {
     clear(it);
     if SPARE.load(Relaxed).is_null() && ptr::eq(ffi::Py_TYPE(it), TYPE.get()) {
         ffi::Py_DECREF(ffi::Py_TYPE(it).cast());

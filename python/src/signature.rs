@@ -48,6 +48,17 @@ impl<'a> Given<'a> {
         Given { positional: slice(0, positional), named: slice(positional, named), names }
     }
 
+    /// The arguments by name, as a dict.
+    pub(crate) unsafe fn by_name(&self) -> Result<Owned> {
+        let made = Owned::steal(ffi::PyDict_New())?;
+        for (at, value) in self.named.iter().enumerate() {
+            if ffi::PyDict_SetItem(made.as_ptr(), self.name(at), *value) < 0 {
+                return Err(Raised);
+            }
+        }
+        Ok(made)
+    }
+
     unsafe fn name(&self, at: usize) -> *mut PyObject {
         ffi::PyTuple_GetItem(self.names, at as ffi::Py_ssize_t)
     }

@@ -44,7 +44,8 @@ mod again {
 
     static SPARE: AtomicPtr<PyObject> = AtomicPtr::new(ptr::null_mut());
 
-    /// Where an exact `StopIteration` has its value, in bytes from its beginning.
+    /// Where an exact `StopIteration` has its arguments and its value, in words from its beginning.
+    static ARGS_AT: AtomicUsize = AtomicUsize::new(0);
     static VALUE_AT: AtomicUsize = AtomicUsize::new(UNKNOWN);
     const UNKNOWN: usize = usize::MAX;
     const NOWHERE: usize = usize::MAX - 1;
@@ -55,40 +56,56 @@ mod again {
             return super::raise(value);
         };
         let spare = SPARE.swap(ptr::null_mut(), Relaxed);
-        let stop =
-            if spare.is_null() { ffi::PyObject_CallObject(ffi::PyExc_StopIteration, ptr::null_mut()) } else { spare };
+        let stop = if spare.is_null() { of_none() } else { spare };
         if stop.is_null() {
             return;
         }
-        let none = replace(stop, at, value.into_ptr());
+        let args = *word(stop, ARGS_AT.load(Relaxed));
+        if ffi::PyTuple_SetItem(args, 0, value.clone().into_ptr()) < 0 {
+            return ffi::Py_DECREF(stop);
+        }
+        let none = word(stop, at).replace(value.into_ptr());
         *kept = stop;
         ffi::PyErr_SetRaisedException(Owned::share(stop).into_ptr());
         ffi::Py_XDECREF(none);
     }
 
-    /// Keeps one for the next time, if nobody else has taken hold of it.
+    /// Keeps one for the next time, if nobody else has taken hold of it or has written anything on it.
     pub(crate) unsafe fn give_back(stop: *mut PyObject) {
         if stop.is_null() {
             return;
         }
-        let mut is_ours = ffi::Py_REFCNT(stop) == 1 && SPARE.load(Relaxed).is_null();
-        if is_ours {
-            let traceback = ffi::PyException_GetTraceback(stop);
-            is_ours = traceback.is_null();
-            ffi::Py_XDECREF(traceback);
-        }
-        let Some(at) = value_at().filter(|_| is_ours) else {
+        let is_free = ffi::Py_REFCNT(stop) == 1 && SPARE.load(Relaxed).is_null();
+        let Some(at) = value_at().filter(|at| is_free && is_blank(stop, *at)) else {
             return ffi::Py_DECREF(stop);
         };
-        let value = replace(stop, at, Owned::share(ffi::Py_None()).into_ptr());
+        // The value is still held, so that nothing runs yet.
+        ffi::PyTuple_SetItem(*word(stop, ARGS_AT.load(Relaxed)), 0, Owned::share(ffi::Py_None()).into_ptr());
+        let value = word(stop, at).replace(Owned::share(ffi::Py_None()).into_ptr());
         SPARE.store(stop, Relaxed);
         // It may run anything, one that is given back included.
         ffi::Py_XDECREF(value);
     }
 
-    unsafe fn replace(stop: *mut PyObject, at: usize, value: *mut PyObject) -> *mut PyObject {
-        std::mem::replace(&mut *stop.byte_add(at).cast::<*mut PyObject>(), value)
+    unsafe fn of_none() -> *mut PyObject {
+        let arguments = [ffi::Py_None()];
+        ffi::PyObject_Vectorcall(ffi::PyExc_StopIteration, arguments.as_ptr(), 1, ptr::null_mut())
     }
+
+    unsafe fn word(stop: *mut PyObject, at: usize) -> *mut *mut PyObject {
+        stop.cast::<*mut PyObject>().add(at)
+    }
+
+    /// Whether it has nothing but its arguments, which nobody else holds, and its value, the last word: no attribute, note,
+    /// traceback, cause or context.
+    unsafe fn is_blank(stop: *mut PyObject, value_at: usize) -> bool {
+        let args_at = ARGS_AT.load(Relaxed);
+        let others = (HEAD..value_at).filter(|at| *at != args_at);
+        ffi::Py_REFCNT(*word(stop, args_at)) == 1 && others.map(|at| *word(stop, at)).all(|word| word.is_null())
+    }
+
+    /// What each object begins with.
+    const HEAD: usize = size_of::<PyObject>() / size_of::<*mut PyObject>();
 
     #[inline]
     unsafe fn value_at() -> Option<usize> {
@@ -99,8 +116,9 @@ mod again {
         }
     }
 
-    /// The value is the last field of the object: `PyStopIterationObject`, which is not in the limited API. That it is there is
-    /// seen by one that has a value nobody else has; setting the attribute instead costs about a fifth of a hit (`python -m bench async_hit`).
+    /// The value is the last field of the object: `PyStopIterationObject`, which is not in the limited API. That it and the
+    /// arguments are there is seen by one that has a value nobody else has; setting the attribute instead costs about a fifth
+    /// of a hit (`python -m bench async_hit`).
     #[cold]
     unsafe fn look_for_value() -> Option<usize> {
         let found = look();
@@ -114,9 +132,13 @@ mod again {
         let arguments = [mark.as_ptr()];
         let made = ffi::PyObject_Vectorcall(ffi::PyExc_StopIteration, arguments.as_ptr(), 1, ptr::null_mut());
         let stop = Owned::steal(made).ok()?;
+        let args = attribute(stop.as_ptr(), c"args").ok()?;
         let bytes = attribute(ffi::PyExc_StopIteration, c"__basicsize__").ok()?;
-        let at = ffi::PyLong_AsSize_t(bytes.as_ptr()).checked_sub(size_of::<*mut PyObject>())?;
-        let is_there = at < 1024 && ptr::eq(*stop.as_ptr().byte_add(at).cast::<*mut PyObject>(), mark.as_ptr());
-        is_there.then_some(at)
+        let at = (ffi::PyLong_AsSize_t(bytes.as_ptr()) / size_of::<*mut PyObject>()).checked_sub(1)?;
+        let is_there = at < 128 && ptr::eq(*word(stop.as_ptr(), at), mark.as_ptr());
+        let args_at = (HEAD..at).find(|at| is_there && ptr::eq(*word(stop.as_ptr(), *at), args.as_ptr()))?;
+        ARGS_AT.store(args_at, Relaxed);
+        drop(args);
+        is_blank(stop.as_ptr(), at).then_some(at)
     }
 }

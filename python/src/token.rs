@@ -4,6 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use pyo3_ffi as ffi;
 
+use crate::chain::free_in_turn;
 use crate::key::{Key, View};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, is_exactly, tuple_of, type_error};
 use crate::types::{self, Kind, slot};
@@ -112,6 +113,14 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
+    match (*it.cast::<Token>()).key {
+        // Its parts may be keys again.
+        Some(Key::Parts(_)) => free_in_turn(it, free),
+        _ => free(it),
+    }
+}
+
+unsafe fn free(it: *mut PyObject) {
     clear(it);
     types::free(it);
 }

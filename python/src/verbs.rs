@@ -15,7 +15,7 @@ use crate::clock::now_ms;
 use crate::key::View;
 use crate::memo::{Age, Memo, NEVER, copied, with_view};
 use crate::own::of_instance;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, boolean, integer, none, tuple, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, boolean, integer, none, tuple, tuple_of, type_error};
 use crate::probe::find;
 use crate::seed;
 use crate::signature::Given;
@@ -68,7 +68,10 @@ unsafe fn key_of(it: *mut Memo, given: Given) -> Result<Owned> {
     }
     with_view(it, given, |view| match view {
         Some(view) => token(view),
-        None => Err(type_error(c"these arguments do not fit the function's parameters")),
+        None => {
+            let (positional, named) = (tuple_of(given.positional)?, given.by_name()?);
+            ask(c"_misfit", &[it.cast(), positional.as_ptr(), named.as_ptr()])
+        }
     })
 }
 

@@ -8,6 +8,7 @@ use pyo3_ffi as ffi;
 use crate::function::{self, Plan};
 use crate::instance::{Instance, Instances};
 use crate::key::Rule;
+use crate::load::Asked;
 use crate::memo::{Counts, Limits, Memo, NEVER, collected, fresh, give, with_view};
 use crate::own::of_instance;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, tuple_of, type_error};
@@ -30,6 +31,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
         methods: methods(),
+        class: None,
     })
 }
 
@@ -62,6 +64,9 @@ unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owne
         return Err(Raised);
     }
     let (function, slow) = (Owned::share(at(0)), Owned::share(at(1)));
+    if !is_async && (ffi::PyTuple_Check(slow.as_ptr()) == 0 || ffi::PyTuple_Size(slow.as_ptr()) != 4) {
+        return Err(type_error(c"use memo"));
+    }
     let copy = given(2).map(|copy| Owned::share(copy));
     let is_single = !per_instance && signature.as_ref().is_none_or(Signature::is_single);
     let rule = Rule { seed: seed::draw(), typed };
@@ -109,34 +114,38 @@ unsafe fn long(it: *mut Memo, args: *const *mut PyObject, flags: usize, names: *
         let own = of_instance(it, given)?;
         return Owned::steal(call(own.as_ptr(), args, flags, names));
     }
-    with_view(it, given, |view| {
-        let Some(view) = view else {
+    let (key, positional, named) = match look(it, given)? {
+        Looked::Value(value) => return give(it, value),
+        Looked::Missed(key, positional, named) => (key, positional, named),
+        Looked::Misfit => {
             // The function says best what is wrong with its arguments.
             let function = (*it).function.clone().ok_or_else(|| collected())?;
             return Owned::steal(ffi::PyObject_Vectorcall(function.as_ptr(), args, flags, names));
-        };
+        }
+    };
+    let (key, positional, named) = (key.as_ptr(), positional.as_ptr(), named.as_ptr());
+    load::load(it, Asked { key, positional, named, renew: false })
+}
+
+enum Looked {
+    Value(Owned),
+    /// The key, the tuple of arguments and the dict of those by name.
+    Missed(Owned, Owned, Owned),
+    Misfit,
+}
+
+/// Looks for a call in memory. A function of its own, so that none of its places are on the stack while the load runs.
+#[inline(never)]
+unsafe fn look(it: *mut Memo, given: Given) -> Result<Looked> {
+    with_view(it, given, |view| {
+        let Some(view) = view else { return Ok(Looked::Misfit) };
         if let Some(slot) = find(&raw mut (*it).entries, &view)?
             && let Some(value) = fresh(it, slot)
         {
-            return give(it, value);
+            return Ok(Looked::Value(value));
         }
-        let slow = (*it).slow.clone().ok_or_else(|| collected())?;
-        let (key, positional, named) = (token(view)?, tuple_of(given.positional)?, named_of(given)?);
-        let arguments = [it.cast(), key.as_ptr(), positional.as_ptr(), named.as_ptr()];
-        function::run(slow, arguments.as_ptr(), 4, ptr::null_mut())
+        Ok(Looked::Missed(token(view)?, tuple_of(given.positional)?, given.by_name()?))
     })
-}
-
-/// The arguments by name, as a dict.
-unsafe fn named_of(given: Given) -> Result<Owned> {
-    let made = Owned::steal(ffi::PyDict_New())?;
-    for (at, value) in given.named.iter().enumerate() {
-        let name = ffi::PyTuple_GetItem(given.names, at as ffi::Py_ssize_t);
-        if ffi::PyDict_SetItem(made.as_ptr(), name, *value) < 0 {
-            return Err(Raised);
-        }
-    }
-    Ok(made)
 }
 
 unsafe extern "C" fn bound(it: *mut PyObject, instance: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -175,7 +184,11 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    function::begin_dealloc(it);
+    function::dealloc(it, free);
+}
+
+unsafe fn free(it: *mut PyObject) {
+    function::forget_weak_references(it);
     let memo = it.cast::<Memo>();
     clear(it);
     ptr::drop_in_place(&raw mut (*memo).instances);
@@ -193,14 +206,20 @@ fn methods() -> Vec<ffi::PyMethodDef> {
         ),
         of_call(c"_board", verbs::board, c"(key, flight, renew): leads a load, joins one, or gives what is here."),
         of_call(
-            c"_lead",
-            load::lead,
-            c"(key, flight, args, kwargs, renew): as _board, and runs the load of a plain function.",
+            c"_load",
+            load::load_now,
+            c"(key, args, kwargs, renew): what memory does not answer, or with renew whatever it has.",
         ),
         of_call(
             c"_run",
             load::run,
             c"(key, flight, args, kwargs): calls the function, keeps what it returns, ends the flight.",
+        ),
+        of_one(c"_claim", load::claim, c"(flight): whether it was nobody's, and is this thread's now."),
+        of_call(
+            c"_give_up",
+            load::give_up_now,
+            c"(key, flight, error or None): ends a flight that is nobody's or this thread's; whether it did.",
         ),
         of_call(c"_land", verbs::land, c"(key, flight, value, weight): keeps a value if the flight stands."),
         of_call(c"_leave", verbs::leave, c"(key, flight): ends a flight that brings nothing."),

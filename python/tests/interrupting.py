@@ -8,13 +8,13 @@ BACKWARD = {code for name, code in dis.opmap.items() if name.startswith("JUMP_BA
 BACKWARD |= {code for code, name in enumerate(dis.opname) if name.startswith(("JUMP_BACKWARD", "POP_JUMP_BACKWARD"))}
 
 
-def interrupted(action):
-    """Calls action(n) again and again: it runs its argument's __call__ under `with`, interrupted at the n-th place.
+def interrupted(action, within=""):
+    """Calls action(at) again and again: what it does under `with at` is interrupted at one place after the other.
 
-    Yields once for each place, after the interruption.
+    Yields once for each place, after the interruption. within: only places in files whose names end so.
     """
     for number in count():
-        at = _At(number)
+        at = _At(number, within)
         try:
             action(at)
         except KeyboardInterrupt:
@@ -31,8 +31,9 @@ class _At:
     (`CHECK_EVAL_BREAKER`); a tracer that raised elsewhere, between a `with` and its block, would ask for what cannot be had.
     """
 
-    def __init__(self, number):
+    def __init__(self, number, within):
         self.left = number
+        self.within = within
         self.raised = False
 
     def _pass(self):
@@ -42,12 +43,14 @@ class _At:
         self.left -= 1
 
     def _profile(self, frame, event, _):
-        if event in ("call", "c_return") and frame.f_code is not _At.__exit__.__code__:
+        code = frame.f_code
+        if event in ("call", "c_return") and code is not _At.__exit__.__code__ and code.co_filename.endswith(self.within):
             self._pass()
 
     def _trace(self, frame, event, _):
         frame.f_trace_opcodes = True
-        if event == "opcode" and frame.f_code.co_code[frame.f_lasti] in BACKWARD:
+        code = frame.f_code
+        if event == "opcode" and code.co_code[frame.f_lasti] in BACKWARD and code.co_filename.endswith(self.within):
             self._pass()
         return self._trace
 

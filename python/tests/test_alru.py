@@ -1,11 +1,15 @@
 """alru_cache, and the names under tierce.compat."""
 
 import asyncio
+import pickle
+import threading
+from datetime import timedelta
 
 import pytest
 from held_time import held_time
+from waiting import LONGEST_S
 
-from tierce import alru_cache
+from tierce import alru_cache, lru_cache
 from tierce.compat import async_lru, cachetools, functools
 
 
@@ -204,7 +208,6 @@ def test_a_hit_asks_the_mapping_as_cachetools_does():
 
 @pytest.mark.parametrize("locked", [False, True])
 def test_methods_of_an_instance_share_a_load_by_a_condition(locked):
-    import threading
     import time
 
     calls = []
@@ -230,3 +233,90 @@ def test_methods_of_an_instance_share_a_load_by_a_condition(locked):
     for thread in threads:
         thread.join(30)
     assert calls == [1] and one.get(1) == 1 and Kind().get(1) == 1 and calls == [1, 1]
+
+
+def test_a_hit_by_a_condition_compares_its_key_with_no_load_again():
+    """A comparison that says now this and now that, while another load runs."""
+    began, go, answers = threading.Event(), threading.Event(), []
+
+    class Key:
+        def __init__(self, number):
+            self.number = number
+
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            if answers and 2 in (self.number, other.number):
+                return answers.pop(0)
+            return self.number == other.number
+
+    @cachetools.cached({}, condition=threading.Condition())
+    def load(key):
+        if key.number == 2:
+            began.set()
+            assert go.wait(LONGEST_S)
+        return key.number
+
+    assert load(Key(1)) == 1
+    thread = threading.Thread(target=load, args=(Key(2),))
+    thread.start()
+    assert began.wait(LONGEST_S)
+    answers += [False, True, False]
+    assert load(Key(1)) == 1
+    go.set()
+    thread.join(LONGEST_S)
+    assert load(Key(2)) == 2
+
+
+@pytest.mark.parametrize("settings", [{"ttl": 0}, {"ttl": -1}, {"ttl": 0, "jitter": 0}, {"ttl": -1, "jitter": 0.5}])
+def test_with_a_ttl_of_nothing_a_load_is_shared_and_not_kept(settings):
+    loads = []
+
+    @alru_cache(**settings)
+    async def load(x):
+        loads.append(x)
+        await asyncio.sleep(0)
+        return len(loads)
+
+    async def main():
+        assert await asyncio.gather(load(1), load(1)) == [1, 1]
+        assert await load(1) == 2 and load.cache_info().maxsize == 128
+
+    asyncio.run(main())
+
+
+def test_a_maxsize_of_true_is_one():
+    @alru_cache(maxsize=True)
+    async def load(x):
+        return x
+
+    async def main():
+        await load(1), await load(2), await load(2)
+        assert load.cache_info() == (1, 2, True, 1) and load.cache_parameters()["maxsize"] is True
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ttl", [timedelta(minutes=5), "5m"])
+def test_a_jitter_is_added_to_a_ttl_however_it_is_written(ttl):
+    @alru_cache(ttl=ttl, jitter=1)
+    async def load(x):
+        return x
+
+    assert asyncio.run(load(1)) == 1
+
+
+def test_cached_functions_are_what_functools_has_for_isinstance():
+    import functools as theirs
+
+    class Derived(type(functools.lru_cache(len))):
+        pass
+
+    for made in (functools.lru_cache(maxsize=2)(len), functools.cache(len), lru_cache(len)):
+        assert isinstance(made, theirs._lru_cache_wrapper) and isinstance(made, functools._lru_cache_wrapper)
+        assert isinstance(made.cache_info(), theirs._CacheInfo) and isinstance(made.cache_info(), functools._CacheInfo)
+        assert repr(made.cache_info()).startswith("CacheInfo(hits=0, misses=0, ")
+        assert pickle.loads(pickle.dumps(made.cache_info())) == made.cache_info()
+        assert isinstance(made, type(made)) and type(made).__module__ == "tierce._tierce"
+    assert Derived(len, 5, False, tuple).__class__ is Derived

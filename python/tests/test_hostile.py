@@ -398,3 +398,21 @@ def test_keys_that_collide_cost_a_comparison_each():
             assert cached(Same(number)) == number
         assert Same.compared <= 20 * 1500
         assert time.process_time() - begin < 1, "cubic: half a minute"
+
+
+def test_the_verbs_of_the_face_refuse_what_no_function_can_be_called_with():
+    code = """
+import tierce
+from tierce.flight import Flight
+f = tierce.memo(lambda x: x)
+for verb, flight, more in ((f._load, [], [False]), (f._run, [Flight()], [])):
+    for args in ((78, {}), ([1], {}), ((1,), None), ((1,), [])):
+        try:
+            verb(f.key(1), *flight, *args, *more)
+        except TypeError as error:
+            print(error)
+print(f._counts())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    *said, counts = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "") and len(said) == 8 and counts == str((0,) * 8)

@@ -350,3 +350,33 @@ def test_importing_takes_little_time():
         for _ in range(10)
     )
     assert best <= 50, f"{best} ms"
+
+
+class Borg:
+    shared = {}
+
+    def __init__(self, number):
+        self.__dict__ = self.shared
+        self.number = number
+
+    @memo(per_instance=True)
+    def get(self, x):
+        return object()
+
+
+def test_instances_that_share_a_dict_have_results_of_their_own():
+    boxes = [Borg(number) for number in range(5)]
+    first = [box.get(1) for box in boxes]
+    assert len(set(first)) == 5 and [box.get(1) for box in boxes] == first
+    assert all(box.get.cache_info() == (1, 1, 10_000, 1) for box in boxes)
+    gone = weakref.ref(boxes.pop())
+    gc.collect()
+    assert gone() is None and len(Borg.get._instances()) == 4
+    assert [box.get(1) for box in boxes] == first[:4]
+    # A copy whose dict is its own does not share what is kept.
+    other = copy.copy(boxes[0])
+    other.__dict__ = dict(other.__dict__)
+    assert other.get(1) not in first and boxes[0].get(1) is first[0]
+    del boxes, other
+    gc.collect()
+    assert Borg.get._instances() == []

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tierce import FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
+from tierce import Cache, FIFOCache, LFUCache, LRUCache, RRCache, TLRUCache, TTLCache
 
 
 class Timer:
@@ -247,3 +247,18 @@ def test_setdefault_asks_for_a_size_without_the_lock():
 def test_what_cannot_be_says_what_to_do(make, says):
     with pytest.raises(TypeError, match=says):
         make()
+
+
+@pytest.mark.parametrize("kind", [Cache, FIFOCache, LRUCache, LFUCache, RRCache])
+def test_a_mapping_is_pickled_by_the_name_it_has_for_its_users(kind):
+    from tierce import mapping
+
+    assert kind.__module__ == "tierce.mapping" and getattr(mapping, kind.__name__) is kind
+    # As one that was written when all of them stood in one file.
+    written = f"ctierce.mapping\n{kind.__name__}\n"
+    assert pickle.loads(f"{written}.".encode()) is kind and pickle.dumps(kind, 0).startswith(written.encode())
+    full = kind(3)
+    full[1] = "one"
+    for version in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(full, version))
+        assert type(again) is kind and dict(again.items()) == {1: "one"} and again.maxsize == 3

@@ -8,6 +8,7 @@ import inspect
 import pickle
 import sys
 import threading
+import traceback
 import weakref
 from datetime import timedelta
 
@@ -231,7 +232,7 @@ def test_a_weight_beyond_what_can_be_counted_is_too_heavy():
     assert source(5) == 5 and source.cache_info().currsize == 1
 
 
-@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek"])
+@pytest.mark.parametrize("verb", ["invalidate", "refresh", "peek", "key"])
 def test_a_verb_with_arguments_that_do_not_fit_names_the_function(verb):
     source, _ = counted()
     for wrong, says in (((), "missing .*'x'"), ((1, 2, 3), "too many")):
@@ -587,8 +588,18 @@ def test_instances_that_cannot_be_referred_to_weakly_are_refused():
         def method(self):
             return 1
 
-    with pytest.raises(TypeError, match="__weakref__"):
+    with pytest.raises(TypeError, match="Slotted.method .*add '__weakref__' to .*Slotted.__slots__"):
         Slotted().method()
+
+
+@pytest.mark.parametrize("receiver", [None, 5, "text", (1,), type("Pair", (tuple,), {"__slots__": ()})()])
+def test_what_is_no_instance_is_refused(receiver):
+    name = type(receiver).__name__
+    with pytest.raises(TypeError, match=f"Person.greeting with per_instance=True .*{name}.* cannot be referred to weakly") as raised:
+        Person.greeting(receiver, "hi")
+    assert "__slots__" not in str(raised.value)
+    with pytest.raises(TypeError, match="Person.greeting: the instance is missing"):
+        Person.greeting.key()
 
 
 def test_a_plain_memo_of_a_method_has_self_in_its_keys():
@@ -706,7 +717,7 @@ def test_a_stale_value_is_served_where_no_refresh_can_begin(monkeypatch, caplog)
             def submit(self, *_):
                 raise RuntimeError("cannot schedule new futures after shutdown")
 
-        monkeypatch.setattr(flight, "_pool", Refusing())
+        monkeypatch.setattr(flight, "_workers", Refusing())
         assert source(1) == [1, 2, 3] and "a refresh of" in caplog.text
         assert source._counts()[-1] == 0
         clock.advance(5)
@@ -811,3 +822,50 @@ def test_an_interruption_of_who_runs_a_queued_refresh_stops_nobody_else():
                 assert got == [1]
 
     assert len(list(interrupted(run))) > 5
+
+
+def test_a_failure_that_many_share_keeps_its_traceback():
+    begun, release = threading.Event(), threading.Event()
+    failed = []
+
+    @memo
+    def fails(x):
+        begun.set()
+        release.wait(20)
+        raise LookupError(x)
+
+    def ask():
+        try:
+            fails(1)
+        except LookupError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    begun.wait(20)
+    until(lambda: fails._counts()[3] == 29)
+    release.set()
+    for thread in threads:
+        thread.join(20)
+    assert len({id(error) for error in failed}) == 1
+    # The caller, tierce, the function: no more for 30 than for one.
+    assert len(traceback.extract_tb(failed[0].__traceback__)) <= 4
+
+
+def test_recursion_goes_as_deep_as_that_of_functools():
+    def deepest(cached):
+        @cached
+        def count(n):
+            return 0 if n == 0 else 1 + count(n - 1)
+
+        for depth in range(20, sys.getrecursionlimit(), 5):
+            count.cache_clear()
+            try:
+                count(depth)
+            except RecursionError:
+                return depth
+        return sys.getrecursionlimit()
+
+    # But for what a load calls and returns from before the function is called.
+    assert deepest(memo) >= deepest(functools.lru_cache) - 10

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
@@ -748,3 +749,79 @@ def test_a_stale_value_is_served_without_a_loop_and_where_no_refresh_can_begin(r
         assert run(source(1)) == 1 and "a refresh of" in caplog.text
         source.__wrapped__ = wrapped
         assert run(source(1)) == 1 and source._counts()[-1] == 0
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_a_stale_hit_runs_nothing_of_its_refresh_before_it_returns(run, is_eager):
+    with held_time() as clock:
+        loads = []
+
+        async def wait():
+            await asyncio.sleep(0)
+
+        def source(x):
+            loads.append(x)
+            return wait()
+
+        if hasattr(inspect, "markcoroutinefunction"):
+            inspect.markcoroutinefunction(source)
+        else:
+            source._is_coroutine = asyncio.coroutines._is_coroutine
+        source = memo(ttl=10, stale=5, jitter=0)(source)
+
+        async def main():
+            if is_eager and sys.version_info >= (3, 12):
+                # As asyncio.eager_task_factory, which uvloop gives more than that of 3.13 takes.
+                eager = lambda loop, of, context=None, **_: asyncio.Task(of, loop=loop, context=context, eager_start=True)
+                asyncio.get_running_loop().set_task_factory(eager)
+            await source(1)
+            clock.advance(12)
+            await source(1)
+            assert loads == [1], "the refresh has begun in its caller"
+            await turns()
+            assert loads == [1, 1] and not source._flies(source.key(1))
+
+        run(main())
+
+
+def test_a_failure_that_many_share_keeps_its_traceback(run):
+    @memo
+    async def fails(x):
+        await asyncio.sleep(0)
+        raise LookupError(x)
+
+    async def main():
+        failed = await asyncio.gather(*(fails(1) for _ in range(200)), return_exceptions=True)
+        assert len({id(error) for error in failed}) == 1
+        # tierce, the function: no more for 200 than for one.
+        assert len(traceback.extract_tb(failed[0].__traceback__)) <= 4
+
+    run(main())
+
+
+def test_the_exception_by_which_a_hit_gives_its_value_is_as_a_coroutines():
+    @memo
+    async def source(x):
+        return x
+
+    source.set(7, 1), source.set((1, 2), 2)
+
+    def ended(x):
+        try:
+            next(source(x).__await__())
+        except StopIteration as stop:
+            stop.__traceback__ = None
+            return stop
+
+    for written in ("args", "value", "__context__", "__cause__", "__notes__", "other"):
+        before = ended(1)
+        assert (before.args, before.value, repr(before)) == ((7,), 7, "StopIteration(7)")
+        setattr(before, written, LookupError() if written in ("__context__", "__cause__") else (3,))
+        del before
+        stop = ended(2)
+        assert (stop.args, stop.value) == (((1, 2),), (1, 2)) and vars(stop) == {}
+        assert (stop.__context__, stop.__cause__, stop.__traceback__, stop.__suppress_context__) == (None, None, None, False)
+        args = stop.args
+        del stop
+        ended(1)
+        assert args == ((1, 2),)

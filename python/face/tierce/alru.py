@@ -6,6 +6,7 @@ from functools import partial, partialmethod, update_wrapper
 
 from . import flight_async
 from ._tierce import Memo
+from .duration import milliseconds
 from .lru import CacheInfo
 from .memo import _NO_DEFAULT, BoundMemo, _dress, _is_async, _mark_async, _Settings, flight
 
@@ -27,7 +28,8 @@ def alru_cache(maxsize=128, typed=False, *, ttl=None, jitter=None, key=None):
         user.cache_clear()
         await user.cache_close()
 
-    ttl: seconds, looked at when a result is asked for: no timer has to run.
+    ttl: seconds, looked at when a result is asked for: no timer has to run. With 0
+        or less a load is shared while it runs, and its result is not kept.
     jitter: seconds that chance adds to it at most.
     key: makes of a call's arguments what tells it apart. Each call then costs that
         of a coroutine beside what the key costs.
@@ -44,10 +46,15 @@ def alru_cache(maxsize=128, typed=False, *, ttl=None, jitter=None, key=None):
     if key is not None and typed:
         raise ValueError("typed says nothing where a key is given: let the key tell types apart")
     if maxsize is None or isinstance(maxsize, int):
-        return lambda function: _made(function, maxsize, typed, ttl, jitter, key)
+        return lambda function: _made(function, maxsize, typed, _seconds(ttl), jitter, key)
     if callable(maxsize) or isinstance(maxsize, partialmethod):
         return _made(maxsize, 128, False, None, None, None)
     raise NotImplementedError(f"{maxsize!r} decorating is not supported")
+
+
+def _seconds(ttl):
+    """A ttl as a number; one that is none yet may be written as memo takes it."""
+    return ttl if ttl is None or isinstance(ttl, (int, float)) else milliseconds(ttl, "ttl") / 1000
 
 
 def _made(function, maxsize, typed, ttl, jitter, key):
@@ -55,12 +62,16 @@ def _made(function, maxsize, typed, ttl, jitter, key):
         raise RuntimeError(f"Coroutine function is required, got {function!r}")
     if isinstance(function, partialmethod):
         function = function._make_unbound_method()
-    most = None if maxsize is None else max(maxsize, 0)
+    # A bool is a number there.
+    most = None if maxsize is None else max(int(maxsize), 0)
     lasts, share = ttl, 0.0
     if ttl is not None and jitter:
         # Chance adds there, and takes off here: the longest is the ttl, and the share that may go is the jitter.
         lasts = ttl + jitter
-        share = jitter / lasts
+        share = min(1.0, jitter / lasts) if lasts > 0 else 0.0
+    if lasts is not None and lasts <= 0:
+        # Over before anybody asks: who asks while it is loaded shares the load, and nothing is kept.
+        most, lasts = 0, None
     settings = _Settings(most, lasts, None, share, None, None, False, typed, False, False)
     made = Memo(
         function, flight_async.load, None, None, _NO_DEFAULT, True, False, 0, typed,

@@ -11,7 +11,7 @@ PENDING = object()
 """The value of a flight that has not ended."""
 
 LEAD, JOIN, HIT, REFRESH = range(4)
-"""What Memo._board and Memo._lead say."""
+"""What Memo._board says."""
 
 loading = ContextVar("tierce.loading", default=None)
 """The flight whose load runs here, threads and tasks that it began included if they have its context."""
@@ -73,15 +73,18 @@ def cycle(name, parent, found):
 class Flight(Waits):
     """One load of a key by a thread."""
 
-    __slots__ = ("waits", "begun", "gate", "value", "error", "thread", "queued")
+    __slots__ = ("waits", "begun", "gate", "value", "error", "traceback", "thread", "queued")
 
     def __init__(self):
         self.waits, self.begun = [], []
-        # Closed until the load has ended. What it brings is written, and the gate opened, in C (`verbs.rs`).
+        # Closed until the load has ended. What it brings is written, and the gate opened, in C (`load.rs`).
         self.gate = allocate_lock()
         self.gate.acquire()
         self.value = PENDING
         self.error = PENDING
+        # What the error had when it was new: each who raises it begins from there.
+        self.traceback = None
+        # None as long as it is nobody's; then Memo._claim says whose it is.
         self.thread = get_ident()
         # Of a refresh: how to run it, for whoever comes first.
         self.queued = None
@@ -95,37 +98,13 @@ class Flight(Waits):
         return self.thread == get_ident()
 
 
-def load(memo, key, args, kwargs, renew=False):
-    """The value of a key that memory does not have: by a load of our own, or by one that runs already."""
+def board():
+    """A flight for what asks here, the load that asks, and the list in which it writes what it waits for."""
     parent = innermost()
-    flight = Flight()
-    try:
-        while True:
-            said, found = _lead(memo, key, flight, args, kwargs, renew, parent)
-            if said != JOIN:
-                return found
-            if _wait(memo, found, parent):
-                return memo._copied(found.value)
-    finally:
-        # An exception's traceback has this frame, and the flight the exception.
-        del flight
+    return Flight(), parent, None if parent is None else parent.waited_for()
 
 
-def _lead(memo, key, flight, args, kwargs, renew, parent):
-    before = loading.get()
-    asked = [] if parent is None else parent.waited_for()
-    try:
-        # A signal's handler may raise after either call: what undoes them does no harm where they were not made.
-        loading.set(flight)
-        asked.append(flight)
-        return memo._lead(key, flight, args, kwargs, renew)
-    finally:
-        loading.set(before)
-        if flight in asked:
-            asked.remove(flight)
-
-
-def _wait(memo, found, parent):
+def wait(memo, found, parent):
     """Waits for another's load; False if it brought nothing and we have to look again."""
     asked = [] if parent is None else parent.waited_for()
     # Written before it is looked for a circle: of two loads that wait for each other, one sees it.
@@ -136,7 +115,7 @@ def _wait(memo, found, parent):
             raise cycle(memo.__qualname__, parent if circle else None, found)
         queued = found.queued
         if queued is not None:
-            # The pool has not begun it, and may be full of those who wait for what is queued: so we run it.
+            # No worker has begun it, and all may wait for what is queued: so we run it.
             queued.run()
         with found.gate:
             pass
@@ -146,75 +125,82 @@ def _wait(memo, found, parent):
     if found.error is PENDING:
         return True
     error = found.error
-    if isinstance(error, Exception):
-        # One failure for all who waited; another begins anew.
-        raise error
+    try:
+        if isinstance(error, Exception):
+            # One failure for all who waited; another begins anew.
+            raise error.with_traceback(found.traceback)
+    finally:
+        # An exception's traceback has this frame, and the flight the exception.
+        del error, found
     # The thread that ran it was told to end (KeyboardInterrupt, SystemExit): that is for nobody else.
     return False
 
 
-_pool = None
+FACE = (board, wait, loading.get, loading.set)
+"""What the load of a plain function, which is C, asks of us (`load.rs`)."""
+
+_workers = None
 
 
 def behind(memo, key, flight, args, kwargs):
-    """Begins a load that nobody waits for, on a thread of a small pool."""
-    global _pool
-    if _pool is None:
-        from concurrent.futures import ThreadPoolExecutor
-
-        # Refreshes only: a slow source delays what is refreshed behind, and no caller.
-        _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tierce-refresh")
+    """Begins a load that nobody waits for, on one of a few threads; where none can be had, the load ends."""
+    global _workers
+    queued = _Queued(memo, key, flight, args, kwargs)
     # Nobody's, until somebody begins it: whoever asks for it meanwhile runs it himself.
     flight.thread = None
-    flight.queued = _Queued(memo, key, flight, args, kwargs)
-    _pool.submit(flight.queued.run)
+    flight.queued = queued
+    try:
+        if _workers is None:
+            from .workers import Workers
+
+            _workers = Workers()
+        _workers.submit(queued.run)
+    except Exception as error:
+        from .workers import is_ending
+
+        if memo._give_up(key, flight, error) and not is_ending():
+            report(memo, error)
 
 
 class _Queued:
-    """A refresh that the pool has been given, and that is run once: by the pool or by one who waits for it."""
+    """A refresh that a worker has been given, and that is run once: by him or by one who waits for it."""
 
-    __slots__ = ("call", "context", "taken")
+    __slots__ = ("call", "context")
 
     def __init__(self, memo, key, flight, args, kwargs):
         self.call = (memo, key, flight, args, kwargs)
         self.context = copy_context()
         self.context.run(loading.set, flight)
-        self.taken = {}
 
     def run(self):
         memo, key, flight, args, kwargs = self.call
-        me = object()
         try:
-            if self.taken.setdefault("by", me) is me:
+            if memo._claim(flight):
                 flight.queued = None
-                flight.thread = get_ident()
                 self.context.run(_refresh, memo, key, flight, args, kwargs)
         except BaseException as error:
             # A signal's handler raised: nobody else will run it, so that it has to end here unless it has already.
-            if self.taken.get("by") is me and not flight.done:
-                memo._leave(key, flight)
-                flight.error = error
-                flight.gate.release()
+            memo._give_up(key, flight, error)
             raise
 
 
 def _refresh(memo, key, flight, args, kwargs):
     try:
         memo._run(key, flight, args, kwargs)
-    except Exception:
-        report(memo)
+    except Exception as error:
+        report(memo, error)
 
 
-def report(memo):
+def report(memo, error):
     """Says that a load which nobody waited for has failed; the stale value is served for as long as it may be."""
     import logging
 
-    logging.getLogger("tierce").warning("a refresh of %s failed", memo.__qualname__, exc_info=True)
+    logging.getLogger("tierce").warning("a refresh of %s failed", memo.__qualname__, exc_info=error)
 
 
 def _after_fork():
-    global _pool
-    _pool = None
+    global _workers
+    _workers = None
     for memo in list(memos):
         memo._ground()
 

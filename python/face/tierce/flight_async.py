@@ -39,8 +39,8 @@ class AsyncFlight(Waits):
     """One load of a key by a task of a loop."""
 
     __slots__ = (
-        "abandoned", "asked", "begun", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task", "turns",
-        "value", "waiting", "waits",
+        "abandoned", "asked", "begun", "behind", "error", "held", "key", "left", "lock", "loop", "memo", "over", "task",
+        "traceback", "turns", "value", "waiting", "waits",
     )  # fmt: skip
 
     def __init__(self, memo, key, loop):
@@ -51,6 +51,8 @@ class AsyncFlight(Waits):
         self.task = None
         self.value = PENDING
         self.error = None
+        # What the error had when it was new: each who raises it begins from there.
+        self.traceback = None
         self.over = False
         # All who waited have left: nobody may join any more.
         self.left = False
@@ -75,76 +77,129 @@ class AsyncFlight(Waits):
         # Before begin has the task in hand, it runs the load up to its first wait.
         return asyncio._get_running_loop() is self.loop and self.task in (None, asyncio.current_task(self.loop))
 
+    # A signal's handler may raise between any two calls. So each of these can be called again, and goes on where it was: by who
+    # began the load (`forsake`), by the task, which has two callbacks, and by whoever finds the flight later (`mend`).
+
     def begin(self, args, kwargs, behind):
         """Starts the load, on the loop of whoever calls, in a copy of his context."""
         self.behind = behind
         context = copy_context()
         context.run(loading.set, self)
-        _running.add(self)
+        coroutine = None
         try:
-            coroutine = context.run(self.memo.__wrapped__, *args, **kwargs)
-            if EAGER and self.loop.get_task_factory() is None:
+            _running.add(self)
+            factory = self.loop.get_task_factory()
+            if behind:
+                # Whoever calls has his value: nothing of the load is to run before his next wait.
+                coroutine = _in_its_own_turn(self.memo.__wrapped__, args, kwargs, factory is not None)
+                coroutine.__qualname__ = f"{self.memo.__qualname__}"
+            else:
+                coroutine = context.run(self.memo.__wrapped__, *args, **kwargs)
+            if EAGER and not behind and factory is None:
                 self.task = asyncio.Task(coroutine, loop=self.loop, context=context, eager_start=True)
             else:
                 self.task = self.loop.create_task(coroutine, context=context)
+            if self.task.done():
+                self._finish(self.task)
+            else:
+                self.task.add_done_callback(self._finish)
+                # Once more, for one that is interrupted.
+                self.task.add_done_callback(self._finish)
         except BaseException as error:
             self._report(error)
             self._end(PENDING, error)
+            self._stop(coroutine)
+            if self.error is not error or behind and not isinstance(error, Exception):
+                raise
+
+    def _stop(self, coroutine):
+        """Of a load that could not be begun: nothing of it goes on."""
+        if coroutine is None or self.task is not None and self.task.done():
             return
-        if self.task.done():
+        task = self.task
+        if task is None:
+            # It may have been made, and the interruption have come before it was in hand.
+            task = next((one for one in asyncio.all_tasks(self.loop) if one.get_coro() is coroutine), coroutine)
+        getattr(task, "cancel", getattr(task, "close", bool))()
+
+    def forsake(self):
+        """Of whoever boarded it and is interrupted, or cancelled: the load is his no more."""
+        if self.over:
+            self._end(self.value, self.error)
+        elif self.task is None:
+            self.abandoned = True
+            self._end(PENDING, None)
+        elif not self.behind:
+            self.held = False
+            self._leave(self.loop, None)
+
+    def mend(self, loop):
+        """Ends what an interruption has left in the middle, so that it is in nobody's way; whether there was something."""
+        if self.over or self.left or self.loop is None:
+            self._end(PENDING, None)
+            return True
+        if self.loop is loop and self.task is not None and self.task.done():
             self._finish(self.task)
-        else:
-            self.task.add_done_callback(self._finish)
+            return True
+        return False
 
     def _finish(self, task):
-        if task.cancelled():
-            return self._end(PENDING, None)
-        error = task.exception()
-        if error is not None:
-            self._report(error)
-            return self._end(PENDING, error)
-        try:
-            value, weight = task.result(), 1
-            if self.memo._keep is not None:
-                value, weight = self.memo._keep(value)
-            self.memo._land(self.key, self, value, weight)
-        except BaseException as failure:
-            return self._end(PENDING, failure)
-        self._end(value, None)
+        value, error = self.value, self.error
+        if not self.over and not task.cancelled():
+            try:
+                error = task.exception()
+                if error is None:
+                    value = self._landed(task.result())
+            except Exception as failure:
+                error = failure
+            except BaseException:
+                # A signal's handler: that is for the loop, and who waits looks again.
+                self.abandoned = True
+                self._end(PENDING, None)
+                raise
+            if error is not None:
+                self._report(error)
+        self._end(value, error)
+
+    def _landed(self, value):
+        weight = 1
+        if self.memo._keep is not None:
+            value, weight = self.memo._keep(value)
+        self.memo._land(self.key, self, value, weight)
+        return value
 
     def _report(self, error):
         """Of a load that nobody waits for."""
         if self.behind and isinstance(error, Exception):
-            try:
-                raise error
-            except Exception:
-                report(self.memo)
+            report(self.memo, error)
 
     def _end(self, value, error):
         """Publishes what the load brought: a value, an error, or neither when it was given up."""
-        _running.discard(self)
         try:
             if value is PENDING:
                 self.memo._leave(self.key, self)
         finally:
             with self.lock:
                 if not self.over:
+                    self.traceback = None if error is None else error.__traceback__
                     self.value, self.error, self.over = value, error, True
-                waiting, self.waiting = self.waiting, {}
-            for future, loop in waiting.items():
+            # Nobody comes any more.
+            for future, loop in list(self.waiting.items()):
                 _wake(loop, future)
+                self.waiting.pop(future, None)
+            _running.discard(self)
 
     async def wait(self, loop, parent, leads):
         """Returns when the load is over, or was given up. A caller who is cancelled leaves, and nobody else."""
         future = loop.create_future()
-        with self.lock:
-            if self.over or self.left:
-                return
-            self.waiting[future] = loop
-            self.held = self.held and not leads
         asked = [] if parent is None else parent.waited_for()
-        asked.append(self)
         try:
+            with self.lock:
+                if self.over or self.left:
+                    return
+                self.waiting[future] = loop
+                self.held = self.held and not leads
+            asked.append(self)
             if parent is not None and self.leads_to(parent) and not self.over:
                 raise cycle(self.memo.__qualname__, parent, self)
             if loop is self.loop:
@@ -152,7 +207,8 @@ class AsyncFlight(Waits):
             else:
                 await self._wait_elsewhere(future)
         finally:
-            asked.remove(self)
+            if self in asked:
+                asked.remove(self)
             if not self.over:
                 self._leave(loop, future)
 
@@ -193,11 +249,13 @@ class AsyncFlight(Waits):
     def _turn(self):
         self.turns += 1
         self.asked = False
+        if self.task is not None and self.task.done():
+            self._finish(self.task)
 
     def _leave(self, loop, future):
         with self.lock:
             self.waiting.pop(future, None)
-            if self.waiting or self.over or self.behind or self.held:
+            if self.waiting or self.over or self.left or self.behind or self.held:
                 return
             self.left = True
         # The last has left. Who comes from now on begins anew.
@@ -216,6 +274,13 @@ class AsyncFlight(Waits):
             self.loop.call_soon_threadsafe(self.task.cancel)
         except RuntimeError:
             pass  # the loop is closed, and its tasks with it
+
+
+async def _in_its_own_turn(function, args, kwargs, waits):
+    if waits:
+        # A task factory may have begun us at once.
+        await asyncio.sleep(0)
+    return await function(*args, **kwargs)
 
 
 def _wake(loop, future):
@@ -250,24 +315,32 @@ async def _load(memo, key, args, kwargs, renew):
         if memo._closed:
             raise RuntimeError(memo._closed)
         flight = AsyncFlight(memo, key, loop)
-        said, found = memo._board(key, flight, renew)
-        if said == HIT:
-            return found
-        if said == REFRESH:
-            flight.begin(args, kwargs, True)
-            return found
-        leads = said == LEAD
-        if leads:
-            found = flight
-            flight.begin(args, kwargs, False)
-        if not found.over:
-            await found.wait(loop, parent, leads)
+        try:
+            said, found = memo._board(key, flight, renew)
+            if said == HIT:
+                return found
+            if said == REFRESH:
+                flight.begin(args, kwargs, True)
+                return found
+            leads = said == LEAD
+            if leads:
+                found = flight
+                flight.begin(args, kwargs, False)
+            elif found.mend(loop):
+                continue
+            if not found.over:
+                await found.wait(loop, parent, leads)
+        except BaseException:
+            flight.forsake()
+            raise
         try:
             if found.value is not PENDING:
                 return memo._copied(found.value)
             if (leads and not found.abandoned) or isinstance(found.error, Exception):
                 # One failure for all who waited; another begins anew.
-                raise found.error or LoadCancelledError(f"the load of {memo.__qualname__} was cancelled")
+                if found.error is None:
+                    raise LoadCancelledError(f"the load of {memo.__qualname__} was cancelled")
+                raise found.error.with_traceback(found.traceback)
         finally:
             # An exception's traceback has this frame, and the flight the exception.
             del flight, found
@@ -276,8 +349,9 @@ async def _load(memo, key, args, kwargs, renew):
 def _without_loop(memo, key, renew):
     """What memory has, stale or not: nothing can be loaded here."""
     flight = AsyncFlight(memo, key, None)
-    said, found = memo._board(key, flight, renew)
-    if said in (LEAD, REFRESH):
+    try:
+        said, found = memo._board(key, flight, renew)
+    finally:
         flight._end(PENDING, None)
     if said in (HIT, REFRESH):
         return found

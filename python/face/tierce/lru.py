@@ -1,13 +1,16 @@
 """`lru_cache` and `cache`: what `functools` has, faster."""
 
-from collections import namedtuple
-from functools import update_wrapper
+from functools import _CacheInfo, update_wrapper
 
 from ._tierce import _lru_cache_wrapper
 
-CacheInfo = namedtuple("CacheInfo", ["hits", "misses", "maxsize", "currsize"])
-CacheInfo.__module__ = "tierce"
-CacheInfo.__doc__ = "What a cached function has counted, and how full it is."
+
+class CacheInfo(_CacheInfo):
+    """What a cached function has counted, and how full it is."""
+
+    # Derived from that of functools, so that isinstance() says there what it said before.
+    __slots__ = ()
+    __module__ = "tierce"
 
 
 def lru_cache(maxsize=128, typed=False):

@@ -1,7 +1,7 @@
 """`memo`: results with an age, one load for all who ask, and keys that can be told to end."""
 
 import weakref
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from itertools import count
 from types import CoroutineType, FunctionType, GenericAlias
 
@@ -70,8 +70,9 @@ def memo(
     typed: keep f(3), f(3.0) and f(True) apart.
     copy: give each caller a deep copy, or what the given function makes of the
         value. Otherwise all callers share one object.
-    freeze: keep lists as tuples, sets as frozensets and dicts read-only, or
-        what the given function makes of the value.
+    freeze: keep lists as tuples, sets as frozensets and dicts read-only, those of
+        collections too, or what the given function makes of the value. Other
+        classes that are derived from these are refused.
     """
     settings = _Settings(maxsize, ttl, stale, jitter, weight, weigher, per_instance, typed, copy, freeze)
     if function is not None:
@@ -104,7 +105,7 @@ class _Settings:
         self.per_instance = per_instance
         self.typed = typed
         self.copy = _copier(copy)
-        self.keep = _keeper(self.copy, _freezer(freeze), _weigher(weight, weigher))
+        self.keep = _keeper(_changer(self.copy, freeze), _weigher(weight, weigher))
         self.parameters = {
             "maxsize": maxsize, "ttl": ttl, "stale": stale, "jitter": jitter, "weight": weight,
             "per_instance": per_instance, "typed": typed, "copy": copy, "freeze": freeze,
@@ -137,12 +138,14 @@ def _copier(copy):
     return copy or None
 
 
-def _freezer(freeze):
+def _changer(copy, freeze):
+    """What makes of a function's name and its result what is kept of that, or None."""
     if freeze is True:
         from .frozen import frozen
 
         return frozen
-    return freeze or None
+    change = copy or freeze
+    return (lambda name, value: change(value)) if change else None
 
 
 def _weigher(weight, weigher):
@@ -153,17 +156,16 @@ def _weigher(weight, weigher):
     return getsizeof
 
 
-def _keeper(copy, freeze, weigher):
-    """Makes of a result what is kept, and its weight; None where the result is kept as it is, and counts as one."""
-    if copy is None and freeze is None and weigher is None:
+def _keeper(change, weigher):
+    """Makes of a function's name and its result what is kept, and its weight; None where a result is kept as it is, and counts as one."""
+    if change is None and weigher is None:
         return None
-    change = copy or freeze
 
-    def keep(value):
-        value = value if change is None else change(value)
+    def keep(name, value):
+        value = value if change is None else change(name, value)
         weight = 1 if weigher is None else weigher(value)
         if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
-            raise TypeError(f"the weigher gave {weight!r}: a whole number is needed")
+            raise TypeError(f"{name}: the weigher gave {weight!r}: a whole number is needed")
         return value, min(weight, _MOST)
 
     return keep
@@ -184,11 +186,7 @@ def _decorate(function, settings):
         name = getattr(function, "__qualname__", repr(function))
         raise TypeError(f"{name} is a generator: it would be exhausted when it is served again")
     is_async = _is_async(function)
-    if is_async:
-        from .flight_async import load
-    else:
-        load = flight.load
-    made = _make(function, settings, is_async, load, 0)
+    made = _make(function, settings, is_async, 0)
     if is_async:
         _mark_async(made)
     return made
@@ -226,7 +224,11 @@ def _mark_async(made):
         made._is_coroutine = asyncio.coroutines._is_coroutine
 
 
-def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
+def _make(function, settings, is_async, skipped, told=_NO_DEFAULT):
+    if is_async:
+        from .flight_async import load
+    else:
+        load = flight.FACE
     per_instance = settings.per_instance and not skipped
     if told is _NO_DEFAULT:
         told = _signature(function, 1 if settings.per_instance else 0)
@@ -236,7 +238,7 @@ def _make(function, settings, is_async, load, skipped, told=_NO_DEFAULT):
     )  # fmt: skip
     _dress(made, function)
     made._name = f"<memo {made.__qualname__} {next(_numbers)}>"
-    made._keep = settings.keep
+    made._keep = None if settings.keep is None else partial(settings.keep, made.__qualname__)
     made._settings = settings
     made._told = told
     made._is_async = is_async
@@ -310,24 +312,6 @@ def _signature(function, skipped, default=_hashable):
     )
 
 
-def _key_of(memo, args, kwargs):
-    try:
-        return memo.key(*args, **kwargs)
-    except TypeError:
-        import inspect
-
-        try:
-            signature = inspect.signature(memo.__wrapped__, follow_wrapped=False)
-        except (TypeError, ValueError):
-            signature = None
-        try:
-            if signature is not None:
-                signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"these arguments do not fit {memo.__qualname__}: {error}") from None
-        raise
-
-
 class _Verbs:
     """What can be said to a function that memo has made."""
 
@@ -337,17 +321,17 @@ class _Verbs:
         Returns whether there was one.
         """
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._drop(_key_of(own, args, kwargs))
+        return own._drop(own.key(*args, **kwargs))
 
     def refresh(self, /, *args, **kwargs):
         """Load the result of such a call anew, keep and return it; of an async function, to be awaited."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        return own._load(own, _key_of(own, args, kwargs), args, kwargs, True)
+        return own._load(own.key(*args, **kwargs), args, kwargs, True)
 
     def peek(self, /, *args, **kwargs):
         """The result of such a call if it is in memory and fresh, else None. Loads nothing, counts nothing."""
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        found = own._peek(_key_of(own, args, kwargs))
+        found = own._peek(own.key(*args, **kwargs))
         return None if found is None else found[0]
 
     def set(self, value, /, *args, **kwargs):
@@ -355,7 +339,7 @@ class _Verbs:
         if self._is_async and isinstance(value, (CoroutineType, Ready)):
             raise TypeError(f"{self.__qualname__}: {value!r} is to be awaited, and what it brings is the value to set")
         own = self._own(*args, **kwargs) if self._settings.per_instance else self
-        key, weight = _key_of(own, args, kwargs), 1
+        key, weight = own.key(*args, **kwargs), 1
         if own._keep is not None:
             value, weight = own._keep(value)
         own._put(key, value, weight)
@@ -375,62 +359,53 @@ class _Verbs:
         """What memo was given."""
         return dict(self._settings.parameters)
 
-    def _load(self, memo, key, args, kwargs, renew):
-        if self._is_async:
-            from .flight_async import load
-        else:
-            load = flight.load
-        return load(memo, key, args, kwargs, renew)
-
     def _copied(self, value):
         copy = self._settings.copy
         return value if copy is None else copy(value)
 
-    def _behind(self, key, of, args, kwargs):
+    def _misfit(self, args, kwargs):
+        """Says of arguments that do not fit what is wrong with them."""
+        import inspect
+
         try:
-            flight.behind(self, key, of, args, kwargs)
-        except Exception:
-            flight.report(self)
-            raise
+            inspect.signature(self.__wrapped__, follow_wrapped=False).bind(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"these arguments do not fit {self.__qualname__}: {error}") from None
+        raise TypeError(f"these arguments do not fit {self.__qualname__}")
+
+    def _behind(self, key, of, args, kwargs):
+        flight.behind(self, key, of, args, kwargs)
 
     def _bind(self, instance):
         return BoundMemo(self, instance)
 
     def _adopt(self, instance):
         """What holds the results of an instance that has none yet, and goes with it."""
-        entry = _Kept()
-        from_weak, entry_weak, address = weakref.ref(self), weakref.ref(entry), id(instance)
+        try:
+            weakref.ref(instance)
+        except TypeError:
+            raise TypeError(_no_instance(self.__qualname__, type(instance))) from None
+        own = _make(self.__wrapped__, self._settings, self._is_async, 1, self._told)
+        own.__qualname__ = self.__qualname__
+        entry = _entry(instance, self._name)
+        from_weak, address = weakref.ref(self), id(instance)
+        entry_weak = None if entry is None else weakref.ref(entry)
 
         def gone(of):
-            memo, entry = from_weak(), entry_weak()
+            memo, entry = from_weak(), entry_weak and entry_weak()
             if memo is not None:
                 memo._drop_instance(address, of)
             if entry is not None:
                 # A shallow copy of the instance has the same entry in its __dict__.
-                entry.own = None
+                entry.owns.pop(address, None)
 
-        if self._is_async:
-            from .flight_async import load
-        else:
-            load = flight.load
-        own = _make(self.__wrapped__, self._settings, self._is_async, load, 1, self._told)
-        try:
-            of = weakref.ref(instance, gone)
-        except TypeError:
-            name = type(instance).__qualname__
-            raise TypeError(
-                f"{self.__qualname__} with per_instance=True needs instances that can be referred to weakly: "
-                f"add '__weakref__' to {name}.__slots__"
-            ) from None
-        own.__qualname__ = self.__qualname__
-        space = getattr(instance, "__dict__", None)
-        if not isinstance(space, dict) or space is not instance.__dict__:
+        of = weakref.ref(instance, gone)
+        if entry is None:
             return self._keep_instance(instance, of, own, own)
         # The instance keeps it alive, so that a result which refers to the instance is one cycle with it.
         kept = self._keep_instance(instance, of, own, weakref.ref(own))
         if kept is own:
-            entry.own = own
-            space[self._name] = entry
+            entry.owns[address] = own
         return kept
 
     def __reduce__(self):
@@ -459,14 +434,17 @@ del _name, _verb
 class _Kept:
     """Keeps an instance's results alive, in its __dict__: a deep copy or a pickle of the instance has none of them.
 
-    A shallow copy has this entry itself, since copy.copy asks no value of a __dict__. What it holds is never served there:
-    it is found by the instance. It stays until the instance is gone or the copy has results of its own.
+    Instances that share a __dict__ share the entry, which has the results of each by its address. A shallow copy has this entry
+    itself, since copy.copy asks no value of a __dict__. What it holds is never served there: it is found by the instance. It
+    stays until the instance is gone or the copy has results of its own.
     """
 
-    __slots__ = ("own", "__weakref__")
+    __slots__ = ("owns", "space", "__weakref__")
 
-    def __init__(self, own=None):
-        self.own = own
+    def __init__(self, space=None):
+        self.owns = {}
+        # The address of the __dict__ that it was made for.
+        self.space = space
 
     def __reduce__(self):
         return _Kept, ()
@@ -475,6 +453,35 @@ class _Kept:
         return isinstance(other, _Kept)
 
     __hash__ = None
+
+
+def _entry(instance, name):
+    """The entry of a __dict__ that holds the results of its instances, or None for one without a __dict__."""
+    space = getattr(instance, "__dict__", None)
+    if not isinstance(space, dict) or space is not instance.__dict__:
+        return None
+    entry = space.setdefault(name, _Kept(id(space)))
+    if entry.space != id(space):
+        # That of the instance from which this one was copied.
+        entry = space[name] = _Kept(id(space))
+    return entry
+
+
+_HEAP_TYPE = 1 << 9
+"""Of a class that was made by a class statement: Py_TPFLAGS_HEAPTYPE."""
+
+
+def _no_instance(name, kind):
+    """Why a method with per_instance=True cannot be called on what is of this class."""
+    if kind.__flags__ & _HEAP_TYPE and not kind.__itemsize__:
+        return (
+            f"{name} with per_instance=True needs instances that can be referred to weakly: "
+            f"add '__weakref__' to {kind.__qualname__}.__slots__"
+        )
+    return (
+        f"{name} with per_instance=True keeps results for each instance, and was given a {kind.__qualname__}, which cannot be "
+        "referred to weakly: leave per_instance out, or call it on an instance of another class"
+    )
 
 
 def _register():

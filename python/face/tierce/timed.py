@@ -5,8 +5,10 @@ import time
 from collections import OrderedDict
 from operator import itemgetter
 
+from .bounded import END, KEY, NUMBER, VALUE, callable_as
 from .duration import milliseconds
-from .mapping import _NOTHING, END, KEY, NUMBER, VALUE, LRUCache, _callable, first, step
+from .ordered import LRUCache, first
+from .step import NOTHING, step
 
 __all__ = ["TLRUCache", "TTLCache"]
 
@@ -18,10 +20,10 @@ class _Timer:
         self._timer = timer
         self._nested = 0
         self._time = None
-        self.held = _NOTHING
+        self.held = NOTHING
 
     def __call__(self):
-        if self.held is not _NOTHING:
+        if self.held is not NOTHING:
             return self.held
         return self._time if self._nested else self._timer()
 
@@ -47,7 +49,7 @@ class _Timed(LRUCache):
     """What TTLCache and TLRUCache share: entries with an end, least recently used first where there is no room."""
 
     def __init__(self, maxsize, timer, getsizeof, listener):
-        self._timer = _Timer(_callable("timer", timer))
+        self._timer = _Timer(callable_as("timer", timer))
         super().__init__(maxsize, getsizeof, listener=listener)
 
     @property
@@ -174,7 +176,7 @@ class TLRUCache(_Timed):
     _containers = ("_data", "_order", "_heap")
 
     def __init__(self, maxsize, ttu, timer=time.monotonic, getsizeof=None, *, listener=None):
-        self._ttu = _callable("ttu", ttu)
+        self._ttu = callable_as("ttu", ttu)
         # Ends, with the numbers and the entries they are of. What is no entry's end any more is passed over.
         self._heap = []
         super().__init__(maxsize, timer, getsizeof, listener)

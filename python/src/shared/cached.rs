@@ -244,15 +244,5 @@ pub(crate) unsafe fn collected() -> Raised {
 
 /// The arguments by name, as a dict or None.
 pub(crate) unsafe fn named(given: Given) -> Result<Owned> {
-    if given.named.is_empty() {
-        return Ok(none());
-    }
-    let made = Owned::steal(ffi::PyDict_New())?;
-    for (at, value) in given.named.iter().enumerate() {
-        let name = ffi::PyTuple_GetItem(given.names, at as ffi::Py_ssize_t);
-        if ffi::PyDict_SetItem(made.as_ptr(), name, *value) < 0 {
-            return Err(Raised);
-        }
-    }
-    Ok(made)
+    if given.named.is_empty() { Ok(none()) } else { given.by_name() }
 }

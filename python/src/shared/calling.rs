@@ -32,6 +32,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
         methods: verbs::methods(),
+        class: None,
     })
 }
 
@@ -161,7 +162,11 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
-    function::begin_dealloc(it);
+    function::dealloc(it, free);
+}
+
+unsafe fn free(it: *mut PyObject) {
+    function::forget_weak_references(it);
     clear(it);
     let cached = it.cast::<Cached>();
     ptr::drop_in_place(&raw mut (*cached).picks);

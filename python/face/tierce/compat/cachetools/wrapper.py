@@ -25,13 +25,22 @@ class _Open:
 _OPEN = _Open()
 
 
+class _Load:
+    """One load of a key, which others wait for as long as it runs."""
+
+    __slots__ = ("runs",)
+
+    def __init__(self):
+        self.runs = False
+
+
 class Lookup:
     """A call that is looked up in a mapping first. Whoever is derived from it has cache, cache_key, cache_lock and cache_condition."""
 
     def __init__(self, function):
         self._function = function
         self._hits = self._misses = 0
-        # What is being loaded, by whom.
+        # What is being loaded, and the load of each.
         self._pending = {}
 
     def __call__(self, /, *args, **kwargs):
@@ -57,16 +66,16 @@ class Lookup:
 
     def _alone(self, cache, key, lock, condition, args, kwargs):
         """The same where of all who ask for a key at once one loads it."""
-        me = object()
+        load = _Load()
         try:
             with lock:
-                while key in self._pending:
+                while (other := self._pending.get(key)) is not None and other.runs:
                     condition.wait()
                 found = self._look(cache, key)
                 if found is not _NOTHING:
                     return found
-                # One store, so that no signal's handler gets between it and what it says.
-                self._pending[key] = me
+                load.runs = True
+                self._pending[key] = load
             value = self._function(*args, **kwargs)
             with lock:
                 try:
@@ -75,10 +84,12 @@ class Lookup:
                     pass  # too large to be kept
             return value
         finally:
-            # No call, as above.
-            if key in self._pending and self._pending[key] is me:
-                del self._pending[key]
+            if load.runs:
+                # Before any call, where a signal's handler might raise: from here on it is in nobody's way.
+                load.runs = False
                 with lock:
+                    if self._pending.get(key) is load:
+                        self._pending.pop(key, None)
                     condition.notify_all()
 
     def _look(self, cache, key):

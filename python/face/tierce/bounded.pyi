@@ -1,0 +1,3 @@
+from .mapping import Cache as Cache
+
+__all__ = ["Cache"]
