@@ -157,7 +157,9 @@ pub mod __macros {
 #[cfg(feature = "cache")]
 #[doc(hidden)]
 pub mod __python {
-    pub use crate::cache::outside::{Inside, arrive, forked, hit, inside, key_text, owned, packed, sleep, value_with};
+    pub use crate::cache::outside::{
+        Inside, arrive, forked, hit, inside, key_text, learn, owned, packed, sleep, value_with,
+    };
     pub use crate::connect::open;
     pub use crate::site::{Tags, tags};
 }

@@ -5,6 +5,8 @@ from ._tierce import _blocking
 
 __all__ = ["Blocking"]
 
+_MISSING = object()
+
 
 class Blocking:
     """What a hub, a cache or a cached function can do, for plain code: what is awaited elsewhere is waited for here.
@@ -22,7 +24,14 @@ class Blocking:
         self._of = of
 
     def __call__(self, /, *args, **kwargs):
-        return _blocking(self._of, args, kwargs)
+        of = self._of
+        function = getattr(of, "__func__", of)
+        if isinstance(function, _tierce.Cached) and function._is_async:
+            found = _blocking(of.get, args, {**kwargs, "default": _MISSING})
+            if found is _MISSING:
+                raise TypeError(f"{function._place}: it is not here, and its load needs an event loop: await it on one")
+            return found
+        return _blocking(of, args, kwargs)
 
     def __getattr__(self, name):
         method = getattr(self._of, name)

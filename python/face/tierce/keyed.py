@@ -78,7 +78,7 @@ def get_many(self, ids, /, load=None):
         dict, or pairs, of an id and its value; what it gives nothing for is
         remembered to be missing for 30 seconds. Without it what is missing is left out.
 
-    The function takes one argument, or its key has one part.
+    The function takes one argument, which is the id.
     """
     if load is not None and not callable(load):
         raise TypeError(f"load={load!r} is no function")

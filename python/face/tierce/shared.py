@@ -104,7 +104,9 @@ def _decorate(function, settings):
         return _made(function, place, settings)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{place}: {error}") from None
+        # What is wrong with a return annotation names the function itself.
+        said = str(error).removeprefix(f"{function.__qualname__}: ") if hasattr(function, "__qualname__") else error
+        raise kind(f"{place}: {said}") from None
 
 
 def _place(function):

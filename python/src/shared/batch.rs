@@ -5,7 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 
 use pyo3_ffi as ffi;
-use tierce::{Loaded, Lookup};
+use tierce::__python::learn;
+use tierce::{Cache, Loaded, Lookup};
 
 use super::arrival::Arrival;
 use super::asked::asked;
@@ -79,9 +80,11 @@ unsafe extern "C" fn get_many(it: *mut PyObject, args: Args, count: Count, _: *m
             return asked(is_async, question, move |found| unsafe { dict(&objects, found) });
         }
         let batch = Batch::new(cached, Owned::share(load), &keys, &objects)?;
+        let own_tags = if manner(it).has_store { batch.tags_of_missing(&cache, &keys)? } else { Vec::new() };
         let fixed = (*cached).fixed_tags.clone();
         let question = async move {
             arrived(arrival).await;
+            learn(&cache, &own_tags).await;
             let load = move |missing| batch.load(missing);
             let answers = cache.entries(&keys).tags(fixed).load_with(load).await;
             let found = answers.into_iter().map(|answer| answer.map(Lookup::into_value));
@@ -136,6 +139,19 @@ impl Batch {
         };
         let ids = keys.iter().cloned().zip(objects.iter().cloned()).collect();
         Ok(Batch { plan, tags: held(&(*it).tags), ids })
+    }
+
+    /// The tags that the ids show which are not in memory.
+    unsafe fn tags_of_missing(&self, cache: &Cache<PyKey, Held>, keys: &[PyKey]) -> Result<Vec<Arc<str>>> {
+        let mut all = Vec::new();
+        let Some(function) = &self.tags else { return Ok(all) };
+        for key in keys.iter().filter(|key| cache.peek(*key).is_none()) {
+            if let Some(id) = self.ids.get(key) {
+                let args = tuple([id.share()])?;
+                all.extend(tags(function.as_ptr(), &[args.as_ptr(), ffi::Py_None()])?);
+            }
+        }
+        Ok(all)
     }
 
     /// Calls the loader with a list of the ids that are missing.

@@ -226,7 +226,10 @@ async fn stamp(
     let tags: Vec<_> = more.iter().map(|tag| shelf.tag(tag)).collect();
     let before: Option<Vec<_>> = tags.iter().map(|tag| shelf.link.version_before(tag, began)).collect();
     // Read even where it cannot help this load: the next one has a version to compare with.
-    let after = shelf.link.versions(&tags, budget).await?;
+    let after = match before {
+        Some(_) => shelf.link.versions(&tags, budget).await?,
+        None => shelf.link.learn(&tags, budget).await?,
+    };
     if before.as_ref() != Some(&after) && !mutant::on(Mutant::ResultVersionsReadLate) {
         return None;
     }

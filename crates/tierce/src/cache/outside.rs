@@ -69,6 +69,19 @@ pub async fn arrive(hub: &Hub) {
     }
 }
 
+/// Learns what tags are at in the store that a load about to begin will turn out to have, where this process does not know: what
+/// it brings could not be stored otherwise, since a tag that only a result names may have been invalidated during its load.
+pub async fn learn<K: Key, V: Value>(cache: &Cache<K, V>, tags: &[Arc<str>]) {
+    let Some(shelf) = &cache.inner.shelf else { return };
+    let now = cache.inner.hub.clock.precise();
+    let mut unknown: Vec<_> = tags.iter().map(|tag| shelf.tag(tag)).collect();
+    unknown.retain(|tag| shelf.link.version_before(tag, now).is_none());
+    if !unknown.is_empty() {
+        // Without an answer the load goes on, and is not stored.
+        let _ = shelf.link.learn(&unknown, &mut shelf.link.budget()).await;
+    }
+}
+
 /// This process is the child of a fork: what ran beside the thread that forked does not run here.
 pub fn forked() {
     runtime::forked();

@@ -287,6 +287,17 @@ impl Link {
         Some(self.versions_of(tags, Duration::ZERO, budget).await?.0)
     }
 
+    /// The same, so that they are held afterwards: to ask for a tag that the store has not makes it, which is told as a change
+    /// is, and what is told while an answer is on its way keeps that from being held. So it is asked once more.
+    pub(crate) async fn learn(self: &Arc<Self>, tags: &[Tag], budget: &mut Budget) -> Option<Vec<Version>> {
+        let versions = self.versions(tags, budget).await?;
+        let now = self.clock.precise();
+        if tags.iter().all(|tag| self.version_before(tag, now).is_some()) {
+            return Some(versions);
+        }
+        self.versions(tags, budget).await
+    }
+
     /// What these tags are at, as far as this process knows or has to ask, and how long ago that was read. `None` where
     /// nobody can say.
     pub(crate) async fn known_versions(
