@@ -278,6 +278,12 @@ def test_what_bytes_claim_is_not_allocated():
         assert grew < 30_000_000, (claim, grew)
 
 
+def test_a_count_that_is_too_large_is_refused_before_its_items_are_read():
+    for head in (b"\xdd\x00\x00\x10\x00", b"\xdf\x00\x00\x08\x00", b"\x92\xdd\x00\x00\x0f\xff"):
+        with pytest.raises(UnpackError, match=r"does not fit: result(\[0\])? goes beyond the end"):
+            codec(Any).unpack(head + b"\x01" * 4000)
+
+
 # --- objects that mean harm -----------------------------------------------------------------------
 
 
