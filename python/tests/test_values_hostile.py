@@ -131,7 +131,7 @@ class Chance:
     def record(self, depth):
         fields = [(f"field_{number}", *self.typed(depth - 1)) for number in range(self.random.randrange(5))]
         slots = self.random.random() < 0.5
-        made = make_dataclass(f"Record{depth}", [(name, kind) for name, kind, _ in fields], slots=slots, module=__name__)
+        made = make_dataclass(f"Record{depth}", [(name, kind) for name, kind, _ in fields], slots=slots)
         return made, lambda: made(*(value() for _, _, value in fields))
 
 
