@@ -378,6 +378,17 @@ def test_codecs_do_not_mix_up_values_that_are_equal():
     check(Union[bool, int, float], 1, True, 1.0)
 
 
+def test_a_datetime_that_tests_put_in_its_place_changes_nothing():
+    code = (
+        "import datetime as module; real = module.datetime; from typing import Any\n"
+        "class Fake(real): pass\n"
+        "module.datetime = Fake; from tierce.values import codec_of\n"
+        "made = codec_of(Any, 'f'); assert type(made.unpack(made.pack(real(2024, 1, 1)))) is real\n"
+        "made = codec_of(real | None, 'f'); assert type(made.unpack(made.pack(real(2024, 1, 1)))) is real\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_nothing_is_imported_before_a_class_of_it_comes():
     code = (
         "import sys; from tierce.values import codec_of; made = codec_of(dict[str, list[int]], 'f');"

@@ -131,7 +131,7 @@ class Chance:
     def record(self, depth):
         fields = [(f"field_{number}", *self.typed(depth - 1)) for number in range(self.random.randrange(5))]
         slots = self.random.random() < 0.5
-        made = make_dataclass(f"Record{depth}", [(name, kind) for name, kind, _ in fields], slots=slots, module=__name__)
+        made = make_dataclass(f"Record{depth}", [(name, kind) for name, kind, _ in fields], slots=slots)
         return made, lambda: made(*(value() for _, _, value in fields))
 
 
@@ -276,6 +276,12 @@ def test_what_bytes_claim_is_not_allocated():
         grew = int(in_a_child(f"print(highest_memory({claim!r}))"))
         # A megabyte of them: some words each at most, not 256 times that.
         assert grew < 30_000_000, (claim, grew)
+
+
+def test_a_count_that_is_too_large_is_refused_before_its_items_are_read():
+    for head in (b"\xdd\x00\x00\x10\x00", b"\xdf\x00\x00\x08\x00", b"\x92\xdd\x00\x00\x0f\xff"):
+        with pytest.raises(UnpackError, match=r"does not fit: result(\[0\])? goes beyond the end"):
+            codec(Any).unpack(head + b"\x01" * 4000)
 
 
 # --- objects that mean harm -----------------------------------------------------------------------

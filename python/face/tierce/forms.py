@@ -9,6 +9,7 @@ import collections
 import sys
 import types
 import typing
+from importlib import import_module
 from typing import Annotated, Any, ClassVar, Final, ForwardRef, Literal, NewType, NotRequired, Required, TypeVar, Union
 
 _PLAIN = (bool, int, float, str, bytes, bytearray, complex)
@@ -22,7 +23,13 @@ _ABSTRACT = {
 }
 """What an abstract annotation stands for: the plainest type that is one."""
 
-_KNOWN = {"datetime": ("datetime", "date", "time", "timedelta"), "decimal": ("Decimal",), "uuid": ("UUID",)}
+_KNOWN = {
+    **dict.fromkeys(["datetime", "date", "time", "timedelta"], ("datetime", "_datetime")),
+    "Decimal": ("decimal", "decimal"),
+    "UUID": ("uuid", "uuid"),
+}
+"""Classes by their names: the module that they name, and the one that has them. Tests that hold the time (freezegun) put others
+into datetime."""
 
 _QUALIFIERS = (Annotated, Final, ClassVar, Required, NotRequired)
 
@@ -133,7 +140,7 @@ class Plan:
             (item,) = arguments or (Any,)
             number = self._hashable(item, text) if kind in (set, frozenset) else self.form(item)
             return self.add(_MANY[kind], text, number, kind)
-        if kind.__name__ in _KNOWN.get(kind.__module__, ()) and getattr(sys.modules[kind.__module__], kind.__name__) is kind:
+        if _KNOWN.get(kind.__name__, ("",))[0] == kind.__module__ and known_class(kind.__name__) is kind:
             return self.add(kind.__name__, text)
         from .records import class_form
 
@@ -155,6 +162,11 @@ class Plan:
         if cannot or form[0] == "record" and form[2].__hash__ is None:
             raise Unfit(f"{text} has no values: a {form[1]} is not hashable")
         return number
+
+
+def known_class(name):
+    """A class of the standard library that has a form of its own; None for other names."""
+    return getattr(import_module(_KNOWN[name][1]), name) if name in _KNOWN else None
 
 
 def text_of(annotation):

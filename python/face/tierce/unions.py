@@ -4,7 +4,7 @@ import types
 import typing
 from typing import Any, Literal, Union
 
-from .forms import Unfit, is_name, stripped, text_of
+from .forms import Unfit, is_name, known_class, stripped, text_of
 
 _KINDS = ("nil", "bool", "integer", "float", "text", "bytes", "array", "map", "extension")
 """What MessagePack tells apart, in the order of the glue (`Kind`)."""
@@ -115,10 +115,8 @@ def _types(form):
         return [form[2]]
     if what == "float":
         return [float, int]
-    if what in ("datetime", "date", "time", "timedelta", "Decimal", "UUID"):
-        from importlib import import_module
-
-        return [getattr(import_module({"Decimal": "decimal", "UUID": "uuid"}.get(what, "datetime")), what)]
+    if known_class(what) is not None:
+        return [known_class(what)]
     if what == "deque":
         return [form[3]]
     builtin = {

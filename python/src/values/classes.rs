@@ -80,8 +80,9 @@ pub(crate) unsafe fn classes() -> Result<&'static Classes> {
 
 unsafe fn look_up() -> Result<Classes> {
     let module = |name: &std::ffi::CStr| Owned::steal(ffi::PyImport_ImportModule(name.as_ptr()));
+    // The C module: tests that hold the time (freezegun) put others into `datetime` itself.
     let (datetime, decimal, uuid, face) =
-        (module(c"datetime")?, module(c"decimal")?, module(c"uuid")?, module(c"tierce.zones")?);
+        (module(c"_datetime")?, module(c"decimal")?, module(c"uuid")?, module(c"tierce.zones")?);
     let of = |module: &Owned, name| attribute(module.as_ptr(), name);
     let (moment, date, time) = (of(&datetime, c"datetime")?, of(&datetime, c"date")?, of(&datetime, c"time")?);
     let from_iso = [of(&moment, c"fromisoformat")?, of(&date, c"fromisoformat")?, of(&time, c"fromisoformat")?];

@@ -2,7 +2,7 @@
 
 use pyo3_ffi as ffi;
 
-use super::classes::Known;
+use super::classes::{Known, classes};
 use super::record::{Record, Typed};
 use super::told::{Index, Told, wrong};
 use super::wire::Kind;
@@ -97,7 +97,12 @@ impl Form {
                 Ok(Literal { value: one.own(0)?, plain: one.own(1)? })
             })?),
             "union" => Shape::Union(Box::new(Union::read(told, forms)?)),
-            other => Shape::Known(Known::named(other).ok_or_else(|| wrong())?),
+            other => {
+                let known = Known::named(other).ok_or_else(|| wrong())?;
+                // Now, and not in the middle of the first hit.
+                classes()?;
+                Shape::Known(known)
+            }
         };
         Ok(Form { text, shape })
     }

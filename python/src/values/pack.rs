@@ -351,11 +351,9 @@ impl Walk {
 
     #[inline]
     pub(crate) unsafe fn next(&mut self) -> Outcome<Option<(Owned, Owned)>> {
-        if ffi::PyDict_Size(self.dict) != self.count {
-            return Err(changed());
-        }
         let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
         let found = ffi::PyDict_Next(self.dict, &raw mut self.at, &raw mut key, &raw mut value) != 0;
+        // As many as were announced, no more and no fewer.
         if found != (self.seen < self.count) {
             return Err(changed());
         }

@@ -37,7 +37,8 @@ pub(crate) enum Make {
     /// Called with the names of the fields; the attributes are set once more if a `__post_init__` could have changed them.
     Call { names: Owned, again: bool },
     /// A pydantic model. What else it may have has this form, if it may; what makes its private attributes whole, if it has any.
-    Model { extra: Option<Index>, privates: Option<Owned> },
+    /// `names` are those of its four slots.
+    Model { extra: Option<Index>, privates: Option<Owned>, names: [Owned; 4] },
 }
 
 pub(crate) struct Field {
@@ -88,7 +89,7 @@ impl Record {
             "model" => {
                 let privates = told.own(11)?;
                 let privates = (!std::ptr::eq(privates.as_ptr(), ffi::Py_None())).then_some(privates);
-                Make::Model { extra: told.index_if_any(10, forms)?, privates }
+                Make::Model { extra: told.index_if_any(10, forms)?, privates, names: names_of_model()? }
             }
             _ => return Err(wrong()),
         };
@@ -135,6 +136,17 @@ impl Make {
         let new = |class| ffi::PyType_GetSlot(class, ffi::Py_tp_new);
         std::ptr::eq(new(class), new(base))
     }
+}
+
+/// What a pydantic model has, as its `__slots__` and its `__setstate__` name it.
+unsafe fn names_of_model() -> Result<[Owned; 4]> {
+    let name = |name: &std::ffi::CStr| Owned::steal(ffi::PyUnicode_InternFromString(name.as_ptr()));
+    Ok([
+        name(c"__dict__")?,
+        name(c"__pydantic_fields_set__")?,
+        name(c"__pydantic_extra__")?,
+        name(c"__pydantic_private__")?,
+    ])
 }
 
 unsafe fn names(fields: Told) -> Result<Owned> {

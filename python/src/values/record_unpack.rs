@@ -52,7 +52,14 @@ impl Unpacker<'_> {
             Make::Object => self.object(record, first)?,
             Make::Tuple => self.named_tuple(record, first)?,
             Make::Call { names, again } => self.called(record, first, names, *again)?,
-            Make::Model { extra, privates } => self.model(record, first, beside, extra.is_some(), privates.as_ref())?,
+            Make::Model { extra, privates, names } => {
+                let parts = self.model(record, first, beside, extra.is_some(), privates.as_ref())?;
+                let made = new_object(record.class.as_ptr())?;
+                for (name, part) in names.iter().zip(&parts) {
+                    set(&made, name, part)?;
+                }
+                made
+            }
         };
         for (name, value) in &record.constants {
             set(&made, name, value)?;
@@ -154,6 +161,7 @@ impl Unpacker<'_> {
         Ok(made)
     }
 
+    /// What a model has: its fields, the names of those that were set, its extras, its private attributes.
     unsafe fn model(
         &mut self,
         record: &Record,
@@ -161,7 +169,7 @@ impl Unpacker<'_> {
         beside: Beside,
         may_have_more: bool,
         privates: Option<&Owned>,
-    ) -> Outcome<Owned> {
+    ) -> Outcome<[Owned; 4]> {
         let state = Owned::steal(ffi::PyDict_New())?;
         let set_fields = Owned::steal(ffi::PySet_New(ptr::null_mut()))?;
         for (field, one) in self.fields(record, first) {
@@ -183,7 +191,6 @@ impl Unpacker<'_> {
                 ffi::PySet_Add(set_fields.as_ptr(), key.as_ptr());
             }
         }
-        let made = new_object(record.class.as_ptr())?;
         let extra = match beside.extra {
             None if may_have_more => Owned::steal(ffi::PyDict_New())?,
             other => other.unwrap_or_else(|| none()),
@@ -193,16 +200,7 @@ impl Unpacker<'_> {
             Some(made_whole) => call(made_whole, &[hidden.as_ptr()])?,
             None => none(),
         };
-        let parts = [
-            ("__dict__", state),
-            ("__pydantic_fields_set__", set_fields),
-            ("__pydantic_extra__", extra),
-            ("__pydantic_private__", hidden),
-        ];
-        for (name, part) in &parts {
-            set(&made, &crate::owned::text(name)?, part)?;
-        }
-        Ok(made)
+        Ok([state, set_fields, extra, hidden])
     }
 
     pub(super) unsafe fn typed(&mut self, count: usize, typed: &Typed) -> Outcome<Owned> {

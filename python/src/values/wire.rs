@@ -1,8 +1,8 @@
 //! MessagePack as bytes: what a head says, read within bounds, and heads written. No object of Python's is touched.
 //!
-//! **Bounds.** Bytes may be anybody's. A length is believed only if so many bytes are left; a count of items only if all counts
-//! together are not more than the bytes, since each item has one at least. So what is allocated for a count is at most some
-//! words for each byte that was sent, however the containers are nested.
+//! **Bounds.** Bytes may be anybody's. A length is believed only if so many bytes are left; a count of items only if all
+//! counts together are not more than the bytes, since each item has one at least. So who claims too much is refused before
+//! his items are read, and nothing is ever allocated for a claim.
 //!
 //! Format: <https://github.com/msgpack/msgpack/blob/master/spec.md>
 
