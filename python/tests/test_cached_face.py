@@ -367,3 +367,22 @@ def test_who_asked_for_the_hub_before_configure_has_the_one_that_was_configured(
         """
     )
     assert said == "True True\n"
+
+
+def test_a_cache_that_is_asked_for_twice_is_one():
+    hub = Hub()
+    carts = hub.cache("cart", dict, ttl="1h", tags=["carts"])
+    assert hub.cache("cart", dict, ttl="1h", tags=["carts"]) is carts
+    with pytest.raises(ValueError, match=r"the cache 'cart' is there with other settings: make it once"):
+        hub.cache("cart", dict, ttl="2h", tags=["carts"])
+    with pytest.raises(ValueError, match="with other settings"):
+        hub.cache("cart", list, ttl="1h", tags=["carts"])
+    # Kept by the hub, with its values.
+    hub.cache("user", str).blocking.set(1, "Ann")
+    gc.collect()
+    assert hub.cache("user", str).blocking.get(1) == "Ann"
+
+
+def test_a_tag_is_text():
+    with pytest.raises(TypeError, match="invalidate_tag: 5 is no tag: give its text"):
+        Hub().invalidate_tag(5)

@@ -60,6 +60,8 @@ class Hub:
         self._has_store = url is not None
         # Cached functions by the names of their caches.
         self._functions = weakref.WeakValueDictionary()
+        # Caches by name, each with what was said when it was made.
+        self._caches = {}
 
     def cached(self, function=None, /, **settings):
         """As tierce.cached, in this hub."""
@@ -72,10 +74,17 @@ class Hub:
 
         value: the type of its values, as a return annotation says it; for the store.
         Other settings are those of cached: ttl, stale, tags, maxsize, version, codec.
+        Who asks for it again by the same words gets the same one.
         """
         from .keyed import KeyedCache
 
-        return KeyedCache(self, name, value, settings)
+        with _one_at_a_time:
+            said, made = self._caches.get(name, (None, None))
+            if made is None:
+                said, made = self._caches[name] = (value, settings), KeyedCache(self, name, value, settings)
+        if said != (value, settings):
+            raise ValueError(f"the cache {name!r} is there with other settings: make it once, and import it")
+        return made
 
     @property
     def blocking(self):
@@ -87,6 +96,8 @@ class Hub:
 
         Raises StoreError where the store could not be told; it is told as soon as it answers.
         """
+        if not isinstance(tag, str):
+            raise TypeError(f"invalidate_tag: {tag!r} is no tag: give its text")
         return self._hub._invalidate_tag(True, tag)
 
     def purge(self):

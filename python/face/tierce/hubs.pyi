@@ -93,7 +93,7 @@ class _BlockingHub:
 
 def hub() -> Hub: ...
 def configure(
-    url: str,
+    url: str | None,
     /,
     *,
     namespace: str | None = ...,
