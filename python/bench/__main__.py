@@ -3,7 +3,7 @@
 Run it from the folder `python/`, with the package installed. Contenders that are
 not installed are left out, and named: `pip install -r bench/requirements.txt`.
 
-SUBJECT is a subject (lru, async, ttl, values, memory) or a case. All contenders of a
+SUBJECT is a subject (lru, async, cached, ttl, values, stores, memory) or a case. All contenders of a
 case take turns in one process; a cost is CPU time of the process, the loop
 around the calls taken off, and the median of the rounds. ratio_to_ours is the
 median of the rounds' own ratios: above 1, ours is better.

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from . import contenders, values
+from . import contenders, stores, values
 
 
 class Case:
@@ -216,6 +216,12 @@ def resident_bytes():
 
 SLOW = {"theine": 10, "cachekit": 50, "aiocache": 100, "cashews": 100, "async_lru": 5, "cachebox": 5, "cachetools": 5, "pickle": 2, "json": 2}
 
+SLOW_STORES = {
+    name + loop: 5
+    for loop in ("", " uvloop")
+    for name in ("redis-py GET", "redis-py GET and json", "guide's decorator", "aiocache", "cashews", "aiomcache GET")
+}
+
 ALL = [
     Case("lru", "lru_hit_int", "f(1), 1 of 1", 300_000, lambda: plain(contenders.lru(SIZE), "f(1)", one_argument), slower=SLOW),
     Case("lru", "lru_hit_str", 'f("key"), the same object', 300_000, lambda: plain(contenders.lru(SIZE), "f('key')", one_argument), slower=SLOW),
@@ -244,5 +250,11 @@ ALL = [
     Case("values", "values_unpack_dict", "the same back", 100_000, lambda: values.unpacking(values.of_dicts(), values.DICT, loop), slower=SLOW),
     Case("values", "values_pack_dataclass", "a dataclass in a dataclass, some 230 bytes", 100_000, lambda: values.packing(values.of_dataclasses(), values.PRODUCT, loop), slower=SLOW),
     Case("values", "values_unpack_dataclass", "the same back", 100_000, lambda: values.unpacking(values.of_dataclasses(), values.PRODUCT, loop), slower=SLOW),
+    Case("stores", "redis_seq", "a hit in Redis, one after the other; redis-py decodes nothing", 2_000, lambda: stores.asked(stores.raw(), 1)),
+    Case("stores", "redis_100", "the same by 100 tasks", 20_000, lambda: stores.asked(stores.raw(), stores.TASKS), slower=SLOW_STORES),
+    Case("stores", "memcached_100", "a hit in Memcached by 100 tasks", 20_000, lambda: stores.asked(stores.memcached(), stores.TASKS), slower=SLOW_STORES),
+    Case("stores", "decorator_seq", "a hit in Redis with decoding", 1_000, lambda: stores.asked(stores.decorators(), 1)),
+    Case("stores", "decorator_100", "the same by 100 tasks", 20_000, lambda: stores.asked(stores.decorators(), stores.TASKS), slower=SLOW_STORES),
+    Case("stores", "batch_100", "100 ids in one call, all of them in Redis", 100, lambda: stores.asked(stores.batches(), 1)),
     Case("memory", "memory_per_entry", "an int to another int, 300,000 entries; resident memory", 300_000, lambda: memory(contenders.lru(SIZE)), "bytes"),
 ]  # fmt: skip

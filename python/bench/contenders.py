@@ -25,6 +25,9 @@ cashews = _take("cashews")
 cachekit = _take("cachekit")
 msgspec = _take("msgspec")
 pydantic = _take("pydantic")
+redis = _take("redis.asyncio") and _take("redis")
+aiomcache = _take("aiomcache")
+uvloop = _take("uvloop")
 
 
 def lru(size):

@@ -10,6 +10,7 @@
 // References, and the types that CPython makes of our slots.
 mod awaitable;
 mod chain;
+mod interned;
 mod own;
 mod owned;
 mod raised;

@@ -6,6 +6,8 @@ use std::ptr::{self, NonNull};
 use pyo3_ffi as ffi;
 pub(crate) use pyo3_ffi::PyObject;
 
+use crate::interned::interned;
+
 /// Python has an exception set; the call into us fails with it.
 pub(crate) struct Raised;
 
@@ -89,8 +91,8 @@ pub(crate) unsafe fn raise(kind: *mut PyObject, sentence: &str) -> Raised {
     Raised
 }
 
-pub(crate) unsafe fn attribute(object: *mut PyObject, name: &CStr) -> Result<Owned> {
-    Owned::steal(ffi::PyObject_GetAttrString(object, name.as_ptr()))
+pub(crate) unsafe fn attribute(object: *mut PyObject, name: &'static CStr) -> Result<Owned> {
+    Owned::steal(ffi::PyObject_GetAttr(object, interned(name)?))
 }
 
 /// Calls it with these arguments.
@@ -99,10 +101,9 @@ pub(crate) unsafe fn call<const N: usize>(function: *mut PyObject, arguments: [*
 }
 
 /// Calls a method of the first argument with the rest.
-pub(crate) unsafe fn ask(name: &CStr, arguments: &[*mut PyObject]) -> Result<Owned> {
-    let name = Owned::steal(ffi::PyUnicode_FromString(name.as_ptr()))?;
-    let count = arguments.len();
-    Owned::steal(ffi::PyObject_VectorcallMethod(name.as_ptr(), arguments.as_ptr(), count, ptr::null_mut()))
+pub(crate) unsafe fn ask(name: &'static CStr, arguments: &[*mut PyObject]) -> Result<Owned> {
+    let (name, count) = (interned(name)?, arguments.len());
+    Owned::steal(ffi::PyObject_VectorcallMethod(name, arguments.as_ptr(), count, ptr::null_mut()))
 }
 
 pub(crate) unsafe fn integer(value: u64) -> Result<Owned> {

@@ -110,7 +110,7 @@ pub(crate) unsafe fn look_around() -> Result<()> {
 }
 
 /// What a loop says of itself. One that cannot say anything says no.
-unsafe fn says(name: &CStr, object: *mut PyObject) -> Result<bool> {
+unsafe fn says(name: &'static CStr, object: *mut PyObject) -> Result<bool> {
     match ask(name, &[object]) {
         Ok(said) => Ok(ptr::eq(said.as_ptr(), ffi::Py_True())),
         Err(Raised) if is_interrupt() => Err(Raised),

@@ -73,7 +73,7 @@ impl Stream {
         Owned::steal(ffi::PyLong_FromLong(self.socket.as_raw_fd().into()))
     }
 
-    unsafe fn watch(&self, how: &CStr, ready: Arc<Ready>) -> Result<()> {
+    unsafe fn watch(&self, how: &'static CStr, ready: Arc<Ready>) -> Result<()> {
         let home = self.home.clone();
         let rings = hook(move || match (home.upgrade(), ready.set()) {
             (Some(home), Some(waker)) => home.within(|| waker.wake()),
@@ -83,7 +83,7 @@ impl Stream {
         ask(how, &[self.object.as_ptr(), number.as_ptr(), rings.as_ptr()]).map(drop)
     }
 
-    unsafe fn unwatch(&self, how: &CStr) {
+    unsafe fn unwatch(&self, how: &'static CStr) {
         let before = raised::raised();
         let said = self.number().and_then(|number| ask(how, &[self.object.as_ptr(), number.as_ptr()]));
         if said.is_err() {

@@ -184,7 +184,7 @@ unsafe fn is_of_the_value() -> bool {
         && ffi::PyErr_ExceptionMatches(ffi::PyExc_RecursionError) == 0
 }
 
-unsafe fn made(class: &std::ffi::CStr, message: &str) -> Result<Owned, Raised> {
+unsafe fn made(class: &'static std::ffi::CStr, message: &str) -> Result<Owned, Raised> {
     let errors = Owned::steal(ffi::PyImport_ImportModule(c"tierce.errors".as_ptr()))?;
     let class = attribute(errors.as_ptr(), class)?;
     let message = crate::owned::text(message)?;
