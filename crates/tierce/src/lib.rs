@@ -158,6 +158,7 @@ pub mod __macros {
 #[doc(hidden)]
 pub mod __python {
     pub use crate::cache::outside::{Inside, arrive, forked, hit, inside, key_text, owned, packed, sleep};
+    pub use crate::clock::step_wall_clock;
     pub use crate::connect::open;
     pub use crate::site::{Tags, tags};
 }
