@@ -11,13 +11,14 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from rust import LONGEST_S as LONGEST_ANSWER_S
 from rust import Rust
 from servers import Memcached, Redis
 
 from tierce import Hub
 
 KINDS = {"redis": Redis, "memcached": Memcached}
-LONGEST_S = 30
+LONGEST_S = 10
 
 
 @dataclass
@@ -192,7 +193,7 @@ def test_a_load_in_rust_is_waited_for_in_python(new, rust):
         assert not any(one.done() for one in asked) and not loading.done()
         await of(rust, "open")
         assert await asyncio.gather(*asked) == [Product.of(7, "rust")] * 50
-        assert here.calls == [1, 2] and loading.result(LONGEST_S)["name"] == "rust"
+        assert here.calls == [1, 2] and loading.result(LONGEST_ANSWER_S)["name"] == "rust"
 
     asyncio.run(main())
 
@@ -265,8 +266,8 @@ def test_one_load_for_all_processes_of_both(space, rust):
     asked = [rust.begin("load-at-the-gate", 5, "rust") for _ in range(200)]
     # If it is Rust's load that all wait for.
     rust.ask("open")
-    found = [one.result(LONGEST_S) for one in asked]
-    said = [json.loads(one.communicate(timeout=LONGEST_S)[0]) for one in pythons]
+    found = [one.result(LONGEST_ANSWER_S) for one in asked]
+    said = [json.loads(one.communicate(timeout=LONGEST_ANSWER_S)[0]) for one in pythons]
     assert sum(one["loads"] for one in said) + rust.ask("loads") == 1
     assert all(one == found[0] for one in found) and all(one["found"] == [found[0]] for one in said)
 

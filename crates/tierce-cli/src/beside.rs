@@ -139,6 +139,6 @@ fn product(id: u64, name: &str) -> Product {
         name: name.to_owned(),
         price: 0.1,
         parts: parts.to_vec(),
-        note: (id % 2 == 0).then(|| "even".to_owned()),
+        note: id.is_multiple_of(2).then(|| "even".to_owned()),
     }
 }

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use crate::args::Check;
 use crate::error::Error;
 
-const PROGRAM: [(&str, &str); 7] = [
+const PROGRAM: [(&str, &str); 8] = [
     ("worker.py", include_str!("python/worker.py")),
     ("reads.py", include_str!("python/reads.py")),
     ("changes.py", include_str!("python/changes.py")),
     ("world.py", include_str!("python/world.py")),
     ("rows.py", include_str!("python/rows.py")),
+    ("way.py", include_str!("python/way.py")),
     ("link.py", include_str!("python/link.py")),
     ("record.py", include_str!("python/record.py")),
 ];

@@ -1,6 +1,5 @@
 """How a task of a process under check changes rows: by key, by tag, all at once, or through the cache."""
 
-import asyncio
 from enum import Enum, auto
 
 from record import Class, Kind, Outcome, Scope, now
@@ -63,7 +62,7 @@ class Changes:
         times = chance.randrange(2, 6) if chance.randrange(BURST_EVERY) == 0 else 1
         for time in range(times):
             if time:
-                await asyncio.sleep(BURST_S * chance.random())
+                await self._world.way.sleep(BURST_S * chance.random())
             await self._once(call, scope, subject)
 
     async def _once(self, call, scope, subject):
@@ -71,7 +70,7 @@ class Changes:
         if call not in COMMIT:
             for key in range(KEYS):
                 if _ends(scope, subject, key):
-                    await link.ask(Kind.COMMIT, key)
+                    await self._world.way.ask(Kind.COMMIT, key)
         id = link.number()
         begin = link.begins(Kind.BEGUN, scope, Class.AGED, subject, id)
         self.doing = Kind.CHANGED, scope, Class.AGED, subject, begin
@@ -80,7 +79,7 @@ class Changes:
         patience = chance.randrange(3) / 1000 if chance.randrange(20) == 0 else None
         outcome = Outcome.OK
         try:
-            async with asyncio.timeout(patience) as time:
+            async with self._world.way.within(patience) as time:
                 await self._tell(call, scope, subject, committed)
         except TimeoutError:
             if not time.expired():
@@ -91,12 +90,12 @@ class Changes:
         link.ended(Kind.CHANGED, outcome, scope, Class.AGED, subject, begin, committed[0], id)
 
     async def _tell(self, call, scope, subject, committed):
-        hub, cache = self._world.hub, self._world.cache
+        cache = self._world.cache
         match call:
             case Call.INVALIDATE_TAG:
-                await hub.invalidate_tag(f"{'tag' if scope == Scope.TAG else 'result'}-{subject}")
+                await cache.invalidate_tag(f"{'tag' if scope == Scope.TAG else 'result'}-{subject}")
             case Call.PURGE_HUB:
-                await hub.purge()
+                await cache.purge()
             case Call.PURGE:
                 await cache.clear()
             case Call.SET_THROUGH:
@@ -114,8 +113,9 @@ class Changes:
 
     async def _commit(self, key, committed):
         """Commits a row under a hold; the new one."""
-        await asyncio.sleep(LONGEST_STEP_S * self._chance.random())
-        version = await self._world.link.ask(Kind.COMMIT, key)
+        way = self._world.way
+        await way.sleep(LONGEST_STEP_S * self._chance.random())
+        version = await way.ask(Kind.COMMIT, key)
         committed[0] = now()
-        await asyncio.sleep(LONGEST_STEP_S * self._chance.random())
+        await way.sleep(LONGEST_STEP_S * self._chance.random())
         return Row.of(key, version)

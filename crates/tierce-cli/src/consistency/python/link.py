@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from concurrent.futures import Future
 from itertools import count
 from threading import Lock
 
@@ -23,6 +24,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._number, self._transport, self._out, self._in = number, None, bytearray(), bytearray()
         self._asked, self._lock = {}, Lock()
+        self.failures = 0
 
     @classmethod
     async def open(cls, port, number):
@@ -55,7 +57,14 @@ class Link(asyncio.Protocol):
     def ended(self, kind, outcome=Outcome.OK, scope=Scope.KEY, kind_of=Class.AGED, subject=0, begin=0, version=0, id=0):
         """Tells that something has ended, now: under the lock, so that each watermark that follows is later."""
         with self._lock:
+            self.failures += kind == Kind.CHANGED and outcome == Outcome.FAILED
             self._out += RECORD.pack(kind, outcome, scope, kind_of, subject, begin, now(), version, id)
+
+    def told(self, failures):
+        """Tells that all changes that had failed have reached the store, if there are no more of them than so many."""
+        with self._lock:
+            if self.failures == failures:
+                self._out += RECORD.pack(Kind.TOLD, Outcome.OK, Scope.KEY, Class.AGED, 0, 0, now(), 0, 0)
 
     def begins(self, kind, scope, kind_of, subject, id):
         """Tells that something begins, now; when that is."""
@@ -64,10 +73,9 @@ class Link(asyncio.Protocol):
             self._out += RECORD.pack(kind, Outcome.OK, scope, kind_of, subject, at, at, 0, id)
         return at
 
-    async def has_room(self):
-        """Waits while the parent is behind."""
-        while len(self._out) > MOST_BYTES:
-            await asyncio.sleep(TELLS_S)
+    def has_room(self):
+        """Whether the parent is not far behind."""
+        return len(self._out) <= MOST_BYTES
 
     async def ask(self, kind, key):
         """Asks the database for a row's version, or to change it and for its new one."""
@@ -80,6 +88,13 @@ class Link(asyncio.Protocol):
         self._ask(kind, key, answer)
         self.flush()
         return await answered
+
+    def ask_plainly(self, kind, key):
+        """As ask, for a thread that runs no loop."""
+        answered = Future()
+        self._ask(kind, key, answered.set_result)
+        self._loop.call_soon_threadsafe(self.flush)
+        return answered.result()
 
     def _ask(self, kind, key, answer):
         id = self.number()

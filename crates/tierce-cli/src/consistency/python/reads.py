@@ -1,6 +1,5 @@
 """How a task of a process under check reads: from memory where it may be, or what the store has, or what a load brings."""
 
-import asyncio
 import sys
 from traceback import print_exc
 
@@ -36,7 +35,7 @@ class Reads:
             refresh = link.number()
             begin = link.begins(Kind.BEGUN, Scope.REFRESH, of, key, refresh)
         reading = self._answer(called, key)
-        outcome, version, id = await (reading if patience is None else _within(patience, reading))
+        outcome, version, id = await (reading if patience is None else self._within(patience, reading))
         link.ended(kind, outcome, Scope.KEY, of, key, begin, version, id)
         if called is REFRESH:
             link.ended(Kind.CHANGED, Outcome.OK, Scope.REFRESH, of, key, begin, 0, refresh)
@@ -62,11 +61,10 @@ class Reads:
             return Outcome.MISSED, 0, 0
         return Outcome.OK if row.is_of(key) else Outcome.FOREIGN, row.version, 0
 
-
-async def _within(patience, reading):
-    """An answer, unless its caller leaves before."""
-    try:
-        async with asyncio.timeout(patience):
-            return await reading
-    except TimeoutError:
-        return Outcome.LEFT, 0, 0
+    async def _within(self, patience, reading):
+        """An answer, unless its caller leaves before."""
+        try:
+            async with self._world.way.within(patience):
+                return await reading
+        except TimeoutError:
+            return Outcome.LEFT, 0, 0

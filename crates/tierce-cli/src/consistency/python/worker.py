@@ -7,19 +7,24 @@ import argparse
 import asyncio
 import random
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from traceback import print_exception
 
 from changes import Changes
-from link import Link
+from link import TELLS_S, Link
 from reads import Reads
 from record import Class, Kind, Order, Outcome, Scope, now, signed
 from rows import KEYS
+from way import drive
 from world import Failure, World
 
 from tierce._tierce import testing
 
 WATCHES_S, STALLED_S = 0.025, 0.15
 """How often a process looks how it is, and how long it does not get to run before that is told."""
+
+THREAD_EVERY = 4
+"""Of so many tasks one is plain code on a thread of its own, where plain code can load."""
 
 ENDS_S = 15
 """How long its tasks may take to end what they have begun: longer than any lease."""
@@ -40,9 +45,10 @@ class Operations:
         return self._last.doing
 
     async def run(self, stopped):
-        chance = self._chance
+        chance, way = self._chance, self._world.way
         while not stopped.is_set():
-            await self._world.link.has_room()
+            while not self._world.link.has_room():
+                await way.sleep(TELLS_S)
             key = chance.randrange(4 if chance.random() < 0.5 else KEYS)
             # One change in three is of a key that may take long to load.
             is_change = chance.randrange(self._every) == 0
@@ -52,9 +58,9 @@ class Operations:
             await self._last.one(key)
             drawn = chance.randrange(8)
             if drawn == 0:
-                await asyncio.sleep(chance.randrange(1, 4) / 1000)
+                await way.sleep(chance.randrange(1, 4) / 1000)
             elif drawn < 4:
-                await asyncio.sleep(0)
+                await way.sleep(0)
 
 
 async def watch_health(world):
@@ -67,9 +73,10 @@ async def watch_health(world):
             link.ended(Kind.TROUBLE, begin=begin)
         elif world.is_told() is False:
             link.ended(Kind.TROUBLE, Outcome.FAILED, begin=begin)
+        failures = link.failures
         now_faults, now_damaged, untold = world.troubles()
         if untold == 0:
-            link.ended(Kind.TOLD)
+            link.told(failures)
         if (now_faults, now_damaged) != (faults, damaged):
             link.ended(Kind.HEALTH, begin=begin, version=now_faults - faults, id=now_damaged - damaged)
             faults, damaged = now_faults, now_damaged
@@ -117,11 +124,23 @@ async def work(given):
     await asyncio.gather(watch_health(world), obey(given, world))
 
 
+def begin(given, world, stopped):
+    """Begins the tasks: each with its future."""
+    loop, of_threads, running = asyncio.get_running_loop(), world.of_threads(), []
+    threads = ThreadPoolExecutor(given.tasks)
+    for task in range(given.tasks):
+        is_plain = of_threads is not None and task % THREAD_EVERY == 0
+        one = Operations(of_threads if is_plain else world, given.seed + (task << 32), given.reads)
+        doing = one.run(stopped)
+        future = loop.run_in_executor(threads, drive, doing) if is_plain else asyncio.create_task(doing)
+        running.append((one, future))
+    return running
+
+
 async def obey(given, world):
     """Runs the tasks, and does what the parent orders."""
     link, stopped = world.link, asyncio.Event()
-    all_of_them = [Operations(world, given.seed + (task << 32), given.reads) for task in range(given.tasks)]
-    running = [(one, asyncio.create_task(one.run(stopped))) for one in all_of_them]
+    running = begin(given, world, stopped)
     while True:
         order, number = await link.orders.get()
         if order == Order.STOP:

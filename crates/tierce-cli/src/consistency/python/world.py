@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from copy import copy
 from functools import partial
 
 from record import Class, Kind, Outcome, now
 from rows import KEYS, Row, tag_of
+from way import OnLoop, OnThread, drive
 
 from tierce import Hub
 
@@ -27,13 +29,13 @@ class Failure(Exception):
         self.id = id
 
 
-async def load(link, key):
+async def load(link, way, key):
     """Loads a row: slowly, and now and then it fails."""
     id, begin = link.number(), now()
-    await asyncio.sleep(random.random() / 1000)
-    version = await link.ask(Kind.ROW, key)
+    await way.sleep(random.random() / 1000)
+    version = await way.ask(Kind.ROW, key)
     # What is read is some time old when it is brought.
-    await asyncio.sleep(_pause(key))
+    await way.sleep(_pause(key))
     if random.randrange(FAIL_EVERY) == 0:
         link.ended(Kind.LOAD, Outcome.FAILED, subject=key, begin=begin, id=id)
         raise Failure(id)
@@ -51,13 +53,13 @@ def _pause(key):
 class Function:
     """The cache as a cached function has it. Its verbs take the arguments of a call."""
 
-    def __init__(self, hub, link):
+    def __init__(self, hub, link, way):
         @hub.cached(ttl=TTL, key="row:{key}", tags=["tag-{tag}", "result-{result.shelf}"])
         async def row(key: int, tag: int) -> Row:
-            return await load(link, key)
+            return await load(link, way, key)
 
         self._row = row
-        self.clear = row.clear
+        self.clear, self.invalidate_tag, self.purge = row.clear, hub.invalidate_tag, hub.purge
 
     def __getattr__(self, verb):
         """A verb of the function, for a key."""
@@ -79,27 +81,74 @@ class Function:
 class Keyed:
     """The cache as `Hub.cache` has it, by keys that are said at each call."""
 
-    def __init__(self, hub, link):
+    refresh = None
+    """It has none."""
+
+    def __init__(self, hub, link, way):
         self._cache = hub.cache("row", Row, ttl=TTL, tags=["result-{result.shelf}"])
-        self._load = partial(load, link)
-        self._tags = [[f"tag-{tag_of(key)}"] for key in range(KEYS + 1)]
+        self._load = partial(load, link, way)
+        self.invalidate_tag, self.purge = hub.invalidate_tag, hub.purge
 
     def __getattr__(self, verb):
         made = self.__dict__[verb] = getattr(self._cache, verb)
         return made
 
     def load(self, key):
-        return self._cache.get_or_load(key, self._load, tags=self._tags[key])
+        return self._cache.get_or_load(key, self._load, tags=[f"tag-{tag_of(key)}"])
 
-    # It has no refresh.
+
+class Plain:
+    """That cache for code that runs on no loop: each verb waits on its thread."""
+
     refresh = None
+
+    def __init__(self, hub, cache, link, way):
+        self._cache = cache
+        self.peek = cache.peek
+        self._load = lambda key: drive(load(link, way, key))
+        self.invalidate_tag, self.purge = map(_at_once, (hub.blocking.invalidate_tag, hub.blocking.purge))
+
+    def __getattr__(self, verb):
+        made = self.__dict__[verb] = _at_once(getattr(self._cache.blocking, verb))
+        return made
+
+    async def load(self, key):
+        return self._cache.blocking.get_or_load(key, self._load, tags=[f"tag-{tag_of(key)}"])
+
+    async def set_through(self, key, write):
+        return self._cache.blocking.set_through(key, lambda: drive(write()))
+
+    def hold(self, key):
+        return _Hold(self._cache.hold(key))
+
+
+def _at_once(verb):
+    async def called(*args):
+        return verb(*args)
+
+    return called
+
+
+class _Hold:
+    """A hold of plain code, used as one of a coroutine."""
+
+    def __init__(self, hold):
+        self._hold = hold
+
+    async def __aenter__(self):
+        held = self._hold.__enter__()
+        self.set, self.invalidate = _at_once(held.set), _at_once(held.invalidate)
+        return self
+
+    async def __aexit__(self, *error):
+        return self._hold.__exit__(*error)
 
 
 class World:
     """The hub, its cache, and how long it believes what it has in memory."""
 
     def __init__(self, given, link):
-        self.link = link
+        self.link, self.way = link, OnLoop(link)
         bounds = {"coherence": given.coherence / 1000}
         if given.belief == "bypass":
             bounds["serve_for"] = 0
@@ -109,7 +158,16 @@ class World:
             bounds["memory_age"] = given.memory_age / 1000
         self._belief = given.belief
         self.hub = Hub(given.store, namespace=given.namespace, **bounds)
-        self.cache = (Function if given.number % 2 == 0 else Keyed)(self.hub, link)
+        self.cache = (Function if given.number % 2 == 0 else Keyed)(self.hub, link, self.way)
+
+    def of_threads(self):
+        """The same for tasks on threads of their own; None where loads need a loop."""
+        if type(self.cache) is Function:
+            return None
+        other = copy(self)
+        other.way = OnThread(self.link)
+        other.cache = Plain(self.hub, self.cache._cache, self.link, other.way)
+        return other
 
     def is_told(self):
         """Whether the store tells this process of all changes; None of one that never does."""
