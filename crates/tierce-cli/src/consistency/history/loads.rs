@@ -108,7 +108,8 @@ impl Loads {
                 change.meets(since, second)
             });
             if !is_overtaken && second - first <= bound && was_calm(first, second) {
-                findings.violates("I6", event, "its process was loading the key already".to_owned());
+                let why = format!("its process was loading the key already, since {} ms", (second - first) / 1_000_000);
+                findings.violates("I6", event, why);
             }
         }
         keep(&mut self.loads[key], load);
