@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
+use tierce::__python::step_wall_clock;
 use tierce::Clock;
 
 use crate::owned::{PyObject, Raised, answer, integer, none};
@@ -30,6 +31,16 @@ pub(crate) unsafe extern "C" fn hold(_: *mut PyObject, ms: *mut PyObject) -> *mu
         return answer(Err(Raised));
     }
     HELD_MS.store(held, Relaxed);
+    none().into_ptr()
+}
+
+/// `step_wall_clock(ms)`, for tests: this process takes the wall clock to be so far off.
+pub(crate) unsafe extern "C" fn step(_: *mut PyObject, ms: *mut PyObject) -> *mut PyObject {
+    let off_ms = ffi::PyLong_AsLongLong(ms);
+    if off_ms == -1 && !ffi::PyErr_Occurred().is_null() {
+        return answer(Err(Raised));
+    }
+    step_wall_clock(off_ms);
     none().into_ptr()
 }
 

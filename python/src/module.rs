@@ -40,8 +40,9 @@ static FUNCTIONS: Functions<7> = Functions([
 ]);
 
 /// What `_tierce.testing` has, for the package's own tests.
-static OF_TESTS: Functions<4> = Functions([
+static OF_TESTS: Functions<5> = Functions([
     of_one(c"hold_time", clock::hold, c"Holds the time by which values age, in milliseconds; 0 lets it run."),
+    of_one(c"step_wall_clock", clock::step, c"Takes the wall clock to be so many milliseconds off, as a set clock is."),
     of_one(
         c"from_thread",
         shared::from_thread,

@@ -36,11 +36,14 @@ seen beside each bound, and the invariant that it would have broken.
 With a store that tells of changes one process in three goes by --coherence and
 serves no memory when it is cut off, one goes on for --serve-for then, and one
 believes each entry for --memory-age. With Memcached all do as the last.
+With --python half of the processes, or as many as are said, are Python's: half
+of them have a cached function, and half a cache by keys.
 
   tierce check-consistency --store redis                  every fault, a minute
   tierce check-consistency --store memcached --fault kill-server --fault cut-frame
   tierce check-consistency --store redis://127.0.0.1:6379 --fault stop-process
   tierce check-consistency --store redis --seconds 600 --tasks 32 --reads 5000
+  tierce check-consistency --store redis --processes 6 --python .venv/bin/python
 
 The exit code is 1 where a promise was broken. The server at a URL is written to
 under a namespace of this run's, and is neither stopped nor emptied.";
@@ -70,6 +73,9 @@ enum Command {
     /// A process of a demo.
     #[command(hide = true)]
     DemoProcess(Hand),
+    /// A process that Python's tests share a cache with.
+    #[command(hide = true)]
+    BesidePython(Beside),
 }
 
 /// The arguments of `tierce demo`.
@@ -137,6 +143,13 @@ pub(crate) struct Check {
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) processes: u32,
+    /// Let some of them be Python's, run by this interpreter, which has the package tierce.
+    #[arg(long, value_name = "INTERPRETER", conflicts_with = "mutants")]
+    pub(crate) python: Option<String>,
+    /// How many are; half of them unless said.
+    #[arg(long, value_name = "NUMBER", requires = "python")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) python_processes: Option<u32>,
     /// How long they run.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) seconds: Duration,
@@ -194,12 +207,22 @@ pub(crate) struct Worker {
     pub(crate) bounds: Bounds,
 }
 
+/// The arguments of a process beside Python's.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Beside {
+    #[arg(long)]
+    pub(crate) store: String,
+    #[arg(long)]
+    pub(crate) namespace: String,
+}
+
 /// What the command line asks for.
 pub(crate) enum Wish {
     Demo(Demo),
     Check(Check),
     Worker(Worker),
     Hand(Hand),
+    Beside(Beside),
     /// Help or version: text for stdout.
     Text(String),
 }
@@ -213,6 +236,7 @@ pub(crate) fn parse() -> Result<Wish, Error> {
         Ok(CommandLine { command: Some(Command::CheckConsistency(check)), .. }) => Ok(Wish::Check(check)),
         Ok(CommandLine { command: Some(Command::ConsistencyWorker(worker)), .. }) => Ok(Wish::Worker(worker)),
         Ok(CommandLine { command: Some(Command::DemoProcess(hand)), .. }) => Ok(Wish::Hand(hand)),
+        Ok(CommandLine { command: Some(Command::BesidePython(process)), .. }) => Ok(Wish::Beside(process)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Wish::Text(error.to_string()))
         }

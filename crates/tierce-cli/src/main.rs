@@ -2,6 +2,7 @@
 //! look at; and a check of what caches promise that share a store. `tierce --help` lists the arguments.
 
 mod args;
+mod beside;
 mod clock;
 mod consistency;
 mod contender;
@@ -55,6 +56,7 @@ fn run() -> Result<(), Error> {
             Wish::Check(check) => consistency::run(check).await,
             Wish::Worker(worker) => consistency::work(worker).await,
             Wish::Hand(hand) => crew::work(hand).await,
+            Wish::Beside(process) => beside::run(process).await,
             Wish::Text(_) => Ok(()),
         }
     })

@@ -65,7 +65,7 @@ static OFF_MS: AtomicI64 = AtomicI64::new(0);
 
 /// From now on the wall clock is so many milliseconds off for the whole process, as if somebody had set it: what is shared
 /// through a store says when it was made by it. The monotonic clock, by which ages and bounds are counted, goes on.
-#[allow(dead_code, unreachable_pub, reason = "for tests: the feature `testing` shows it")]
+#[allow(dead_code, unreachable_pub, reason = "for tests: the feature `testing` and Python's glue show it")]
 pub fn step_wall_clock(off_ms: i64) {
     OFF_MS.store(off_ms, Relaxed);
 }

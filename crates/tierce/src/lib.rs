@@ -160,6 +160,7 @@ pub mod __python {
     pub use crate::cache::outside::{
         Inside, arrive, forked, hit, inside, key_text, learn, owned, packed, sleep, value_with,
     };
+    pub use crate::clock::step_wall_clock;
     pub use crate::connect::open;
     pub use crate::site::{Tags, tags};
 }

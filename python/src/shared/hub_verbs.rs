@@ -44,6 +44,11 @@ pub(super) fn methods() -> Vec<ffi::PyMethodDef> {
             health,
             c"_health(is_async): what is known of the store, as text; None without one. At once."
         ),
+        verb!(
+            c"_troubles",
+            troubles,
+            c"_troubles(is_async): faults of the store, damaged entries, changes it has yet to be told of. At once."
+        ),
     ]
 }
 
@@ -111,6 +116,11 @@ unsafe fn command(hub: &Hub, is_async: bool, given: &[*mut PyObject]) -> Result<
 
 unsafe fn health(hub: &Hub, _: bool, _: &[*mut PyObject]) -> Result<Owned> {
     hub.store_health().map_or_else(|| Ok(none()), |health| text(&health.to_string()))
+}
+
+unsafe fn troubles(hub: &Hub, _: bool, _: &[*mut PyObject]) -> Result<Owned> {
+    let Some(health) = hub.store_health() else { return Ok(none()) };
+    tuple([integer(health.faults)?, integer(health.damaged)?, integer(health.untold as u64)?])
 }
 
 /// An answer of Redis's as an object.

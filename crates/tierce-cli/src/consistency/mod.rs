@@ -14,6 +14,7 @@ mod loader;
 mod mutants;
 mod operations;
 mod proxy;
+mod python;
 mod reads;
 mod record;
 mod report;

@@ -248,4 +248,29 @@ mod tests {
             assert_eq!(Order::read(&order.bytes()), order);
         }
     }
+
+    /// `CutOff` as Python writes it: `CUT_OFF`.
+    fn shouted(name: &str) -> String {
+        let letter = |letter: char| [letter.is_uppercase().then_some('_'), Some(letter.to_ascii_uppercase())];
+        name.chars().flat_map(letter).flatten().collect::<String>().trim_start_matches('_').to_owned()
+    }
+
+    #[test]
+    fn python_has_the_same_numbers() {
+        let kinds = KINDS.map(|kind| (format!("{kind:?}"), kind as u8)).to_vec();
+        let outcomes = OUTCOMES.map(|outcome| (format!("{outcome:?}"), outcome as u8)).to_vec();
+        let scopes = SCOPES.map(|scope| (format!("{scope:?}"), scope as u8)).to_vec();
+        let classes = Class::ALL.map(|class| (format!("{class:?}"), class as u8)).to_vec();
+        let orders = [Order::Answer(0, 0), Order::Stop, Order::ReadAll, Order::StepClock(0)];
+        let name = |order: Order| format!("{order:?}").split('(').next().map_or_else(String::new, str::to_owned);
+        let orders = orders.map(|order| (name(order), order.bytes()[0])).to_vec();
+        let all = [("Kind", kinds), ("Outcome", outcomes), ("Scope", scopes), ("Class", classes), ("Order", orders)];
+        let text = |(class, names): (&str, Vec<(String, u8)>)| {
+            let names = names.iter().map(|(name, number)| format!("    {} = {number}\n", shouted(name)));
+            format!("class {class}:\n{}", names.collect::<String>())
+        };
+        for class in all.map(text) {
+            assert!(include_str!("python/record.py").contains(&class), "record.py lacks\n{class}");
+        }
+    }
 }

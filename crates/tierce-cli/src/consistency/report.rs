@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::faults::Fault;
-use super::history::{Findings, Promise, Seen};
+use super::history::{Findings, Promise, Seen, Share};
 use super::record::Class;
 use crate::args::Check;
 use crate::figures::{count, duration};
@@ -35,6 +35,9 @@ pub(super) struct Report {
     longest_stall_ms: f64,
     faults: BTreeMap<String, u64>,
     races: BTreeMap<&'static str, u64>,
+    /// What Python's processes did of all this, where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    python: Option<Share>,
     violated: u64,
     violations: Vec<String>,
 }
@@ -106,6 +109,7 @@ impl Report {
             longest_stall_ms: ms(findings.stalls.1),
             faults,
             races: named.into_iter().collect(),
+            python: check.python.as_ref().map(|_| findings.python),
             violated: findings.violated,
             violations: findings.violations.into_iter().map(|violation| violation.line).collect(),
         }
@@ -164,6 +168,12 @@ impl Report {
         }
         for (name, number) in &self.races {
             line(format!("{name:<58}{:>10}", count(*number)));
+        }
+        let of_python = |share: &Share| {
+            [("reads by Python", share.reads), ("changes by Python", share.changes), ("loads by Python", share.loads)]
+        };
+        for (name, number) in self.python.iter().flat_map(of_python) {
+            line(format!("{name:<58}{:>10}", count(number)));
         }
         line(format!("{:<58}{:>7.0} ms", "slowest read with no fault about", self.slowest_calm_ms));
         line(format!("{:<58}{:>7.0} ms", "slowest read", self.slowest_ms));

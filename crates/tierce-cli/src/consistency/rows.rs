@@ -78,6 +78,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn python_has_as_many() {
+        let numbers = format!("KEYS = {KEYS}\nTAGS = {TAGS}\n");
+        assert!(include_str!("python/rows.py").contains(&numbers));
+    }
+
+    #[test]
     fn a_row_is_known_as_it_was() {
         let rows = Rows::new();
         assert_eq!((rows.version(3), rows.commit(3), rows.version(4)), (1, 2, 1));

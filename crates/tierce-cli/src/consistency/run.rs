@@ -6,6 +6,7 @@ use super::belief::Bounds;
 use super::faults::{self, Fault};
 use super::history::{Findings, History, Promise};
 use super::proxy::Proxy;
+use super::python::Python;
 use super::record::Order;
 use super::report::Report;
 use super::rows::KEYS;
@@ -38,6 +39,7 @@ fn promise(bounds: Bounds) -> Promise {
 
 /// Runs once; with a planted fault, until it is caught.
 pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Progress) -> Result<Report, Error> {
+    let python = Python::of(check)?;
     let mut server = Server::of(&check.store, ROOM_MB).await?;
     let chosen = Fault::chosen(&check.faults, &server)?;
     let proxy = Proxy::open(server.host.clone(), server.port).await?;
@@ -51,6 +53,7 @@ pub(super) async fn run(check: &Check, mutant: Option<String>, progress: &mut Pr
         tasks: check.tasks,
         reads: check.reads,
         mutant,
+        python,
     };
     let promise = promise(check.bounds);
     let mut team = begin(check.processes, History::new(promise), setting).await?;

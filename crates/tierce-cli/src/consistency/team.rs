@@ -15,6 +15,7 @@ use super::belief::{Belief, Bounds};
 use super::changes::ends;
 use super::history::{Event, History};
 use super::mutants;
+use super::python::Python;
 use super::record::{BYTES, Class, Kind, Order, Record, Scope};
 use super::rows::{KEYS, Rows};
 use crate::error::Error;
@@ -48,6 +49,7 @@ pub(super) struct Setting {
     pub(super) tasks: u32,
     pub(super) reads: u64,
     pub(super) mutant: Option<String>,
+    pub(super) python: Option<Python>,
 }
 
 /// The processes.
@@ -184,13 +186,12 @@ impl Team {
 
     /// Starts a process in this place, and waits until it is heard.
     pub(super) async fn start(&mut self, place: u32) -> Result<(), Error> {
-        let system = |source| Error::System { doing: "start another process", source };
         let number = self.started;
         self.started += 1;
         let setting = &self.setting;
-        let mut command = Command::new(std::env::current_exe().map_err(system)?);
+        let mut command = self.program(place, number)?;
         let seed = setting.seed.wrapping_add(u64::from(number) << 40);
-        command.args(["consistency-worker", "--store", &setting.store, "--namespace", &setting.namespace]);
+        command.args(["--store", &setting.store, "--namespace", &setting.namespace]);
         command.args(["--parent", &self.port.to_string(), "--number", &number.to_string()]);
         command.args(["--seed", &seed.to_string(), "--tasks", &setting.tasks.to_string()]);
         command.args(["--reads", &setting.reads.to_string()]);
@@ -205,6 +206,18 @@ impl Team {
             return Err(Error::Cache(format!("process {number} did not begin")));
         }
         Ok(())
+    }
+
+    /// What the process of this number in this place runs.
+    fn program(&self, place: u32, number: u32) -> Result<Command, Error> {
+        if let Some(python) = self.setting.python.as_ref().filter(|python| python.is_at(place)) {
+            self.desk.history().is_python(number);
+            return Ok(python.command());
+        }
+        let own = std::env::current_exe();
+        let mut command = Command::new(own.map_err(|source| Error::System { doing: "start another process", source })?);
+        command.arg("consistency-worker");
+        Ok(command)
     }
 
     async fn wait(&self, at_most: Duration, until: impl Fn(&Heard) -> bool) -> bool {

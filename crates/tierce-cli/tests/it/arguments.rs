@@ -39,6 +39,16 @@ fn a_store_that_cannot_be_used_gets_one_line() {
 }
 
 #[test]
+fn an_interpreter_that_cannot_be_used_gets_one_line() {
+    check(&["check-consistency", "--python-processes", "2"], "--python <INTERPRETER>");
+    check(&["check-consistency", "--python", "/nowhere/python"], "cannot run /nowhere/python");
+    check(&["check-consistency", "--python", "false"], "false is no CPython that works");
+    let too_many = ["check-consistency", "--python", "false", "--python-processes", "4"];
+    check(&too_many, "--python-processes 4 are more than the 3 of --processes");
+    check(&["check-consistency", "--mutants", "--python", "false"], "cannot be used with");
+}
+
+#[test]
 fn a_taken_port_gets_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

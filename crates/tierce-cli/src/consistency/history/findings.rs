@@ -1,5 +1,7 @@
 //! What was found.
 
+use serde::Serialize;
+
 use super::event::Event;
 use crate::consistency::record::Class;
 
@@ -45,6 +47,15 @@ pub(crate) struct Races {
     pub(crate) left_changes: u64,
 }
 
+/// What processes of Python's did, of all that was done.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Share {
+    /// Reads that brought a value.
+    pub(crate) reads: u64,
+    pub(crate) changes: u64,
+    pub(crate) loads: u64,
+}
+
 /// Something that must not be.
 #[derive(Clone, Debug)]
 pub(crate) struct Violation {
@@ -74,6 +85,7 @@ pub(crate) struct Findings {
     /// How often processes did not get to run, the machine being busy, and for how long at most, in nanoseconds.
     pub(crate) stalls: (u64, u64),
     pub(crate) races: Races,
+    pub(crate) python: Share,
     pub(crate) violated: u64,
     pub(crate) violations: Vec<Violation>,
 }

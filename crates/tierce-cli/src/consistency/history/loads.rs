@@ -88,7 +88,8 @@ impl Loads {
             Span { process: event.process, id: record.id, begin: record.begin, end: record.end, scope: Scope::Key };
         self.count_races(key, &load, findings);
         // Who takes what is as old as the bound for too old may load beside it.
-        let bound = u64::try_from(promise.widest().as_nanos()).unwrap_or(u64::MAX);
+        let [bound, asks] =
+            [promise.widest(), promise.asks()].map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         for other in self.loads[key].iter().filter(|other| other.meets(load.begin, load.end)) {
             let (first, second) = (other.begin.min(load.begin), other.begin.max(load.begin));
             if other.process != load.process {
@@ -104,11 +105,13 @@ impl Loads {
             }
             let mut changes = self.changes[key].iter();
             let is_overtaken = changes.any(|change| {
-                let since = if change.process == load.process { first } else { first.saturating_sub(bound) };
+                let before = if change.process == load.process { asks } else { bound };
+                let since = first.saturating_sub(before);
                 change.meets(since, second)
             });
             if !is_overtaken && second - first <= bound && was_calm(first, second) {
-                findings.violates("I6", event, "its process was loading the key already".to_owned());
+                let why = format!("its process was loading the key already, since {} ms", (second - first) / 1_000_000);
+                findings.violates("I6", event, why);
             }
         }
         keep(&mut self.loads[key], load);

@@ -19,10 +19,10 @@ mod tests;
 mod troubles;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 pub(super) use event::Event;
-pub(super) use findings::{Findings, Seen};
+pub(super) use findings::{Findings, Seen, Share};
 use loads::Loads;
 pub(super) use promise::Promise;
 use stairs::Stairs;
@@ -47,6 +47,7 @@ struct Process {
 pub(super) struct History {
     promise: Promise,
     processes: BTreeMap<u32, Process>,
+    pythons: BTreeSet<u32>,
     all: Vec<Stairs>,
     waiting: BinaryHeap<Reverse<Waiting>>,
     arrived: u64,
@@ -99,6 +100,7 @@ impl History {
         History {
             promise,
             processes: BTreeMap::new(),
+            pythons: BTreeSet::new(),
             all: stairs(),
             waiting: BinaryHeap::new(),
             arrived: 0,
@@ -111,6 +113,11 @@ impl History {
     /// A process has begun to tell.
     pub(super) fn begins(&mut self, process: u32) {
         self.processes.insert(process, Process { own: stairs(), newest: stairs(), ..Process::default() });
+    }
+
+    /// The process of this number is one of Python's.
+    pub(super) fn is_python(&mut self, number: u32) {
+        self.pythons.insert(number);
     }
 
     /// It will tell no more.
@@ -180,6 +187,7 @@ impl History {
 
     fn one(&mut self, event: &Event) {
         let record = event.record;
+        self.count(event);
         match record.kind {
             Kind::Begun => self.loads.change_begins(event),
             Kind::Changed => self.changed(event),
@@ -196,6 +204,21 @@ impl History {
             }
             Kind::Stuck => self.findings.violates("I7", event, "this call never ended".to_owned()),
             Kind::Health | Kind::Trouble | Kind::Hello | Kind::Watermark | Kind::Row | Kind::Commit | Kind::Rest => {}
+        }
+    }
+
+    /// Counts what Python's processes do.
+    fn count(&mut self, event: &Event) {
+        if !self.pythons.contains(&event.process) {
+            return;
+        }
+        let (record, share) = (event.record, &mut self.findings.python);
+        match (record.kind, record.scope, record.outcome) {
+            (Kind::Read | Kind::Get, _, Outcome::Ok) => share.reads += 1,
+            (Kind::Changed, Scope::Refresh, _) => {}
+            (Kind::Changed, ..) => share.changes += 1,
+            (Kind::Load, ..) => share.loads += 1,
+            _ => {}
         }
     }
 

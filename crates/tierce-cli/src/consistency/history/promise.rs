@@ -45,6 +45,11 @@ impl Promise {
         longest_load(key) + ASKED_AGAIN
     }
 
+    /// For how long a load may ask its store before its loader is called: what changes the key meanwhile overtakes it.
+    pub(in crate::consistency) fn asks(&self) -> Duration {
+        BUDGET
+    }
+
     /// How long a read may take that loads nothing, whatever the store does.
     pub(in crate::consistency) fn get(&self) -> Duration {
         BUDGET + self.calm
