@@ -220,7 +220,7 @@ def test_cachebox_hangs_when_a_function_asks_for_its_own_key(hubs):
     async def fibonacci(n) -> int:
         return n if n < 2 else await fibonacci(n - 1) + await fibonacci(n - 2)
 
-    @hub.cached(key="circle:{n}")
+    @Hub().cached(key="circle:{n}")
     def circle(n) -> int:
         return circle(n)
 

@@ -54,9 +54,9 @@ def load(x, first=[]):
         threading.Event().wait()
     return "new"
 
-tierce._tierce._hold_time(1000)
+tierce._tierce.testing.hold_time(1000)
 load(1)
-tierce._tierce._hold_time(3000)
+tierce._tierce.testing.hold_time(3000)
 """
 
 

@@ -58,9 +58,10 @@ class Shop:
         self.port = free_port()
         self.log = folder / "shop.log"
         environment = {**os.environ, "SHOP_DATABASE": str(folder / "shop.sqlite"), "REDIS_URL": url or ""}
-        options = ["--port", str(self.port), "--no-access-log", "--workers", "2", "--app-dir", str(SHOP), "app:app"]
+        # A client may rest longer than the five seconds after which uvicorn closes its connection.
+        options = ["--port", str(self.port), "--workers", "2", "--timeout-keep-alive", "600", "--no-access-log"]
         with open(self.log, "wb") as log:
-            command = [sys.executable, "-m", "uvicorn", *options]
+            command = [sys.executable, "-m", "uvicorn", *options, "--app-dir", str(SHOP), "app:app"]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
         until(self.answers)
 
@@ -153,8 +154,12 @@ def test_the_workers_share_their_loads_and_hear_of_changes(shop):
             assert client.price(product) == Decimal(f"{product}.90")
 
     in_threads([ask] * 16)
-    # A load each; where this machine keeps Redis from answering within 50 ms one of each worker.
-    assert 20 <= one.loads() + other.loads() - before <= 25
+    # Twenty; more where a busy machine keeps Redis from answering within its 50 ms.
+    assert one.loads() + other.loads() - before < 16 * 20 / 4
+    before = other.loads()
+    for product in range(201, 241):
+        assert one.price(product) == other.price(product)
+    assert other.loads() - before < 20, "the other worker loads what the first has loaded"
     one.ask("/categories/1/sale?percent=50", "POST")
     assert one.price(101) == Decimal("50.95")
     until(lambda: other.price(101) == Decimal("50.95"))

@@ -3,8 +3,9 @@
 lru_cache, cache   what functools has, at about half of the cost of a hit
 memo               for def and async def: ttl, stale values, one load for all
                    who ask, invalidation
-cached             for async def: the engine of tierce's Rust crate: tags, one
-                   load for all who ask, on asyncio's own loop
+cached             for both: the engine of tierce's Rust crate: tags, and one
+                   load for all who ask, in all processes that share a store
+hub, configure     caches by name, invalidation by tag; the store
 alru_cache         what async-lru has
 TTLCache, ...      bounded mappings, as cachetools has them, safe among threads
 tierce.compat      the same by the names of what they replace

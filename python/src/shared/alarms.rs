@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::queue::locked;
+use super::lock::locked;
 use crate::clock::system_ms;
 
 /// When one rings, and which it is.

@@ -7,7 +7,7 @@ use pyo3_ffi as ffi;
 
 use super::attached::cannot_raise;
 use super::held::Held;
-use super::queue::locked;
+use super::lock::locked;
 use crate::owned::{Owned, PyObject, Result, ask};
 use crate::raised::{raised, restore};
 

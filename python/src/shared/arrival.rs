@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 use tierce::__python::arrive;
 use tierce::Hub;
 
-use super::queue::locked;
+use super::lock::locked;
 
 pub(crate) struct Arrival {
     hub: Hub,

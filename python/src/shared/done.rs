@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 
 use super::event_loop::Loop;
 use super::hook::hook;
-use super::queue::locked;
+use super::lock::locked;
 use crate::owned::{Owned, Result, ask};
 
 #[derive(Default)]

@@ -15,15 +15,15 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::runtime::{self, BoxFuture, Endpoint, Id, Runtime};
+use tierce::runtime::{self, BoxFuture, Id, Runtime};
 
 use super::alarms::Alarms;
 use super::attached::{cannot_raise, is_interrupt};
-use super::dialing::Dialing;
 use super::held::Held;
 use super::hook::hook;
+use super::lock::locked;
 use super::names::names;
-use super::queue::{Job, Queue, locked};
+use super::queue::{Job, Queue};
 use crate::clock::system_ms;
 use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute, text};
 use crate::raised::{raised, restore};
@@ -55,46 +55,14 @@ pub(crate) struct Loop {
 
 static LOOPS: Mutex<Vec<Arc<Loop>>> = Mutex::new(Vec::new());
 
-thread_local! {
-    /// The loop that this thread asked for last.
-    static LAST: std::cell::RefCell<Weak<Loop>> = const { std::cell::RefCell::new(Weak::new()) };
-}
-
 /// How many loops there are.
 pub(crate) fn count() -> usize {
     locked(&LOOPS).len()
 }
 
-/// The loop that runs on this thread.
-pub(crate) unsafe fn current() -> Result<Arc<Loop>> {
-    if let Some(found) = running()? {
-        return Ok(found);
-    }
-    ffi::PyErr_SetString(ffi::PyExc_RuntimeError, c"no running event loop".as_ptr());
-    Err(Raised)
-}
-
-/// The same; none where none runs.
-pub(crate) unsafe fn running() -> Result<Option<Arc<Loop>>> {
-    let running = Owned::steal(ffi::PyObject_CallObject(names()?.running.as_ptr(), ptr::null_mut()))?;
-    if ptr::eq(running.as_ptr(), ffi::Py_None()) {
-        return Ok(None);
-    }
-    let is_it = |known: &Arc<Loop>| ptr::eq(known.object.as_ptr(), running.as_ptr()) && !known.queue.has_ended();
-    let last = LAST.with(|last| last.borrow().upgrade());
-    if let Some(last) = last.filter(|last| is_it(last)) {
-        return Ok(Some(last));
-    }
-    let known = locked(&LOOPS).iter().find(|known| is_it(known)).cloned();
-    let found = match known {
-        Some(known) => known,
-        None => {
-            look_around()?;
-            Loop::begin(running)?
-        }
-    };
-    LAST.with(|last| *last.borrow_mut() = Arc::downgrade(&found));
-    Ok(Some(found))
+/// The one of this object, unless it has ended.
+pub(crate) fn known(object: *mut PyObject) -> Option<Arc<Loop>> {
+    locked(&LOOPS).iter().find(|known| known.is(object)).cloned()
 }
 
 /// Ends the loops that were closed and did not say so, and those that do not run and have nothing to do.
@@ -130,7 +98,11 @@ pub(crate) fn forget() {
 }
 
 impl Loop {
-    unsafe fn begin(object: Owned) -> Result<Arc<Loop>> {
+    /// `runtime`: as the engine holds it: weakly, since flights and nodes may outlive it.
+    pub(crate) unsafe fn begin(
+        object: Owned,
+        runtime: impl FnOnce(Weak<Loop>) -> Arc<dyn Runtime>,
+    ) -> Result<Arc<Loop>> {
         let asks = |name| attribute(object.as_ptr(), name).map(Held::new);
         let queue = Arc::new(Queue::new(asks(c"call_soon")?, asks(c"call_soon_threadsafe")?));
         let makes_tasks = told_by(&names()?.makes_tasks, &object)?;
@@ -144,7 +116,7 @@ impl Loop {
             armed: Mutex::new(None),
             guard: Mutex::new(None),
             makes_tasks,
-            runtime: Arc::new(Here(me.clone())),
+            runtime: runtime(me.clone()),
             id: Id::new(),
             loads: AtomicUsize::new(0),
         });
@@ -165,6 +137,19 @@ impl Loop {
     unsafe fn hook(self: &Arc<Self>, run: impl Fn(&Arc<Loop>) -> Result<()> + Send + Sync + 'static) -> Result<Owned> {
         let me = Arc::downgrade(self);
         hook(move || me.upgrade().map_or(Ok(()), |one| run(&one)))
+    }
+
+    /// Whether it is asyncio's of this object, and has not ended.
+    pub(crate) fn is(&self, object: *mut PyObject) -> bool {
+        ptr::eq(self.object.as_ptr(), object) && !self.has_ended()
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
+    pub(crate) fn alarms(&self) -> &Arc<Alarms> {
+        &self.alarms
     }
 
     pub(crate) fn queue(&self) -> &Arc<Queue> {
@@ -314,7 +299,7 @@ impl Loop {
         drop((tasks, armed));
     }
 
-    fn spawn(&self, task: BoxFuture) {
+    pub(crate) fn spawn(&self, task: BoxFuture) {
         let place = self.last.fetch_add(1, Ordering::Relaxed);
         let job = Job::new(task, &self.queue, Some(place));
         if self.has_ended() {
@@ -357,35 +342,4 @@ unsafe fn tell(object: *mut PyObject, sentence: &str, error: *mut PyObject) -> R
         }
     }
     ask(c"call_exception_handler", &[object, context.as_ptr()]).map(|_| ())
-}
-
-/// A loop as the engine holds it: weakly, since flights and nodes may outlive it.
-struct Here(Weak<Loop>);
-
-impl Runtime for Here {
-    fn spawn(&self, task: BoxFuture) {
-        match self.0.upgrade() {
-            Some(one) => one.spawn(task),
-            None => drop(task),
-        }
-    }
-
-    fn sleep(&self, time: Duration) -> BoxFuture {
-        match self.0.upgrade() {
-            Some(one) => Box::pin(one.alarms.sleep(time)),
-            None => Box::pin(std::future::pending()),
-        }
-    }
-
-    fn id(&self) -> Option<Id> {
-        self.0.upgrade().map(|one| one.id)
-    }
-
-    fn dial(&self, to: &Endpoint) -> runtime::Dialing {
-        Box::pin(Dialing::new(Weak::clone(&self.0), to.clone()))
-    }
-
-    fn alive(&self) -> bool {
-        self.0.upgrade().is_some_and(|one| !one.has_ended())
-    }
 }

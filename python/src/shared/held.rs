@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
 use super::attached::release;
-use super::queue::locked;
+use super::lock::locked;
 use crate::owned::{Owned, PyObject};
 
 /// A value of a cache, or whatever else of Python's is held where the interpreter may be unknown.

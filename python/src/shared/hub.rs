@@ -12,7 +12,6 @@ use tierce::{Hub, HubBuilder as Builder};
 
 use super::arrival::Arrival;
 use super::attached::{entry, quietly};
-use super::hub_verbs;
 use super::told::{self, Why};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, text_of, type_error};
 use crate::types::{self, Kind, keep, slot};
@@ -26,8 +25,9 @@ struct Shown {
 
 static TYPE: Kind = Kind::new();
 
-pub(crate) unsafe fn make_type() -> Result<Owned> {
-    let mut methods = hub_verbs::methods();
+/// The type, with these methods.
+pub(crate) unsafe fn make_type(methods: Vec<ffi::PyMethodDef>) -> Result<Owned> {
+    let mut methods = methods;
     // SAFETY: a table of methods ends with zeros.
     methods.push(std::mem::zeroed());
     let doc = c"What cached functions share: tags, and a place for their values, in this process.";

@@ -10,9 +10,9 @@ use super::asked::asked;
 use super::attached::entry;
 use super::blocking::waits;
 use super::hub::hub;
+use super::said::{Args, Count, Manner, changing};
 use super::tags;
 use super::told::Why;
-use super::verbs::{Args, Count, Manner, changing};
 use crate::owned::{
     Owned, PyObject, Raised, Result, answer, boolean, bytes_object, bytes_of, integer, none, text, tuple, type_error,
 };

@@ -9,8 +9,8 @@ use super::asked::asked;
 use super::attached::entry;
 use super::cached::cache;
 use super::key::{Part, part};
+use super::said::{Args, Count, manner};
 use super::told::{self, Why};
-use super::verbs::{Args, Count, manner};
 use crate::owned::{Owned, PyObject, Raised, answer, integer, text_of, type_error};
 use crate::types;
 

@@ -23,8 +23,10 @@ mod alarms;
 mod done;
 mod event_loop;
 mod failed;
+mod here;
 mod load;
 mod loader;
+mod lock;
 mod plan;
 mod queue;
 mod tags;
@@ -51,6 +53,7 @@ mod hub_verbs;
 mod key;
 mod lookup;
 mod matching;
+mod said;
 mod told;
 mod verbs;
 
@@ -59,7 +62,11 @@ use crate::owned::{Owned, PyObject, Result, answer as given};
 pub(crate) unsafe fn make_types() -> Result<[(&'static std::ffi::CStr, Owned); 3]> {
     hook::make_type()?;
     holding::make_type()?;
-    Ok([(c"Cached", calling::make_type()?), (c"Lookup", lookup::make_type()?), (c"Hub", hub::make_type()?)])
+    Ok([
+        (c"Cached", calling::make_type()?),
+        (c"Lookup", lookup::make_type()?),
+        (c"Hub", hub::make_type(hub_verbs::methods())?),
+    ])
 }
 
 /// `_forget_loops()`: in the child of a fork, where no loop of the parent's runs.

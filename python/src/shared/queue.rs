@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Wake, Waker};
 
 use pyo3_ffi as ffi;
@@ -15,6 +15,7 @@ use tierce::runtime::BoxFuture;
 
 use super::attached::{attach, cannot_raise};
 use super::held::Held;
+use super::lock::locked;
 use crate::owned::Owned;
 use crate::raised::{raised, restore};
 
@@ -305,8 +306,4 @@ impl Drop for Job {
         self.kill();
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

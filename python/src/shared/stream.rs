@@ -18,7 +18,7 @@ use super::attached::attach;
 use super::event_loop::Loop;
 use super::held::Held;
 use super::hook::hook;
-use super::queue::locked;
+use super::lock::locked;
 use crate::owned::{Owned, Raised, Result, ask};
 use crate::raised;
 

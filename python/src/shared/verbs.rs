@@ -1,37 +1,28 @@
 //! What can be said to a cached function beside calling it. Without a store nothing of it waits.
 
-use std::pin::pin;
 use std::ptr;
-use std::task::{Context, Poll, Waker};
 
 use pyo3_ffi as ffi;
 use tierce::__python::key_text;
-use tierce::Error;
 
 use super::attached::entry;
 use super::batch;
-use super::blocking::{waited, waits};
-use super::cached::{Cached, asked, build, cache, held, key, named, tags_of};
+use super::cached::{Cached, asked, build, cache, held, tags_of};
 use super::codec::Codec;
 use super::entries;
-use super::held::Held;
 use super::holding;
 use super::hub::{arrival, hub};
-use super::key::PyKey;
-use super::lookup::{doing, is_lookup};
+use super::lookup::is_lookup;
 use super::matching;
 use super::names::names;
-use super::told::{self, Why};
+use super::said::{Args, Count, changing, fitting_key, manner};
 use crate::owned::{
-    Owned, PyObject, Raised, Result, answer, ask, attribute, integer, is_exactly, none, text, text_of, tuple, tuple_of,
-    type_error, value_error,
+    Owned, PyObject, Raised, Result, answer, attribute, integer, is_exactly, none, text, text_of, tuple, type_error,
+    value_error,
 };
-use crate::ready::{is_ready, ready};
+use crate::ready::is_ready;
 use crate::signature::Given;
 use crate::types::{self, of_call, plain};
-
-pub(super) type Args = *const *mut PyObject;
-pub(super) type Count = ffi::Py_ssize_t;
 
 pub(crate) fn methods() -> Vec<ffi::PyMethodDef> {
     let mut all = vec![holding::method(), matching::method()];
@@ -76,56 +67,6 @@ fn own_methods() -> Vec<ffi::PyMethodDef> {
         // SAFETY: a table of methods ends with zeros.
         unsafe { std::mem::zeroed() },
     ]
-}
-
-/// What a future comes to that does not wait.
-pub(crate) unsafe fn at_once<F: Future>(future: F) -> Result<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => Ok(value),
-        Poll::Pending => Err(type_error(c"this waits, and nothing is there that it could wait for")),
-    }
-}
-
-/// How something is said to a cache.
-#[derive(Clone, Copy)]
-pub(crate) struct Manner {
-    pub(crate) is_async: bool,
-    pub(crate) has_store: bool,
-}
-
-/// A change: an awaitable, or its end where nobody awaits. It begins at once; without a store it also ends then, whether a
-/// loop runs or not.
-pub(crate) unsafe fn changing(
-    manner: Manner,
-    change: impl Future<Output = std::result::Result<(), Error>> + Send + 'static,
-) -> Result<Owned> {
-    let changed = match manner {
-        Manner { is_async: true, has_store: true } => {
-            let nothing = Held::new(none());
-            return doing(
-                async move { change.await.map(|()| nothing).map_err(|error| told::exception(Why::Said(error))) },
-            );
-        }
-        Manner { is_async: false, has_store: true } => waited(change)?,
-        Manner { has_store: false, .. } => at_once(change)?,
-    };
-    changed.map_err(|error| told::raise(Why::Said(error)))?;
-    if manner.is_async { ready(none()) } else { Ok(none()) }
-}
-
-pub(super) unsafe fn manner(it: *mut PyObject) -> Manner {
-    let it = it.cast::<Cached>();
-    Manner { is_async: (*it).is_async && !waits(), has_store: (*it).codec.is_some() }
-}
-
-/// The key of a call; where there is none, the face says why.
-pub(super) unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKey> {
-    if let Some(key) = key(it.cast::<Cached>(), given)? {
-        return Ok(key);
-    }
-    let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
-    ask(c"_misfit", &[it, args.as_ptr(), kwargs.as_ptr()])?;
-    Err(type_error(c"these arguments do not fit the function's parameters"))
 }
 
 /// Refuses what has yet to be awaited to be a value.
