@@ -43,7 +43,8 @@ class Rust:
         command = [binary(), "beside-python", "--store", url, "--namespace", namespace]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._answers, self._numbers = {}, count()
-        threading.Thread(target=self._hear, daemon=True).start()
+        self._hearing = threading.Thread(target=self._hear, daemon=True)
+        self._hearing.start()
 
     def begin(self, *words):
         """Asks for something, whose answer comes to a future."""
@@ -63,3 +64,5 @@ class Rust:
     def end(self):
         self._process.stdin.close()
         assert self._process.wait(LONGEST_S) == 0
+        self._hearing.join(LONGEST_S)
+        self._process.stdout.close()
