@@ -8,8 +8,7 @@ use std::ffi::CStr;
 
 use hashbrown::HashTable;
 use pyo3_ffi as ffi;
-
-use crate::owned::{Owned, PyObject, Result};
+use pyo3_ffi::PyObject;
 
 /// By the address of the literal. Each is a reference that is never given back.
 struct Names(UnsafeCell<HashTable<(usize, *mut PyObject)>>);
@@ -25,14 +24,16 @@ fn hash(address: usize) -> u64 {
     (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// The name, borrowed for ever.
-pub(crate) unsafe fn interned(name: &'static CStr) -> Result<*mut PyObject> {
+/// The name, borrowed for ever; null where none could be made, and an exception is set.
+pub(crate) unsafe fn interned(name: &'static CStr) -> *mut PyObject {
     let address = name.as_ptr() as usize;
     if let Some((_, known)) = (*NAMES.0.get()).find(hash(address), |(other, _)| *other == address) {
-        return Ok(*known);
+        return *known;
     }
     // Making it may run foreign code, as the collector of cycles is: the table is looked at after it.
-    let made = Owned::steal(ffi::PyUnicode_InternFromString(name.as_ptr()))?.into_ptr();
-    (*NAMES.0.get()).insert_unique(hash(address), (address, made), |(address, _)| hash(*address));
-    Ok(made)
+    let made = ffi::PyUnicode_InternFromString(name.as_ptr());
+    if !made.is_null() {
+        (*NAMES.0.get()).insert_unique(hash(address), (address, made), |(address, _)| hash(*address));
+    }
+    made
 }

@@ -91,8 +91,13 @@ pub(crate) unsafe fn raise(kind: *mut PyObject, sentence: &str) -> Raised {
     Raised
 }
 
+unsafe fn name_of(name: &'static CStr) -> Result<*mut PyObject> {
+    let name = interned(name);
+    if name.is_null() { Err(Raised) } else { Ok(name) }
+}
+
 pub(crate) unsafe fn attribute(object: *mut PyObject, name: &'static CStr) -> Result<Owned> {
-    Owned::steal(ffi::PyObject_GetAttr(object, interned(name)?))
+    Owned::steal(ffi::PyObject_GetAttr(object, name_of(name)?))
 }
 
 /// Calls it with these arguments.
@@ -102,7 +107,7 @@ pub(crate) unsafe fn call<const N: usize>(function: *mut PyObject, arguments: [*
 
 /// Calls a method of the first argument with the rest.
 pub(crate) unsafe fn ask(name: &'static CStr, arguments: &[*mut PyObject]) -> Result<Owned> {
-    let (name, count) = (interned(name)?, arguments.len());
+    let (name, count) = (name_of(name)?, arguments.len());
     Owned::steal(ffi::PyObject_VectorcallMethod(name, arguments.as_ptr(), count, ptr::null_mut()))
 }
 

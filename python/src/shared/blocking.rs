@@ -10,14 +10,12 @@ use pyo3_ffi as ffi;
 use tierce::__python::sleep;
 use tierce::runtime::BoxFuture;
 
-use super::attached::{attach, detached, entry};
+use super::attached::{attach, detached};
 use super::failed::Failed;
 use super::held::Held;
-use super::lookup::{give_up, is_lookup};
 use super::plan::Plan;
-use crate::owned::{Owned, PyObject, Raised, Result, answer, type_error};
+use crate::owned::{Raised, Result};
 use crate::raised;
-use crate::ready::{is_ready, taken};
 
 /// How often a thread that waits looks whether a signal's handler has to run: soon enough for who presses Ctrl-C.
 const SIGNALS: Duration = Duration::from_millis(100);
@@ -67,32 +65,12 @@ pub(crate) fn waits() -> bool {
     WAITS.get()
 }
 
-/// `_blocking(call, args, kwargs)`: what a call comes to that gives an awaitable of ours, waited for by this thread.
-pub(crate) unsafe extern "C" fn blocking(
-    _: *mut PyObject,
-    args: *mut *mut PyObject,
-    count: ffi::Py_ssize_t,
-) -> *mut PyObject {
-    answer(entry(|| {
-        if count != 3 {
-            return Err(type_error(c"_blocking(call, args, kwargs)"));
-        }
-        let before = WAITS.replace(true);
-        let said = Owned::steal(ffi::PyObject_Call(*args, *args.add(1), *args.add(2)));
-        WAITS.set(before);
-        ended(said?)
-    }))
-}
-
-unsafe fn ended(said: Owned) -> Result<Owned> {
-    if is_ready(said.as_ptr()) {
-        return taken(said.as_ptr());
-    }
-    if is_lookup(said.as_ptr()) {
-        give_up(said.as_ptr());
-        return Err(type_error(c"the load of a coroutine function needs an event loop: await it on one"));
-    }
-    Ok(said)
+/// Runs something so that what it asks for is waited for.
+pub(crate) fn waiting<R>(run: impl FnOnce() -> R) -> R {
+    let before = WAITS.replace(true);
+    let ran = run();
+    WAITS.set(before);
+    ran
 }
 
 /// A load by a plain function, which runs when it is polled.

@@ -84,8 +84,8 @@ pub(crate) unsafe extern "C" fn end(_: *mut PyObject, _: *mut PyObject) -> *mut 
     given(Ok(crate::owned::none()))
 }
 
-pub(crate) use blocking::blocking;
 pub(crate) use lookup::from_thread;
+pub(crate) use said::blocking;
 
 /// `live()`, for tests: how many tasks and loops there are.
 pub(crate) unsafe extern "C" fn live(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

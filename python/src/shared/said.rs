@@ -6,14 +6,15 @@ use std::task::{Context, Poll, Waker};
 use pyo3_ffi as ffi;
 use tierce::Error;
 
-use super::blocking::{waited, waits};
+use super::attached::entry;
+use super::blocking::{waited, waiting, waits};
 use super::cached::{Cached, key, named};
 use super::held::Held;
 use super::key::PyKey;
-use super::lookup::doing;
+use super::lookup::{doing, give_up, is_lookup};
 use super::told::{self, Why};
-use crate::owned::{Owned, PyObject, Result, ask, none, tuple_of, type_error};
-use crate::ready::ready;
+use crate::owned::{Owned, PyObject, Result, answer, ask, none, tuple_of, type_error};
+use crate::ready::{is_ready, ready, taken};
 use crate::signature::Given;
 
 pub(crate) type Args = *const *mut PyObject;
@@ -67,4 +68,30 @@ pub(crate) unsafe fn fitting_key(it: *mut PyObject, given: Given) -> Result<PyKe
     let (args, kwargs) = (tuple_of(given.positional)?, named(given)?);
     ask(c"_misfit", &[it, args.as_ptr(), kwargs.as_ptr()])?;
     Err(type_error(c"these arguments do not fit the function's parameters"))
+}
+
+/// `_blocking(call, args, kwargs)`: what a call comes to that gives an awaitable of ours, waited for by this thread.
+pub(crate) unsafe extern "C" fn blocking(
+    _: *mut PyObject,
+    args: *mut *mut PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut PyObject {
+    answer(entry(|| {
+        if count != 3 {
+            return Err(type_error(c"_blocking(call, args, kwargs)"));
+        }
+        let said = waiting(|| Owned::steal(ffi::PyObject_Call(*args, *args.add(1), *args.add(2))));
+        ended(said?)
+    }))
+}
+
+unsafe fn ended(said: Owned) -> Result<Owned> {
+    if is_ready(said.as_ptr()) {
+        return taken(said.as_ptr());
+    }
+    if is_lookup(said.as_ptr()) {
+        give_up(said.as_ptr());
+        return Err(type_error(c"the load of a coroutine function needs an event loop: await it on one"));
+    }
+    Ok(said)
 }

@@ -22,6 +22,7 @@ use super::fleet::Crew;
 use super::flight::{Departure, Flight, Ground, Outcome};
 use super::inner::{Inner, Typed};
 use super::lookup::{Before, Boarded, Call, Next, Path, Role, Served, Step};
+use super::run::GRACE;
 use super::wait::{Patience, Waited, Waiter};
 use crate::error::LoadError;
 use crate::key::{Key, ToKey, Value};
@@ -92,8 +93,10 @@ enum Event {
     Ended(Vec<(Wait, Outcome)>),
     Soft,
     Hard,
-    /// The load of this group is to be given up.
-    GiveUp(usize, Outcome),
+    /// The runtime of this group's load is dead.
+    Dead(usize),
+    /// The load of this group should have ended by now.
+    Overdue(usize),
 }
 
 impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Rounds<'a, K, V, Q, S, E> {
@@ -131,13 +134,28 @@ impl<'a, K: Key, V: Value, Q: ToKey<K>, S: Start, E: Send + Sync + 'static> Roun
                 Event::Ended(ended) => self.end(ended, &mut due),
                 Event::Soft => self.end_softly(&mut groups),
                 Event::Hard => self.end_hard(std::mem::take(&mut groups)),
-                Event::GiveUp(group, outcome) => {
-                    // Those that share the load have its end as well, unless it has not even begun.
+                // Those that share the load have its end as well, unless it has not even begun.
+                Event::Dead(group) => {
                     for wait in &groups[group].waits {
-                        self.whole.give_up(&wait.flight, outcome.clone());
+                        self.whole.give_up(&wait.flight, Outcome::Abandoned);
                     }
                 }
+                Event::Overdue(group) => self.give_up_late(&mut groups[group]),
             }
+        }
+    }
+
+    /// Gives up what should have ended by now. What has begun only since the wait for it did has its own time.
+    fn give_up_late(&self, group: &mut Group) {
+        let mut left = None;
+        for wait in &group.waits {
+            match self.whole.stands_still(&wait.flight) {
+                Some(outcome) => self.whole.give_up(&wait.flight, outcome),
+                None => left = left.max(Some(self.whole.time_left(&wait.flight))),
+            }
+        }
+        if let Some(left) = left {
+            group.waiter.allow(left.max(GRACE));
         }
     }
 
@@ -361,8 +379,8 @@ fn poll(groups: &mut Vec<Group>, cx: &mut Context<'_>, patience: &mut Patience) 
     }
     for (place, group) in groups.iter_mut().enumerate() {
         match group.waiter.alarm(cx) {
-            Some(Waited::Dead) => return Poll::Ready(Event::GiveUp(place, Outcome::Abandoned)),
-            Some(_) => return Poll::Ready(Event::GiveUp(place, Outcome::Timeout)),
+            Some(Waited::Dead) => return Poll::Ready(Event::Dead(place)),
+            Some(_) => return Poll::Ready(Event::Overdue(place)),
             None => {}
         }
     }
