@@ -100,7 +100,8 @@ def rust(space):
 def new(request, space):
     """Makes a cache in a hub of its own, which is to the store as another process."""
     url, namespace = space
-    return lambda: request.param(Hub(url, namespace=namespace, memory_age="100ms"))
+    # A busy machine is no reason to go on without the store.
+    return lambda: request.param(Hub(url, namespace=namespace, memory_age="100ms", store_budget="10s"))
 
 
 async def until(condition):
@@ -279,7 +280,7 @@ sys.path.insert(0, sys.argv[3])
 from test_two_languages import Function
 from tierce import Hub
 async def main():
-    here = Function(Hub(sys.argv[1], namespace=sys.argv[2]))
+    here = Function(Hub(sys.argv[1], namespace=sys.argv[2], store_budget="10s"))
     # The connection is there before.
     await here.verbs.get(0)
     print("ready", flush=True)

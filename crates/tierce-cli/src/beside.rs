@@ -44,7 +44,9 @@ struct Process {
 pub(crate) async fn run(beside: Beside) -> Result<(), Error> {
     let cache_error = |error: tierce::Error| Error::Cache(error.to_string());
     let hub = Hub::builder().namespace(&beside.namespace).memory_age(Duration::from_millis(100));
-    let hub = hub.require_store().connect(&beside.store).await.map_err(cache_error)?;
+    // A busy machine is no reason to go on without the store.
+    let hub =
+        hub.store_budget(Duration::from_secs(10)).require_store().connect(&beside.store).await.map_err(cache_error)?;
     let cache = hub.cache::<u64, Product>("product").ttl(Duration::from_secs(600)).build();
     let (loads, gate, holds) = (AtomicU64::new(0), Semaphore::new(0), Mutex::default());
     let process = Arc::new(Process { hub, cache, loads, gate, holds });
