@@ -517,3 +517,25 @@ def test_large_values_and_many_at_once_go_through_a_full_socket(space, run):
         assert found == [str(key) * 200_000 for key in keys]
 
     run(main())
+
+
+def test_a_load_that_asks_for_itself_is_told_at_once(space):
+    url, named = space
+    calls = []
+
+    # Each the first of its hub's: while its store has not said that it tells, nobody joins what began long ago.
+    @Hub(url, **named).cached(key="circle:{x}")
+    def plain(x) -> int:
+        calls.append(x)
+        return plain(x)
+
+    @Hub(url, **named).cached(key="turn:{x}")
+    async def coroutine(x) -> int:
+        calls.append(x)
+        return await coroutine(x)
+
+    with pytest.raises(tierce.CycleError):
+        plain(1)
+    with pytest.raises(tierce.CycleError):
+        asyncio.run(until_done(coroutine(2)))
+    assert calls == [1, 2]

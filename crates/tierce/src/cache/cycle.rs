@@ -166,6 +166,11 @@ impl Node {
         waiting.iter().any(|node| node.cache == self.cache && !std::ptr::eq(&raw const **node, self))
     }
 
+    /// Whether this load is one of those being polled on this thread.
+    pub(crate) fn is_polled_here(self: &Arc<Node>) -> bool {
+        POLLED.with(|stack| stack.borrow().iter().any(|node| Arc::ptr_eq(node, self)))
+    }
+
     /// Notes that the load being polled here, if any, waits for this one. `Err` if that would close a circle.
     pub(crate) fn wait_for(self: &Arc<Node>) -> Result<Option<Edge>, Circle> {
         let stack = polled();

@@ -290,6 +290,10 @@ impl Inner {
 
     /// Whether what this flight brings may be served to a caller who comes now.
     fn joinable(&self, flight: &Flight, cells: &[Arc<Cell>]) -> bool {
+        // Who asks inside that very load is told of the circle: another flight beside it would wait for its lease.
+        if self.shelf.is_some() && flight.node.is_polled_here() && flight.node.runtime.alive() {
+            return true;
+        }
         let across_purge = self.purged_since(flight.began) && !mutant::on(Mutant::JoinedAcrossPurge);
         let by_tags = cells.iter().chain(&flight.tags).any(|cell| cell.changed_since(flight.began));
         let elsewhere = self.changed_elsewhere(flight);
