@@ -6,7 +6,7 @@ mapping as torn and takes the mark away when he is done, and who finds the mark 
 
 **Guests.** A handler that does not raise, what the garbage collector finalizes and a `==` of a key may use the mapping in
 the middle of an operation of the same thread, which has the lock already. Such a guest finds the mark and derives before
-he works, into new containers. Each inner step has a turn of its own. Who sees, when he is done, that the turn has moved
+he works, into new containers, and leaves the mark as he found it. Each inner step has a turn of its own. Who sees, when he is done, that the turn has moved
 on leaves the mark where it is: what he wrote belongs to containers that are no longer in use, or he overwrote what the guest
 counted. Entries have numbers, by which all that follows from them is kept, so that none of that asks a key for its `==`.
 """

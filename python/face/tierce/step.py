@@ -14,9 +14,14 @@ def step(method):
         if self._lock._is_owned():
             # An inner step, or a guest's: nobody tells them apart.
             self._turn += 1
-            if self._torn:
+            if not self._torn:
+                return method(self, *args, **kwargs)
+            try:
                 self._renew()
-            return method(self, *args, **kwargs)
+                return method(self, *args, **kwargs)
+            finally:
+                # Whoever he came to goes on with what is no longer in use: the next guest has to see that as well.
+                self._torn = True
         left, timer = None, self._timer
         try:
             with self._lock:
