@@ -102,17 +102,28 @@ def redis(tmp_path):
     made.kill()
 
 
+def ended_well(shop):
+    """Ends it, whatever its test has found."""
+    assert shop.end() in (0, -signal.SIGTERM), shop.log.read_text()
+    assert "Traceback" not in shop.log.read_text()
+
+
 @pytest.fixture
 def shop(tmp_path, redis):
     made = Shop(tmp_path, redis.url)
     yield made
-    assert made.end() in (0, -signal.SIGTERM), made.log.read_text()
-    assert "Traceback" not in made.log.read_text()
+    ended_well(made)
 
 
-def test_every_route_answers_without_redis(tmp_path):
-    shop = Shop(tmp_path, None)
-    client = Client(shop.port)
+@pytest.fixture
+def shop_alone(tmp_path):
+    made = Shop(tmp_path, None)
+    yield made
+    ended_well(made)
+
+
+def test_every_route_answers_without_redis(shop_alone):
+    client = Client(shop_alone.port)
     assert client.ask("/products/42") == {"id": 42, "name": "Lamp 42", "price": "42.90", "category_id": 2}
     assert list(client.ask("/products?ids=3&ids=999&ids=1&ids=3")) == ["3", "1"]
     assert client.ask("/products/42/price?price=9.90", "PUT")["price"] == "9.90"
@@ -126,7 +137,6 @@ def test_every_route_answers_without_redis(tmp_path):
     client.ask("/search/en", "DELETE")
     assert client.ask("/countries/France") == "FR"
     assert client.ask("/server") == {} and client.health() is None
-    assert shop.end() in (0, -signal.SIGTERM)
 
 
 def test_what_is_not_there_is_asked_for_once(shop):

@@ -2,7 +2,9 @@
 
 from typing import TypeVar, assert_type
 
-from tierce import CacheInfo, LRUCache, SignedPickle, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo
+from tierce import (
+    CacheInfo, KeyedCache, LRUCache, SignedPickle, Stats, TTLCache, alru_cache, cache, cached, hub, lru_cache, memo,
+)  # fmt: skip
 from tierce.compat import cachetools, functools
 from tierce.compat.async_lru import alru_cache as theirs
 from tierce.compat.cachetools import func
@@ -208,3 +210,38 @@ def uses_of_values() -> None:
     assert_type(SignedPickle(b"k" * 32, b"o" * 32).codec("product:1", "product"), Codec)
     codec.unpack("x")  # type: ignore[arg-type]
     SignedPickle("k" * 32)  # type: ignore[arg-type]
+
+
+@cached(key="report:{year}")
+def report(year: int) -> list[int]:
+    return [year]
+
+
+carts: KeyedCache[dict[str, int]] = hub().cache("cart", dict[str, int], ttl="1h")
+
+
+def plain_uses_of_cached() -> None:
+    assert_type(report(2024), list[int])
+    assert_type(report.invalidate(2024), None)
+    assert_type(report.get_many([2024]), dict[int, list[int]])
+    assert_type(shared_user.blocking.peek(1), str | None)
+    assert_type(carts.blocking.get(7, default=0), dict[str, int] | int)
+    with report.hold(2024) as hold:
+        assert_type(hold.set([1]), bool)
+    report("2024")  # type: ignore[arg-type]
+    report.set("x", 2024)  # type: ignore[arg-type]
+    carts.blocking.set(7, 7)  # type: ignore[arg-type]
+
+
+async def more_uses_of_cached() -> None:
+    async def load(ids: list[int]) -> dict[int, str]:
+        return {one: str(one) for one in ids}
+
+    async def load_cart(key: str) -> dict[str, int]:
+        return {key: 1}
+
+    assert_type(await shared_user.get_many([1, 2], load), dict[int, str])
+    async with shared_user.hold(1) as hold:
+        assert_type(await hold.set("x"), bool)
+    assert_type(await carts.get_or_load("a", load_cart), dict[str, int])
+    assert_type(await hub().close(), int)
