@@ -453,3 +453,106 @@ def test_a_tag_that_a_result_alone_shows_costs_its_first_load_and_no_more(hub, u
         assert len(calls) == (2 if url is None else 3)
 
     run(main)
+
+
+def test_what_the_body_of_a_hold_raised_is_not_hidden_by_a_store_that_is_away(tmp_path):
+    server = Redis(tmp_path)
+    hub = Hub(server.url, namespace="hidden")
+    carts = hub.cache("cart", dict)
+
+    @hub.cached(key="plain:{x}")
+    def plain(x) -> int:
+        return x
+
+    async def main():
+        await carts.set(1, {})
+        plain(1)
+        server.kill()
+        with pytest.raises(ZeroDivisionError) as raised:
+            async with carts.hold(1):
+                raise ZeroDivisionError
+        assert "could not be told" in raised.value.__notes__[0]
+        with pytest.raises(ZeroDivisionError):
+            with plain.hold(1):
+                raise ZeroDivisionError
+        with pytest.raises(StoreError):
+            async with carts.hold(1):
+                pass
+
+    run(main)
+
+
+def test_a_function_made_inside_another_needs_a_name_where_there_is_a_store(hub, url):
+    def make(prefix, **settings):
+        @hub.cached(**settings)
+        def load(x: int) -> str:
+            return f"{prefix}{x}"
+
+        return load
+
+    if url is None:
+        assert (make("a")(1), make("b")(1)) == ("a1", "b1")
+        return
+    with pytest.raises(ValueError, match="needs a name of its own"):
+        make("a")
+    assert make("a", key="a:{x}")(1) == "a1" and make("b", key="b:{x}")(1) == "b1"
+
+
+def test_an_annotation_that_cannot_be_read_is_an_error(hub, url):
+    if url is None:
+        return
+
+    def function(x: int) -> 'TYPES["a"]':  # noqa: F821
+        return x
+
+    with pytest.raises((ValueError, TypeError)):
+        cached(hub=hub, key="unread:{x}")(function)
+
+
+TYPES = {}
+
+
+def test_a_loop_that_makes_tasks_its_own_way_reaches_its_store(hub, url):
+    calls = []
+
+    @hub.cached(key="own:{x}")
+    async def own(x) -> int:
+        calls.append(x)
+        return x
+
+    async def main():
+        asyncio.get_running_loop().set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))
+        await own(1)
+        assert "answers in" in (hub.health() or "answers in")
+
+    run(main)
+
+
+def test_words_of_ours_may_be_parameters(hub):
+    @hub.cached(key="setting:{name}:{default}")
+    async def setting(name, default=0) -> int:
+        return default
+
+    setting.blocking.set(3, "x", default=3)
+    assert setting.blocking("x", default=3) == 3
+    with pytest.raises(TypeError, match="not here"):
+        setting.blocking("x")
+
+    class Shop:
+        @hub.cached(key="of:{x}")
+        async def of(self, x) -> int:
+            return x
+
+    shop = Shop()
+    assert shop.of.blocking.set_through(lambda: 5, 1) == 5
+    assert setting.blocking.set_through(lambda: 4, "y", default=4) == 4
+
+
+def test_files_of_tls_are_looked_at_when_a_hub_is_made():
+    with pytest.raises(OSError):
+        Hub("rediss://127.0.0.1:1/?ca=/no/such/file.pem")
+    encrypted = Hub("rediss://127.0.0.1:1")
+    with pytest.raises(ValueError, match="plain function"):
+        encrypted.cached(key="x:{obj}")(len)
+    with pytest.raises(ValueError, match="encrypted"):
+        encrypted.blocking.purge()

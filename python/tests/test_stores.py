@@ -141,7 +141,7 @@ def test_one_load_for_the_threads_of_plain_functions(space):
     url, named = space
     hub, calls, begin = Hub(url, **named), [], threading.Barrier(20)
 
-    @hub.cached
+    @hub.cached(key="slow:{x}")
     def slow(x):
         calls.append(x)
         time.sleep(0.05)
@@ -213,7 +213,8 @@ def test_thousands_of_lookups_leave_no_task_and_no_socket(space, run):
         tasks, live, files = len(asyncio.all_tasks()), testing.live(), open_files()
         for _ in range(30):
             await asyncio.gather(*[product(key) for key in range(100)])
-        assert (len(asyncio.all_tasks()), testing.live()) == (tasks, live)
+        now = testing.live()
+        assert len(asyncio.all_tasks()) <= tasks and now[0] <= live[0] and now[1] <= live[1]
         assert open_files() <= files + 1
 
     run(main())

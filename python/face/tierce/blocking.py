@@ -25,9 +25,10 @@ class Blocking:
 
     def __call__(self, /, *args, **kwargs):
         of = self._of
-        function = getattr(of, "__func__", of)
+        function, instance = getattr(of, "__func__", of), getattr(of, "__self__", _MISSING)
         if isinstance(function, _tierce.Cached) and function._is_async:
-            found = _blocking(of.get, args, {**kwargs, "default": _MISSING})
+            args = args if instance is _MISSING else (instance, *args)
+            found = _blocking(function._get, (_MISSING, *args), kwargs)
             if found is _MISSING:
                 raise TypeError(f"{function._place}: it is not here, and its load needs an event loop: await it on one")
             return found
@@ -43,15 +44,14 @@ class Blocking:
 
         return blocking
 
-    def set_through(self, *args):
+    def set_through(self, /, *args, **kwargs):
         """As that of what it is of, with a plain function that writes."""
-        from .keyed import set_through_plainly
+        from .keyed import KeyedCache, set_through_plainly
 
-        of = self._of
-        if isinstance(of, _tierce.Cached):
-            return set_through_plainly(self, *args)
-        key, write = args
-        return set_through_plainly(self, write, key)
+        if isinstance(self._of, KeyedCache):
+            key, write, *args = args
+            args = (write, key, *args)
+        return set_through_plainly(self, *args, **kwargs)
 
     def info(self):
         """As Hub.info."""

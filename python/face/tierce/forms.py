@@ -31,7 +31,7 @@ _KNOWN = {
 """Classes by their names: the module that they name, and the one that has them. Tests that hold the time (freezegun) put others
 into datetime."""
 
-_QUALIFIERS = (Annotated, Final, ClassVar, Required, NotRequired)
+_QUALIFIERS: tuple[object, ...] = (Annotated, Final, ClassVar, Required, NotRequired)
 
 _DEEPEST = 100
 """Annotations that nest deeper do not end: a generic class that holds one of a wider argument, for example."""

@@ -58,6 +58,8 @@ class Hub:
             0 if serve_for == 0 and not isinstance(serve_for, bool) else milliseconds(serve_for, "serve_for"),
         )
         self._has_store = url is not None
+        self._is_encrypted = _is_encrypted(url)
+        self._namespace = namespace
         # Cached functions by the names of their caches.
         self._functions = weakref.WeakValueDictionary()
         # Caches by name, each with what was said when it was made.
@@ -89,6 +91,7 @@ class Hub:
     @property
     def blocking(self):
         """The same verbs for code that runs on no loop: each waits on its thread."""
+        self._refuse_plain(False, "hub.blocking")
         return Blocking(self)
 
     def invalidate_tag(self, tag, /):
@@ -133,20 +136,33 @@ class Hub:
         from .values import codec_of_function
 
         if codec is not None:
-            return codec.codec(f"{name}:{version}", name)
+            return codec.codec(f"{self._namespace or 'tierce'}:{name}:{version}", name)
         try:
             return codec_of_function(function)
         except NameError:
             # What it names is defined later: looked up again when it is first needed.
             return lambda: codec_of_function(function)
+        except KeyError as error:
+            # One of its own would be taken for a name that is another's.
+            raise ValueError(f"its return annotation cannot be read: KeyError: {error}") from error
+
+    def _refuse_plain(self, is_async, place):
+        """Code that runs on no loop has its connections on a thread that has no TLS."""
+        if self._is_encrypted and not is_async:
+            raise ValueError(
+                f"{place} is a plain function, and the hub's store is encrypted, which event loops alone can be so far: "
+                "make it an async def, or name a store without TLS (a local proxy of yours may have that)"
+            )
 
     def _add(self, name, place, make):
         """Makes a function under its name. Another's is refused, that of an older definition of itself is left to it."""
         with _one_at_a_time:
             chosen = name or re.sub(r"[^A-Za-z0-9_.-]", "-", place)[-_LONGEST_NAME:]
             other = self._functions.get(chosen)
-            if name and other is not None and other._place != place:
-                raise ValueError(f"the cache {name!r} is that of {other._place}: two functions may not share one")
+            if other is not None and other._place != place and (name or self._has_store):
+                raise ValueError(f"the cache {chosen!r} is that of {other._place}: two functions may not share one")
+            if self._has_store and not name:
+                _refuse_nameless(place)
             for number in count(1):
                 if number > 1 and self._has_store and "<locals>" in place:
                     # Their order may be another elsewhere, and one would be given the other's values.
@@ -162,6 +178,29 @@ class Hub:
                     continue
                 self._functions[taken] = made
                 return made
+
+
+def _refuse_nameless(place):
+    """A function made within another is one of many of that name, and a store would give each the values of all."""
+    if "<locals>" in place:
+        raise ValueError(
+            f"{place} is made inside a function, and there is a store, which needs a name of its own for it: "
+            'say key="name:{argument}"'
+        )
+
+
+def _is_encrypted(url):
+    """Whether the URL asks for TLS, whose files are looked at then: a store that can never be reached is told at once."""
+    scheme, _, rest = (url or "").partition("://")
+    if scheme not in ("rediss", "valkeys", "memcacheds"):
+        return False
+    from urllib.parse import parse_qs
+
+    from .streams import context_of
+
+    said = {name: values[-1] for name, values in parse_qs(rest.rpartition("?")[2]).items()}
+    context_of(said.get("ca"), said.get("cert"), said.get("key"))
+    return True
 
 
 def _part(part):
@@ -197,11 +236,16 @@ def configure(url, /, **settings):
         same, made = hub(), Hub(url, **settings)
         functions = list(same._functions.items())
         # All of them before any: what cannot be packed leaves everything as it was.
+        for name, function in functions:
+            made._refuse_plain(function._is_async, function._place)
+            if not function._is_named:
+                _refuse_nameless(function._place)
         codecs = [made._codec(*function._packs) for _, function in functions]
         for (name, function), codec in zip(functions, codecs):
             function._bind_to(made._hub, name, codec)
         # The same object as before: who has it already has the store too.
         same._hub, same._has_store = made._hub, made._has_store
+        same._is_encrypted, same._namespace = made._is_encrypted, made._namespace
         return same
 
 

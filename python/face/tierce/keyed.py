@@ -4,6 +4,7 @@ from types import GenericAlias
 
 from ._tierce import Cached, _blocking
 from .blocking import Blocking
+from .errors import StoreError
 
 __all__ = ["ANY", "KeyedCache", "Like"]
 
@@ -52,18 +53,33 @@ class Holding:
         self._hold = await self._begin()
         return self._hold
 
-    async def __aexit__(self, *error):
-        if not self._hold._is_over():
-            # What became of the change nobody has said.
+    async def __aexit__(self, kind, error, traceback):
+        if self._hold._is_over():
+            return
+        # What became of the change nobody has said.
+        try:
             await self._hold.invalidate()
+        except StoreError as untold:
+            _beside(untold, error)
 
     def __enter__(self):
         self._hold = _blocking(self._begin, (), {})
         return self._hold
 
-    def __exit__(self, *error):
-        if not self._hold._is_over():
+    def __exit__(self, kind, error, traceback):
+        if self._hold._is_over():
+            return
+        try:
             _blocking(self._hold.invalidate, (), {})
+        except StoreError as untold:
+            _beside(untold, error)
+
+
+def _beside(untold, error):
+    """What the body raised goes on, since it says whether the change was made; the store is told later all the same."""
+    if error is None:
+        raise untold
+    error.add_note(f"and the store could not be told yet: {untold}")
 
 
 def get(self, /, *args, default=None, **kwargs):

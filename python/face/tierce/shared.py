@@ -140,6 +140,7 @@ def _made(function, place, settings):
     in_hub = hub() if in_hub is None else in_hub
     ttl_ms, stale_ms = milliseconds(ttl, "ttl"), milliseconds(stale, "stale")
     is_async = _is_async(function)
+    in_hub._refuse_plain(is_async, place)
 
     def make(name):
         made = Cached(
@@ -150,6 +151,7 @@ def _made(function, place, settings):
         if is_async:
             _mark_async(made)
         made._place, made._is_async, made._packs = place, is_async, (function, name, version, codec)
+        made._is_named = key is not None
         return made
 
     return in_hub._add(name, place, make)

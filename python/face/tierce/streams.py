@@ -15,8 +15,9 @@ def dial(host, port, tls, /):
         server's certificate has to have; each may be None.
     """
     loop = asyncio.get_running_loop()
-    # In a context of its own: it belongs to none of the callers who will use the connection.
-    return loop.create_task(_open(loop, host, port, tls), context=Context())
+    # In a context of its own: it belongs to none of the callers who will use the connection. Not every loop's way to make
+    # tasks takes one as an argument.
+    return Context().run(loop.create_task, _open(loop, host, port, tls))
 
 
 async def _open(loop, host, port, tls):

@@ -6,11 +6,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
-use tierce::__python::arrive;
+use tierce::__python::{arrive, sleep};
 use tierce::Hub;
 
 use super::lock::locked;
+
+/// As long as who asks waits at most (`Hub::connect`), and a little for him to say so.
+const LONGEST: Duration = Duration::from_millis(1500);
 
 pub(crate) struct Arrival {
     hub: Hub,
@@ -50,10 +54,15 @@ impl Arrival {
         begins
     }
 
-    /// Waits until whoever asks has been answered, or has left.
+    /// Waits until whoever asks has been answered, or has left; or is late himself, on a loop that stands still, or in the parent
+    /// of this process.
     async fn somebody_else(&self) {
-        let mut has_waited = false;
+        let (mut has_waited, mut time) = (false, sleep(LONGEST));
         std::future::poll_fn(|cx| {
+            if time.as_mut().poll(cx).is_ready() {
+                self.is_over.store(true, Ordering::Release);
+                return Poll::Ready(());
+            }
             let mut waiting = locked(&self.waiting);
             match &mut *waiting {
                 Some(all) if !has_waited => {

@@ -57,6 +57,10 @@ impl Dialing {
     /// What the task brought: the socket, and what encrypts.
     unsafe fn opened(&mut self, home: &Arc<Loop>) -> Result<Box<dyn Wire>> {
         let Some(task) = self.task.take() else { return Err(crate::owned::type_error(c"it was given up")) };
+        if ptr::eq(ask(c"cancelled", &[task.as_ptr()])?.as_ptr(), ffi::Py_True()) {
+            // Its loop shuts down, and cancels all that runs.
+            return Err(crate::owned::type_error(c"its task was cancelled"));
+        }
         let brought = ask(c"result", &[task.as_ptr()])?;
         let (socket, tls) = (ffi::PyTuple_GetItem(brought.as_ptr(), 0), ffi::PyTuple_GetItem(brought.as_ptr(), 1));
         let number = ask(c"detach", &[socket])?;
