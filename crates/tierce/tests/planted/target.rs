@@ -8,9 +8,11 @@ use crate::copy::Copy;
 use crate::list::Test;
 
 /// The first build is of all dependencies, on two slow cores.
-const BUILD_S: &str = "1500";
+const BUILD_S: u64 = 1500;
 /// The slowest of the tests takes a quarter of a minute.
-const RUN_S: &str = "90";
+const RUN_S: u64 = 90;
+/// So many of them together take no longer than that; the control runs more.
+const TOGETHER: u64 = 10;
 /// By which coreutils' timeout says that it ended something.
 const TIMED_OUT: i32 = 124;
 
@@ -57,16 +59,17 @@ impl Target {
     }
 
     pub(crate) fn run(&self, copy: &Copy, name: &str, tests: &[&Test]) -> Result<Run, String> {
+        let seconds = RUN_S * (1 + tests.len() as u64 / TOGETHER);
         match self {
             Target::Cargo(which) => {
                 let tests: Vec<_> = tests.iter().map(|test| test.name.clone()).collect();
                 let cargo = ["cargo", "test", "-q", "-p", "tierce"].map(str::to_owned);
                 let rest = ["--", "--exact", "--format=pretty"].map(str::to_owned);
-                bounded(copy, (RUN_S, name, "tests"), &[&cargo, &which[..], &rest, &tests].concat())
+                bounded(copy, (seconds, name, "tests"), &[&cargo, &which[..], &rest, &tests].concat())
             }
             Target::Python => {
                 let tests: Vec<_> = tests.iter().map(|test| format!("python/tests/{}", test.name)).collect();
-                bounded(copy, (RUN_S, name, "tests"), &bash(TEST, &tests))
+                bounded(copy, (seconds, name, "tests"), &bash(TEST, &tests))
             }
         }
     }
@@ -115,9 +118,9 @@ fn bash(script: &str, arguments: &[String]) -> Vec<String> {
 }
 
 /// Runs a command in the copy. It has its bound from outside, which holds though this process may be ended.
-fn bounded(copy: &Copy, (seconds, name, what): (&str, &str, &str), command: &[String]) -> Result<Run, String> {
+fn bounded(copy: &Copy, (seconds, name, what): (u64, &str, &str), command: &[String]) -> Result<Run, String> {
     let mut bounded = Command::new("timeout");
-    bounded.args(["--kill-after=10", seconds]).args(command).current_dir(&copy.tree);
+    bounded.args(["--kill-after=10", &seconds.to_string()]).args(command).current_dir(&copy.tree);
     // Files of cargo's that a next build uses: here each fault is one.
     bounded.env("CARGO_INCREMENTAL", "1").env("CARGO_TARGET_DIR", copy.place.join("build"));
     bounded.env_remove("RUSTFLAGS").env("CARGO_TERM_COLOR", "never");
