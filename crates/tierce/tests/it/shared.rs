@@ -396,3 +396,23 @@ async fn explain_tells_what_the_store_holds_and_how_it_is() {
     assert_eq!((in_store, health.faults, &health.last_fault), (&InStore::Unknown, 1, &Some(Fault::Timeout)));
     assert!(told.to_string().contains("store: does not say"), "{told}");
 }
+
+/// Another flight beside it would wait for the lease that it has itself.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_asks_for_itself_is_told_so_though_it_is_too_old_to_be_joined() {
+    let clock = ManualClock::new();
+    let hub = Hub::builder().clock(clock.clock()).seed(7).store(Shelf::new(clock.clock())).build();
+    let lamps = hub.cache::<u64, String>("lamp").build();
+    let inside = lamps.clone();
+    let load = move || async move {
+        // Memory is believed for a second where the store tells nobody.
+        clock.advance(Duration::from_secs(5));
+        let again = || async { Ok::<_, std::io::Error>("a second load".to_string()) };
+        match inside.get_or_load(&7, again).await {
+            Err(tierce::LoadError::Cycle) => Ok::<_, std::io::Error>("told".to_string()),
+            other => Ok(format!("{other:?}")),
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), lamps.get_or_load(&7, load)).await;
+    assert_eq!(found.expect("it waits for itself").unwrap(), "told");
+}

@@ -6,6 +6,8 @@ use tierce::store::{Fault, Key, Lease, Store};
 use tierce::testing::{ManualClock, Shelf, Source};
 use tierce::{Cache, Hub, Loaded};
 
+use crate::fixture::settle;
+
 fn start(shelf: &Shelf, clock: &ManualClock) -> Process {
     let hub = Hub::builder().clock(clock.clock()).seed(7).store(shelf.clone()).build();
     let lamps = hub.cache("lamp").ttl(Duration::from_secs(60)).jitter(0.0).build();
@@ -152,4 +154,30 @@ async fn a_window_of_several_callers_asks_the_store_first() {
     assert_eq!((one.unwrap().as_deref(), three.unwrap().as_deref()), (Some("lamp 1"), Some("lamp 3")));
     assert_eq!((in_b.stats().store_hits, db.loads()), (1, loads + 1));
     assert_eq!(in_a.get(&3).await.as_deref(), Some("lamp 3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_waits_for_a_load_that_began_after_its_leader_had_asked_the_store() {
+    let (_clock, shelf, (_a, in_a), _b) = two();
+    let db = lamps();
+    db.freeze();
+    shelf.freeze();
+    let leading = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_or_load(&7, || db.load(&7)).await }
+    });
+    settle().await;
+    let following = tokio::spawn({
+        let (in_a, db) = (in_a.clone(), db.clone());
+        async move { in_a.get_many_or_load(&[7], |ids| db.load_many(ids)).await }
+    });
+    settle().await;
+    shelf.release();
+    settle().await;
+    // Longer than one who asks the store is waited for.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!following.is_finished(), "the load has its own time");
+    db.release();
+    assert_eq!(leading.await.unwrap().unwrap(), "lamp 7");
+    assert_eq!(following.await.unwrap().unwrap(), some([7]));
 }
