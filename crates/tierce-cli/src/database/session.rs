@@ -51,8 +51,8 @@ impl Session {
         let connection = Connection::open(path)?;
         // Only a checkpoint, or another process's update, can make a connection wait, for milliseconds; or its opening.
         connection.busy_timeout(Duration::from_secs(5))?;
-        // WAL: readers go on while an update commits, as on a database server. NORMAL flushes at checkpoints only.
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+        // A WAL is flushed at checkpoints only.
+        connection.execute_batch("PRAGMA synchronous = NORMAL;")?;
         // After another connection's commit a reader drops its page cache; mapped pages it need not read again. 64 MiB
         // is far more than the file has.
         connection.execute_batch("PRAGMA mmap_size = 67108864;")?;
