@@ -6,12 +6,25 @@ use std::ptr;
 use pyo3_ffi as ffi;
 
 use crate::owned::{Owned, PyObject, Raised, Result};
-use crate::types::{self, AM_SEND, keep, of_one, plain, slot};
+use crate::types::{self, AM_SEND, Kind, keep, of_one, plain, slot};
 
 /// `PySendResult`.
 pub(crate) const RETURNED: c_int = 0;
 pub(crate) const FAILED: c_int = -1;
 pub(crate) const NEXT: c_int = 1;
+
+/// Those that have their value already (`ready.rs`).
+pub(crate) static READY: Kind = Kind::new();
+/// Those that may have to wait for it (`shared/lookup.rs`).
+pub(crate) static LOOKUP: Kind = Kind::new();
+
+pub(crate) unsafe fn is_ready(object: *mut PyObject) -> bool {
+    ptr::eq(ffi::Py_TYPE(object), READY.get())
+}
+
+pub(crate) unsafe fn is_lookup(object: *mut PyObject) -> bool {
+    ptr::eq(ffi::Py_TYPE(object), LOOKUP.get())
+}
 
 /// What one of them does.
 pub(crate) struct Plan {

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use pyo3_ffi as ffi;
 
-use crate::awaitable::{Plan, RETURNED, raise_given, reused, sent, slots};
+use crate::awaitable::{Plan, READY, RETURNED, raise_given, reused, sent, slots};
 use crate::chain::free_in_turn;
 use crate::owned::{Owned, PyObject, Result, answer, none};
 use crate::stop;
-use crate::types::{self, Kind};
+use crate::types;
 
 #[repr(C)]
 struct Ready {
@@ -23,8 +23,6 @@ struct Ready {
     /// The exception by which it was given, or null (`stop.rs`).
     stop: *mut PyObject,
 }
-
-static TYPE: Kind = Kind::new();
 
 /// The memory of one that has gone, for the next: who awaits a hit needs one at a time. A sixth less for a hit
 /// (`python -m bench async_hit`).
@@ -42,12 +40,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
     });
-    TYPE.make(c"tierce._tierce.Ready", size_of::<Ready>(), slots)
-}
-
-/// Whether an object is one of them.
-pub(crate) unsafe fn is_ready(object: *mut PyObject) -> bool {
-    ptr::eq(ffi::Py_TYPE(object), TYPE.get())
+    READY.make(c"tierce._tierce.Ready", size_of::<Ready>(), slots)
 }
 
 /// An awaitable of this value.
@@ -55,13 +48,13 @@ pub(crate) unsafe fn is_ready(object: *mut PyObject) -> bool {
 pub(crate) unsafe fn ready(value: Owned) -> Result<Owned> {
     let spare = SPARE.load(Relaxed);
     if spare.is_null() {
-        let made = types::allocate(TYPE.get())?;
+        let made = types::allocate(READY.get())?;
         (*made.as_ptr().cast::<Ready>()).value = value.into_ptr();
         return Ok(made);
     }
     // The interpreter's lock is held: nobody else takes it between these two.
     SPARE.store(ptr::null_mut(), Relaxed);
-    ffi::PyObject_Init(spare, TYPE.get());
+    ffi::PyObject_Init(spare, READY.get());
     (*spare.cast::<Ready>()).value = value.into_ptr();
     ffi::PyObject_GC_Track(spare.cast());
     Owned::steal(spare)
@@ -131,7 +124,7 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
     let value = (*it.cast::<Ready>()).value;
-    if !value.is_null() && ptr::eq(ffi::Py_TYPE(value), TYPE.get()) {
+    if !value.is_null() && ptr::eq(ffi::Py_TYPE(value), READY.get()) {
         free_in_turn(it, free);
     } else {
         free(it);
@@ -140,7 +133,7 @@ unsafe extern "C" fn dealloc(it: *mut PyObject) {
 
 unsafe fn free(it: *mut PyObject) {
     clear(it);
-    if SPARE.load(Relaxed).is_null() && ptr::eq(ffi::Py_TYPE(it), TYPE.get()) {
+    if SPARE.load(Relaxed).is_null() && ptr::eq(ffi::Py_TYPE(it), READY.get()) {
         ffi::Py_DECREF(ffi::Py_TYPE(it).cast());
         SPARE.store(it, Relaxed);
     } else {

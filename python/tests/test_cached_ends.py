@@ -202,3 +202,36 @@ def test_a_fork_runs_nothing_of_the_parents_loads():
         assert ended == b"", ended
         os._exit(0)
     """)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_refreshes_behind_though_its_parents_threads_had_nothing_to_do():
+    child("""
+        import os, threading, time, tierce
+
+        loaded = threading.Event()
+
+        @tierce.cached(stale="1h")
+        def function(x):
+            loaded.set()
+            return os.getpid()
+
+        def refresh():
+            function(1)
+            loaded.clear()
+            function.mark_stale(1)
+            function(1)
+            assert loaded.wait(20), "nobody refreshes"
+
+        refresh()
+        while function(1) != os.getpid():
+            pass
+        pid = os.fork()
+        if pid == 0:
+            try:
+                refresh()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+    """)

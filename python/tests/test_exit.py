@@ -36,3 +36,23 @@ for _ in range(4):
 def test_daemon_threads_inside_a_function_do_not_abort_the_end(which):
     done = subprocess.run([sys.executable, "-c", f"WHICH = {which!r}\n{PROGRAM}"], capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+AT_EXIT = """
+import atexit, time
+began = time.monotonic()
+def report():
+    print(function(2), time.monotonic() - began < 20)
+# What is registered first runs last: the package is about to end by then.
+atexit.register(report)
+import tierce
+@tierce.cached
+def function(x):
+    return x * 2
+assert function(1) == 2
+"""
+
+
+def test_a_plain_function_loads_while_the_process_ends():
+    done = subprocess.run([sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "4 True\n", "")

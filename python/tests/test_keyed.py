@@ -556,3 +556,92 @@ def test_files_of_tls_are_looked_at_when_a_hub_is_made():
         encrypted.cached(key="x:{obj}")(len)
     with pytest.raises(ValueError, match="encrypted"):
         encrypted.blocking.purge()
+
+
+def test_what_is_to_be_awaited_is_no_value(hub):
+    carts = hub.cache("cart", dict)
+
+    @hub.cached(key="plain:{x}")
+    def plain(x) -> dict:
+        return coroutine(x)
+
+    async def load(key):
+        return {}
+
+    begun = []
+
+    def coroutine(key):
+        begun.append(load(key))
+        return begun[-1]
+
+    def refused():
+        return pytest.raises(TypeError, match="is to be awaited")
+
+    async def main():
+        with refused():
+            await carts.set(1, coroutine(1))
+        with refused():
+            await carts.set_many({1: coroutine(1)})
+        with refused():
+            async with carts.hold(1) as hold:
+                await hold.set(coroutine(1))
+        assert await carts.get(1) is None
+
+    run(main)
+    with refused():
+        carts.blocking.get_or_load(1, coroutine)
+    with refused():
+        plain(1)
+    with refused():
+        carts.blocking.get_many([1], lambda ids: {1: coroutine(1)})
+    assert carts.blocking.get(1) is None and len(begun) == 6
+    for each in begun:
+        each.close()
+
+
+def test_patterns_know_keys_that_are_sequences_of_one(hub, url):
+    if url and url.startswith("memcached"):
+        return
+    pages = hub.cache("page", int)
+
+    async def greeting(*languages) -> str:
+        return "hello"
+
+    # With a store it needs a name that no other function has: its place is one, at the top of a module.
+    greeting.__qualname__ = f"greeting_{next(_spaces)}"
+    greeting = hub.cached(greeting)
+
+    async def main():
+        await pages.set_many({("acme",): 1, ("other",): 2, "acme": 3})
+        assert await pages.invalidate_matching(("acme",)) == 1
+        assert await pages.get_many([("acme",), ("other",), "acme"]) == {("other",): 2, "acme": 3}
+        assert await pages.invalidate_matching((ANY,)) == 1
+        await greeting("en"), await greeting("de"), await greeting("en", "de")
+        assert await greeting.invalidate_matching("en") == 1
+        assert await greeting.get("de") == "hello" and await greeting.get("en") is None
+        # Of keys that have now more parts and now fewer it ends those as well that have more.
+        assert await greeting.invalidate_matching(ANY) == 2
+        assert await greeting.get("de") is None and await greeting.get("en", "de") is None
+
+    run(main)
+
+
+def test_a_thread_that_a_plain_load_began_in_its_context_is_told_of_the_circle(hub):
+    import contextvars
+
+    @hub.cached(key="circle:{x}")
+    def circle(x) -> str:
+        told = []
+
+        def again():
+            try:
+                circle(x)
+            except CycleError as error:
+                told.append(str(error))
+
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(again,))
+        thread.start()
+        thread.join(20)
+        return told[0][:4] if told else "not told"
+
+    assert circle(1) != "not told"

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import uvloop
-from servers import Memcached, Redis
+from servers import Memcached, Redis, free_port
 from waiting import until
 
 import tierce
@@ -540,3 +540,35 @@ def test_a_load_that_asks_for_itself_is_told_at_once(space):
     with pytest.raises(tierce.CycleError):
         asyncio.run(until_done(coroutine(2)))
     assert calls == [1, 2]
+
+
+OUTAGE = """
+import sys
+from tierce import Hub
+
+hub = Hub(f"redis://127.0.0.1:{sys.argv[1]}")
+
+@hub.cached(key="page:{x}")
+def page(x) -> bytes:
+    return bytes(500_000)
+
+other = hub.cache("other", bytes)
+
+def kib():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+
+page(-1)
+before = kib()
+for x in range(100):
+    page(x)
+other.blocking.get_many(range(100), lambda ids: {x: bytes(500_000) for x in ids})
+assert page.peek(99) and other.peek(99)
+# bytes(n) is of pages that nobody has touched: what is packed is a copy, and is there.
+print((kib() - before) // 1000)
+"""
+
+
+def test_in_an_outage_no_value_lies_in_memory_twice():
+    done = subprocess.run([sys.executable, "-c", OUTAGE, str(free_port())], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 30, f"{done.stdout} MiB for 200 values of half a megabyte that were never written to"

@@ -17,5 +17,9 @@ class UnpackError(ValueError):
     """What is stored is no value of the annotation. To a cache it is a miss."""
 
 
+class NameTaken(ValueError):
+    """For the package alone: a cache of this name is there, or one that is gone is still loading."""
+
+
 class StoreError(ConnectionError):
     """The store could not be told of a change. It is told as soon as it answers again; this process goes by it already."""

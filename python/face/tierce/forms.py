@@ -232,8 +232,9 @@ def _hints(of, namespace, local=None):
             f"the annotation names {error.name!r}, which is not there: define it above, outside of functions, and import it "
             "outside of `if TYPE_CHECKING`"
         ) from error
-    except (SyntaxError, TypeError) as error:
-        raise Unfit(f"an annotation is none: {error}") from error
+    except Exception as error:
+        # What stands in an annotation is an expression, and may raise anything.
+        raise Unfit(f"an annotation is none: {type(error).__name__}: {error}") from error
 
 
 def hints_of_class(kind, names):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ._tierce import Hub as _Hub
 from .blocking import Blocking
 from .duration import milliseconds
+from .errors import NameTaken
 
 __all__ = ["Hub", "Server", "configure", "hub"]
 
@@ -137,14 +138,7 @@ class Hub:
 
         if codec is not None:
             return codec.codec(f"{self._namespace or 'tierce'}:{name}:{version}", name)
-        try:
-            return codec_of_function(function)
-        except NameError:
-            # What it names is defined later: looked up again when it is first needed.
-            return lambda: codec_of_function(function)
-        except KeyError as error:
-            # One of its own would be taken for a name that is another's.
-            raise ValueError(f"its return annotation cannot be read: KeyError: {error}") from error
+        return codec_of_function(function)
 
     def _refuse_plain(self, is_async, place):
         """Code that runs on no loop has its connections on a thread that has no TLS."""
@@ -173,7 +167,7 @@ class Hub:
                 taken = chosen[: _LONGEST_NAME - len(end)] + end
                 try:
                     made = make(taken)
-                except KeyError:
+                except NameTaken:
                     # Another's, or a load of one that is gone still runs under it.
                     continue
                 self._functions[taken] = made

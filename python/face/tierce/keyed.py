@@ -114,11 +114,12 @@ def invalidate_many(self, ids, /):
 def invalidate_matching(self, /, *parts):
     """End all values whose keys look so; how many there were. To be awaited.
 
-    parts: those of the key, in its order; ANY or Like("...*") where they differ.
+    parts: those of the key, in its order; ANY or Like("...*") where they differ. Of a
+        function with *args an ANY also stands for several.
     Redis looks at every name that it has: a tag ends as many with one write.
     Raises StoreError with Memcached, which cannot look.
     """
-    return self._invalidate_matching(*map(_piece, parts))
+    return self._invalidate_matching(False, *map(_piece, parts))
 
 
 def _piece(part):
@@ -223,8 +224,8 @@ class KeyedCache:
 
     def invalidate_matching(self, pattern, /):
         """End all whose keys look so: Like("/shop/*"), or a tuple with ANY in it; how many there were. To be awaited."""
-        parts = pattern if isinstance(pattern, tuple) else (pattern,)
-        return self._cached._invalidate_matching(*map(_piece, parts))
+        is_tuple = isinstance(pattern, tuple)
+        return self._cached._invalidate_matching(is_tuple, *map(_piece, pattern if is_tuple else (pattern,)))
 
     def mark_stale(self, key, /):
         """Make a value stale. To be awaited."""

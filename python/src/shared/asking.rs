@@ -1,6 +1,5 @@
 //! One lookup, as a task of its caller's loop: the engine's future, again where another's load was cancelled, and its end.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -12,6 +11,7 @@ use super::answer::Answer;
 use super::arrival::Arrival;
 use super::failed::Failed;
 use super::held::Held;
+use super::inside::inside;
 use super::key::PyKey;
 use super::load::load;
 use super::plan::Plan;
@@ -28,17 +28,15 @@ pub(crate) struct Asking {
     pub(crate) plan: Arc<Plan>,
     /// Loads, whatever is here.
     pub(crate) renew: bool,
-    /// The load whose loader asks.
-    pub(crate) around: Option<Inside>,
     /// What it waits for first.
     pub(crate) arrival: Option<Arc<Arrival>>,
 }
 
 impl Asking {
-    /// The task, which gives the answer to whoever waits for it.
-    pub(crate) fn work(self, answer: Arc<Answer>) -> BoxFuture {
+    /// The task, which gives the answer to whoever waits for it; `around`: the load whose loader asks.
+    pub(crate) fn work(self, around: Option<Inside>, answer: Arc<Answer>) -> BoxFuture {
         Box::pin(async move {
-            let (around, cache) = (self.around.clone(), self.cache.clone());
+            let cache = self.cache.clone();
             let found = inside(around, self.find()).await;
             // SAFETY: a loop polls its tasks inside an entry, with the interpreter's lock held.
             unsafe { answer.give(found.map_err(|error| told::exception(Why::load(&cache, error)))) };
@@ -75,18 +73,12 @@ impl Asking {
                     }
                 }
                 Err(error) => return Err(error),
-                Ok(found) => return Ok(found),
+                Ok(found) => {
+                    // A flight writes before it gives its answer.
+                    found.forget_packed();
+                    return Ok(found);
+                }
             }
         }
     }
-}
-
-/// Polls something as what a load waits for.
-pub(crate) async fn inside<F: Future>(around: Option<Inside>, work: F) -> F::Output {
-    let mut work = pin!(work);
-    std::future::poll_fn(|cx| match &around {
-        Some(around) => around.polled(|| work.as_mut().poll(cx)),
-        None => work.as_mut().poll(cx),
-    })
-    .await
 }

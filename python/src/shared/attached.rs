@@ -22,6 +22,10 @@ thread_local! {
     /// A reference to what its outermost entry has to raise, or null. One that is never raised is leaked: a thread that ends may
     /// not hold the interpreter's lock.
     static INTERRUPT: Cell<*mut PyObject> = const { Cell::new(ptr::null_mut()) };
+    /// Whether this thread has let the interpreter's lock go, and takes it back.
+    static IS_DETACHED: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread ends the interpreter, which runs Python on it to the last.
+    static ENDS_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How many threads have one, so that an entry looks at its own only then.
@@ -68,6 +72,16 @@ pub(crate) unsafe fn cannot_raise(whose: *mut PyObject) {
     }
 }
 
+/// Lets the exception that is set go, unless it is an interrupt. `whose` is the object that was asked.
+#[cold]
+pub(crate) unsafe fn cleared(whose: *mut PyObject) {
+    if is_interrupt() {
+        cannot_raise(whose);
+    } else {
+        drop(raised());
+    }
+}
+
 /// Whether the exception that is set is none that programs handle: `KeyboardInterrupt`, `SystemExit` and the like.
 pub(crate) unsafe fn is_interrupt() -> bool {
     !ffi::PyErr_Occurred().is_null() && ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0
@@ -93,8 +107,10 @@ pub(crate) fn attach<T>(run: impl FnOnce() -> T) -> Option<T> {
     if is_attached() {
         return Some(run());
     }
-    // SAFETY: both may be asked by any thread at any time.
-    if ENDS.load(Ordering::Acquire) || unsafe { ffi::Py_IsInitialized() } == 0 {
+    // SAFETY: it may be asked by any thread at any time.
+    let is_over = ENDS.load(Ordering::Acquire) || unsafe { ffi::Py_IsInitialized() } == 0;
+    // What the ending thread waits for it may run: it has the lock back when it has waited, come what may.
+    if is_over && !(ENDS_HERE.get() && IS_DETACHED.get()) {
         return None;
     }
     // SAFETY: there is an interpreter; what is ensured is released on this thread.
@@ -128,11 +144,12 @@ unsafe fn restored(state: *mut ffi::PyThreadState) {
 /// Runs something without the interpreter's lock, which this thread has, so that others may run meanwhile. What it runs attaches
 /// itself where it touches an object.
 pub(crate) unsafe fn detached<T>(run: impl FnOnce() -> T) -> T {
-    let entries = ENTRIES.replace(0);
+    let before = (ENTRIES.replace(0), IS_DETACHED.replace(true));
     let state = ffi::PyEval_SaveThread();
     let ran = run();
     restored(state);
-    ENTRIES.set(entries);
+    ENTRIES.set(before.0);
+    IS_DETACHED.set(before.1);
     ran
 }
 
@@ -143,6 +160,7 @@ pub(crate) fn is_attached() -> bool {
 
 pub(crate) fn interpreter_ends() {
     ENDS.store(true, Ordering::Release);
+    ENDS_HERE.set(true);
 }
 
 /// Gives a reference back, now or at the next entry.

@@ -11,7 +11,7 @@ use tierce::{Cache, Loaded, Lookup};
 use super::arrival::Arrival;
 use super::asked::asked;
 use super::attached::entry;
-use super::cached::{Cached, cache, held, key};
+use super::cached::{Cached, cache, held, key, put};
 use super::event_loop::Loop;
 use super::failed::Failed;
 use super::held::Held;
@@ -106,9 +106,9 @@ async fn arrived(arrival: Option<Arc<Arrival>>) {
 unsafe fn dict(ids: &[Held], found: Vec<Option<Held>>) -> Result<Owned> {
     let made = Owned::steal(ffi::PyDict_New())?;
     for (id, value) in ids.iter().zip(found) {
-        if let Some(value) = value
-            && ffi::PyDict_SetItem(made.as_ptr(), id.as_ptr(), value.as_ptr()) < 0
-        {
+        let Some(value) = value else { continue };
+        value.forget_packed();
+        if ffi::PyDict_SetItem(made.as_ptr(), id.as_ptr(), value.as_ptr()) < 0 {
             return Err(Raised);
         }
     }
@@ -218,7 +218,7 @@ unsafe fn pairs(
             }
             return Err(Raised);
         }
-        let value = Owned::share(value);
+        let value = plan.held(Owned::share(value))?;
         let args = tuple([id.share()])?;
         let mut shown = Vec::new();
         if let Some(function) = tags_of_call {
@@ -227,8 +227,7 @@ unsafe fn pairs(
         if let Some(function) = &plan.tags_of_result {
             shown.extend(tags(function.as_ptr(), &[args.as_ptr(), ffi::Py_None(), value.as_ptr()])?);
         }
-        let loaded = Loaded::new(held(plan.codec.as_ref(), value.as_ptr())?);
-        pairs.push((key, Ok(shown.into_iter().fold(loaded, Loaded::tag))));
+        pairs.push((key, Ok(shown.into_iter().fold(Loaded::new(value), Loaded::tag))));
     }
     Ok(pairs)
 }
@@ -248,14 +247,16 @@ unsafe extern "C" fn set_many(it: *mut PyObject, args: Args, count: Count, _: *m
             let pair = Owned::share(pair);
             let (id, value) = (ffi::PyTuple_GetItem(pair.as_ptr(), 0), ffi::PyTuple_GetItem(pair.as_ptr(), 1));
             let arguments = [id];
-            let tags = super::cached::tags_of(cached, Given::new(arguments.as_ptr(), 1, ptr::null_mut()), value)?;
-            all.push((key_of(cached, id)?, tags, held((*cached).codec.as_ref(), value)?));
+            let value = held(cached, value)?;
+            let given = Given::new(arguments.as_ptr(), 1, ptr::null_mut());
+            let tags = super::cached::tags_of(cached, given, value.as_ptr())?;
+            all.push((key_of(cached, id)?, tags, value));
         }
         let cache = cache(cached)?.clone();
         changing(manner(it), async move {
             let mut told = Ok(());
             for (key, tags, value) in all {
-                told = told.and(cache.entry(&key).tags(tags).set(value).await);
+                told = told.and(put(&cache, &key, tags, value).await);
             }
             told
         })

@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use pyo3_ffi as ffi;
-use tierce::__python::sleep;
+use tierce::__python::{self as engine, Inside, sleep};
 use tierce::runtime::BoxFuture;
 
 use super::attached::{attach, detached};
 use super::failed::Failed;
 use super::held::Held;
+use super::inside::{around, inside};
 use super::plan::Plan;
 use crate::owned::{Raised, Result};
 use crate::raised;
@@ -20,9 +21,10 @@ use crate::raised;
 /// How often a thread that waits looks whether a signal's handler has to run: soon enough for who presses Ctrl-C.
 const SIGNALS: Duration = Duration::from_millis(100);
 
-/// What a future comes to, on this thread; or what a signal's handler raised meanwhile.
+/// What a future comes to, on this thread, asked inside the load that the current context belongs to; or what a signal's handler
+/// raised meanwhile.
 pub(crate) unsafe fn waited<F: Future>(work: F) -> Result<F::Output> {
-    let mut work = std::pin::pin!(work);
+    let mut work = std::pin::pin!(inside(around()?, work));
     let mut alarm: Option<BoxFuture> = None;
     let waiting = std::future::poll_fn(move |cx| {
         if let Poll::Ready(value) = work.as_mut().poll(cx) {
@@ -74,15 +76,21 @@ pub(crate) fn waiting<R>(run: impl FnOnce() -> R) -> R {
 }
 
 /// A load by a plain function, which runs when it is polled.
-pub(crate) struct Running(Arc<Plan>);
+pub(crate) struct Running {
+    plan: Arc<Plan>,
+    /// The load that this is.
+    inside: Option<Inside>,
+}
 
 impl Running {
+    /// Called by the engine when the load begins.
     pub(crate) fn new(plan: Arc<Plan>) -> Running {
-        Running(plan)
+        Running { plan, inside: engine::inside() }
     }
 
     unsafe fn run(&self) -> Result<Held> {
-        self.0.call().map(Held::new)
+        self.plan.belongs_to(self.inside.clone())?;
+        self.plan.call().map(Held::new)
     }
 }
 

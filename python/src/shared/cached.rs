@@ -12,10 +12,11 @@ use tierce::{Cache, Hub, Kind};
 
 use super::arrival::Arrival;
 use super::blocking::{waited, waits};
-use super::codec::Codec;
+use super::codec::{self, Codec};
 use super::held::Held;
 use super::key::{Part, PyKey, part};
 use super::lookup::{Wanted, lookup};
+use super::names::names;
 use super::tags;
 use super::told::{self, Why};
 use crate::function::Head;
@@ -83,9 +84,10 @@ pub(crate) unsafe fn build(
         // Nothing is packed, and keys have their text for patterns.
         None => packed(builder, Form::MessagePack, |_, _| Err(NO_STORE.into()), |_| Err(NO_STORE.into())),
     };
-    builder.try_build().map_err(|error| {
-        let kind = if error.kind() == Kind::Conflict { ffi::PyExc_KeyError } else { ffi::PyExc_ValueError };
-        raise(kind, &error.to_string())
+    builder.try_build().map_err(|error| match names() {
+        Ok(names) if error.kind() == Kind::Conflict => raise(names.name_taken.as_ptr(), &error.to_string()),
+        Ok(_) => raise(ffi::PyExc_ValueError, &error.to_string()),
+        Err(raised) => raised,
     })
 }
 
@@ -181,10 +183,22 @@ pub(crate) unsafe fn tags_of(it: *mut Cached, given: Given, value: *mut PyObject
     Ok(all)
 }
 
-/// A value as the engine holds it.
-pub(crate) unsafe fn held(codec: Option<&Codec>, value: *mut PyObject) -> Result<Held> {
-    let value = Owned::share(value);
-    codec.map_or_else(|| Ok(Held::new(value.clone())), |codec| codec.packed(value.clone()))
+/// A value that is put in, as the engine holds it.
+pub(crate) unsafe fn held(it: *mut Cached, value: *mut PyObject) -> Result<Held> {
+    codec::held((*it).codec.as_ref(), it.cast(), Owned::share(value))
+}
+
+/// Puts a value in that `held` has made.
+pub(crate) async fn put(
+    cache: &Cache<PyKey, Held>,
+    key: &PyKey,
+    tags: Tags,
+    value: Held,
+) -> std::result::Result<(), tierce::Error> {
+    let kept = value.clone();
+    let told = cache.entry(key).tags(tags).set(value).await;
+    kept.forget_packed();
+    told
 }
 
 /// The key of a call; None of one that does not fit the function's parameters.
@@ -208,7 +222,12 @@ unsafe fn all_parts(it: *mut Cached, signature: &Signature, call: Call) -> Resul
         let pairs = pairs.map(|(name, value)| Ok((text_of(*name)?.into(), told(it, Some(*name), part(*value))?)));
         parts.push(Part::Named(pairs.collect::<Result<_>>()?));
     }
-    Ok(if signature.takes_any() { PyKey::sequence(parts) } else { PyKey::of(parts) })
+    Ok(if are_sequences(it) { PyKey::sequence(parts) } else { PyKey::of(parts) })
+}
+
+/// Whether the key of a call is a sequence also where it has one part.
+pub(crate) unsafe fn are_sequences(it: *mut Cached) -> bool {
+    (*it).picks.is_none() && (*it).signature.as_ref().is_some_and(Signature::takes_any)
 }
 
 unsafe fn named_part(it: *mut Cached, signature: &Signature, place: usize, value: *mut PyObject) -> Result<Part> {

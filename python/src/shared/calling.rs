@@ -41,8 +41,8 @@ unsafe extern "C" fn new(kind: *mut ffi::PyTypeObject, args: *mut PyObject, _: *
 }
 
 /// `Cached(hub, name, function, signature, missing, picks, fixed_tags, tags, tags_of_result, entries, ttl_ms, stale_ms,
-/// codec, is_async, version)`: for the face alone, which has looked at each. `KeyError`: the name is another's, or a load of another's
-/// still runs under it.
+/// codec, is_async, version)`: for the face alone, which has looked at each. `NameTaken`: the name is another's, or a load of
+/// another's still runs under it.
 unsafe fn make(kind: *mut ffi::PyTypeObject, args: *mut PyObject) -> Result<Owned> {
     if ffi::PyTuple_Size(args) != 15 {
         return Err(type_error(c"use cached"));

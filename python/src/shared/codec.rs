@@ -3,9 +3,6 @@
 //! A value is packed when its load ends, in the loader's own turn, so that what cannot be packed is that load's error. It is
 //! unpacked where the engine reads an entry; what cannot be unpacked is no entry of this cache, and is loaded.
 
-use std::ptr;
-use std::sync::{Arc, OnceLock};
-
 use pyo3_ffi as ffi;
 use serde::Serialize;
 use tierce::store::Codec as Form;
@@ -13,50 +10,46 @@ use tierce::{__python as engine, CacheBuilder};
 
 use super::attached::attach;
 use super::held::Held;
-use crate::owned::{Owned, PyObject, Result};
+use super::names::names;
+use crate::awaitable::{is_lookup, is_ready};
+use crate::owned::{Owned, PyObject, Raised, Result, attribute, is_exactly};
 use crate::raised;
 use crate::values;
 
-/// How the values of one function are packed.
-#[derive(Clone)]
-pub(crate) enum Codec {
-    /// By a codec of the face's.
-    Now(Held, Form),
-    /// By one whose annotation names what is defined later: made when a value is first packed or unpacked.
-    Later(Arc<Later>),
+/// A value of this cached function, hold or loader as the engine holds it. What has yet to be awaited is none: whoever got it as a
+/// hit could not await it again.
+pub(crate) unsafe fn held(codec: Option<&Codec>, of: *mut PyObject, value: Owned) -> Result<Held> {
+    let it = value.as_ptr();
+    if is_ready(it) || is_lookup(it) || is_exactly(it, names()?.coroutine.as_ptr().cast()) {
+        let name = attribute(of, c"__qualname__").or_else(|Raised| {
+            drop(raised::raised());
+            Owned::steal(ffi::PyObject_Repr(of))
+        })?;
+        let form = c"%S: %R is to be awaited, and what it brings is the value";
+        ffi::PyErr_Format(ffi::PyExc_TypeError, form.as_ptr(), name.as_ptr(), it);
+        return Err(Raised);
+    }
+    match codec {
+        Some(codec) => codec.packed(value),
+        None => Ok(Held::new(value)),
+    }
 }
 
-pub(crate) struct Later {
-    make: Held,
-    made: OnceLock<Held>,
+/// How the values of one function are packed: by a codec of the face's, and what an envelope says of that.
+#[derive(Clone)]
+pub(crate) struct Codec {
+    codec: Held,
+    form: Form,
 }
 
 /// What an envelope says of MessagePack; any other number of a codec is raw bytes.
 const MESSAGE_PACK: u8 = 1;
 
 impl Codec {
-    /// Of a codec of the face's, or of a function that makes one by an annotation.
     pub(crate) unsafe fn of(object: *mut PyObject) -> Result<Codec> {
-        let held = Held::new(Owned::share(object));
-        if !values::Codec::is(object) {
-            return Ok(Codec::Later(Arc::new(Later { make: held, made: OnceLock::new() })));
-        }
         let is_message_pack = values::Codec::of(object)?.number()? == MESSAGE_PACK;
-        Ok(Codec::Now(held, if is_message_pack { Form::MessagePack } else { Form::Raw }))
-    }
-
-    fn form(&self) -> Form {
-        match self {
-            Codec::Now(_, form) => *form,
-            Codec::Later(_) => Form::MessagePack,
-        }
-    }
-
-    unsafe fn now(&self) -> Result<&values::Codec> {
-        match self {
-            Codec::Now(codec, _) => values::Codec::of(codec.as_ptr()),
-            Codec::Later(later) => later.now(),
-        }
+        let form = if is_message_pack { Form::MessagePack } else { Form::Raw };
+        Ok(Codec { codec: Held::new(Owned::share(object)), form })
     }
 
     /// A value as a load or a `set` brings it.
@@ -67,12 +60,12 @@ impl Codec {
 
     unsafe fn pack(&self, value: *mut PyObject) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.now()?.pack(value, &mut bytes)?;
+        values::Codec::of(self.codec.as_ptr())?.pack(value, &mut bytes)?;
         Ok(bytes)
     }
 
     unsafe fn unpack(&self, bytes: &[u8]) -> Result<Owned> {
-        self.now()?.unpack(bytes)
+        values::Codec::of(self.codec.as_ptr())?.unpack(bytes)
     }
 
     /// A cache whose values are packed so.
@@ -80,7 +73,7 @@ impl Codec {
     where
         K: std::hash::Hash + Eq + Clone + Send + Sync + Serialize + 'static,
     {
-        let (form, other) = (self.form(), self.clone());
+        let (form, other) = (self.form, self.clone());
         let pack = move |value: &Held, out: &mut Vec<u8>| {
             let packed = value.take_packed();
             // It was written before, and is so once more.
@@ -92,19 +85,6 @@ impl Codec {
         // SAFETY: as above.
         let unpack = move |bytes: &[u8]| attached(|| unsafe { other.unpack(bytes) }.map(Held::new));
         engine::packed(builder, form, pack, unpack)
-    }
-}
-
-impl Later {
-    unsafe fn now(&self) -> Result<&values::Codec> {
-        let codec = match self.made.get() {
-            Some(made) => made,
-            None => {
-                let made = Owned::steal(ffi::PyObject_CallObject(self.make.as_ptr(), ptr::null_mut()))?;
-                self.made.get_or_init(|| Held::new(made))
-            }
-        };
-        values::Codec::of(codec.as_ptr())
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use pyo3_ffi as ffi;
 use tierce::runtime::{Endpoint, Wire};
 
-use super::attached::attach;
+use super::attached::{attach, cleared};
 use super::done::Done;
 use super::encrypted::Encrypted;
 use super::event_loop::Loop;
@@ -109,7 +109,7 @@ impl Drop for Dialing {
                 let before = raised::raised();
                 if ask(c"cancel", &[task.as_ptr()]).is_err() {
                     // Its loop is closed, and with it all that it did.
-                    ffi::PyErr_Clear();
+                    cleared(task.as_ptr());
                 }
                 raised::restore(before);
             }

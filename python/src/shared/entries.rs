@@ -82,12 +82,11 @@ unsafe extern "C" fn set_with(it: *mut PyObject, args: Args, count: Count, names
         }
         let given = Given::new(args.add(2), count.cast_unsigned() - 2, names);
         let key = fitting_key(it, given)?;
-        let value = Owned::share(*args);
+        let value = cached::held(it.cast(), *args)?;
         let mut all = super::tags::read(*args.add(1))?;
         all.extend(cached::tags_of(it.cast(), given, value.as_ptr())?);
-        let value = cached::held((*it.cast::<cached::Cached>()).codec.as_ref(), value.as_ptr())?;
         let cache = cache(it.cast())?.clone();
-        changing(manner(it), async move { cache.entry(&key).tags(all).set(value).await })
+        changing(manner(it), async move { cached::put(&cache, &key, all, value).await })
     }))
 }
 

@@ -44,6 +44,11 @@ impl Held {
         locked(&self.0.packed).take()
     }
 
+    /// It was written, or is not to be: what was packed would lie beside it for as long as it is kept.
+    pub(crate) fn forget_packed(&self) {
+        drop(self.take_packed());
+    }
+
     #[inline]
     pub(crate) fn as_ptr(&self) -> *mut PyObject {
         self.0.object.as_ptr()

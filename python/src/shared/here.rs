@@ -8,11 +8,12 @@ use std::time::Duration;
 use pyo3_ffi as ffi;
 use tierce::runtime::{BoxFuture, Dialing as Dials, Endpoint, Id, Runtime};
 
+use super::attached::cannot_raise;
 use super::dialing::Dialing;
 use super::event_loop::{Loop, known, look_around};
-
 use super::names::names;
 use crate::owned::{Owned, Raised, Result};
+use crate::raised::{raised, restore};
 
 thread_local! {
     /// The loop that this thread asked for last.
@@ -30,10 +31,7 @@ pub(crate) unsafe fn current() -> Result<Arc<Loop>> {
 
 /// The same; none where none runs.
 pub(crate) unsafe fn running() -> Result<Option<Arc<Loop>>> {
-    let running = Owned::steal(ffi::PyObject_CallObject(names()?.running.as_ptr(), ptr::null_mut()))?;
-    if ptr::eq(running.as_ptr(), ffi::Py_None()) {
-        return Ok(None);
-    }
+    let Some(running) = running_object()? else { return Ok(None) };
     let last = LAST.with(|last| last.borrow().upgrade());
     if let Some(last) = last.filter(|last| last.is(running.as_ptr())) {
         return Ok(Some(last));
@@ -47,6 +45,30 @@ pub(crate) unsafe fn running() -> Result<Option<Arc<Loop>>> {
     };
     LAST.with(|last| *last.borrow_mut() = Arc::downgrade(&found));
     Ok(Some(found))
+}
+
+/// asyncio's.
+unsafe fn running_object() -> Result<Option<Owned>> {
+    let running = Owned::steal(ffi::PyObject_CallObject(names()?.running.as_ptr(), ptr::null_mut()))?;
+    Ok(Some(running).filter(|running| !ptr::eq(running.as_ptr(), ffi::Py_None())))
+}
+
+/// Runs something as an entry of the loop that runs on this thread, if one does. Keeps the exception that is set.
+pub(crate) unsafe fn here(run: impl FnOnce()) {
+    let before = raised();
+    let object = running_object().unwrap_or_else(|Raised| {
+        drop(raised());
+        None
+    });
+    let home = object.and_then(|object| known(object.as_ptr()));
+    if let Some(home) = home {
+        if home.within(run).is_err() {
+            cannot_raise(home.object.as_ptr());
+        }
+    } else {
+        run();
+    }
+    restore(before);
 }
 
 /// A loop as the engine holds it.

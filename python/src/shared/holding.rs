@@ -7,9 +7,10 @@ use tierce::Loaded;
 
 use super::asked::asked;
 use super::attached::{entry, quietly};
-use super::cached::{Cached, Showing, cache, held, tags_of_call};
-use super::codec::Codec;
+use super::cached::{Cached, Showing, cache, tags_of_call};
+use super::codec::{Codec, held};
 use super::held::Held;
+use super::here::here;
 use super::key::PyKey;
 use super::said::{Args, Count, Manner, changing, fitting_key, manner};
 use super::told::Why;
@@ -103,9 +104,9 @@ unsafe extern "C" fn set(it: *mut PyObject, value: *mut PyObject) -> *mut PyObje
     answer(entry(|| {
         // What cannot be packed, or has no such tags, leaves the hold as it is, to be ended otherwise.
         let own = it.cast::<Hold>();
+        let loaded = Loaded::new(held((*own).codec.as_ref(), it, Owned::share(value))?);
         let showing = (*own).showing.as_ref();
         let tags = showing.map_or_else(|| Ok(Vec::new()), |showing| showing.tags_of(value))?;
-        let loaded = Loaded::new(held((*own).codec.as_ref(), value)?);
         let loaded = tags.into_iter().fold(loaded, Loaded::tag);
         let hold = taken(it)?;
         let question = async move { hold.set_with(loaded).await.map_err(Why::Said) };
@@ -143,8 +144,12 @@ unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *m
 unsafe extern "C" fn dealloc(it: *mut PyObject) {
     ffi::PyObject_GC_UnTrack(it.cast());
     quietly(|| {
-        let hold = it.cast::<Hold>();
-        drop(((*hold).hold.take(), (*hold).codec.take(), (*hold).showing.take()));
+        let own = it.cast::<Hold>();
+        let (hold, rest) = ((*own).hold.take(), ((*own).codec.take(), (*own).showing.take()));
+        if hold.is_some() {
+            here(|| drop(hold));
+        }
+        drop(rest);
     });
     types::free(it);
 }

@@ -4,7 +4,6 @@
 //! 3.12 on it runs up to its first wait when it is made, so that a load that does not wait costs no turn of the loop. A loop
 //! that has a task factory, or a `create_task` of its own, is asked for it instead.
 
-use std::ffi::{CStr, c_void};
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use super::failed::Failed;
 use super::held::Held;
 use super::names::names;
 use super::plan::Plan;
-use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute};
+use crate::owned::{Owned, Raised, Result, ask, attribute};
 use crate::raised::{raised, restore};
 
 type Brought = std::result::Result<Held, Failed>;
@@ -45,9 +44,7 @@ impl Loading {
 
     /// Begins the task; whether it is done already.
     unsafe fn begin(&mut self, home: &Arc<Loop>) -> Result<bool> {
-        if let Some(inside) = self.inside.clone() {
-            self.plan.set(&names()?.inside, &capsule(inside)?)?;
-        }
+        self.plan.belongs_to(self.inside.clone())?;
         let task = self.task(home, &self.plan.call()?)?;
         self.task = Some(Held::new(task.clone()));
         if is_true(&ask(c"done", &[task.as_ptr()])?) {
@@ -147,33 +144,4 @@ unsafe fn is_true(object: &Owned) -> bool {
 /// The exception that is set, as the load's.
 unsafe fn failed(of: &Held) -> Failed {
     raised().map_or_else(|| Failed::cancelled(Some(of.clone())), |error| Failed::raised(Held::new(error), of.clone()))
-}
-
-const NAME: &CStr = c"tierce.load";
-
-/// A load as an object, for a context variable.
-unsafe fn capsule(inside: Inside) -> Result<Owned> {
-    let boxed = Box::into_raw(Box::new(inside));
-    let made = ffi::PyCapsule_New(boxed.cast::<c_void>(), NAME.as_ptr(), Some(forget));
-    if made.is_null() {
-        drop(Box::from_raw(boxed));
-    }
-    Owned::steal(made)
-}
-
-unsafe extern "C" fn forget(capsule: *mut PyObject) {
-    super::attached::quietly(|| {
-        let boxed = ffi::PyCapsule_GetPointer(capsule, NAME.as_ptr());
-        drop(Box::from_raw(boxed.cast::<Inside>()));
-    });
-}
-
-/// The load that the current context belongs to.
-pub(crate) unsafe fn around() -> Result<Option<Inside>> {
-    let found = ask(c"get", &[names()?.inside.as_ptr(), ffi::Py_None()])?;
-    if ptr::eq(found.as_ptr(), ffi::Py_None()) {
-        return Ok(None);
-    }
-    let boxed = ffi::PyCapsule_GetPointer(found.as_ptr(), NAME.as_ptr()).cast::<Inside>();
-    if boxed.is_null() { Err(Raised) } else { Ok(Some((*boxed).clone())) }
 }

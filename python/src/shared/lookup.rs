@@ -14,24 +14,24 @@ use tierce::runtime::BoxFuture;
 
 use super::answer::{Answer, Found};
 use super::arrival::Arrival;
-use super::asking::{Asking, inside};
+use super::asking::Asking;
 use super::attached::{cannot_raise, entry, quietly};
 use super::codec::Codec;
 use super::event_loop::Loop;
 use super::foreign;
 use super::held::Held;
-use super::here::{current, running};
+use super::here::{current, here, running};
+use super::inside::{around, inside};
 use super::key::PyKey;
-use super::loader::around;
 use super::names::names;
 use super::plan::{self, current_context};
 use super::queue::Job;
 use super::tags::tags;
-use crate::awaitable::{NEXT, Plan, RETURNED, raise_given, reused, sent, slots};
+use crate::awaitable::{LOOKUP, NEXT, Plan, RETURNED, raise_given, reused, sent, slots};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
 use crate::ready::ready;
 use crate::stop;
-use crate::types::{self, Kind};
+use crate::types;
 
 /// What it asks for.
 pub(crate) struct Wanted {
@@ -53,7 +53,6 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// The lookup, whose loader runs in a copy of the current context.
     pub(crate) unsafe fn asking(self, home: Weak<Loop>) -> Result<Asking> {
-        let around = around()?;
         let mut all_tags = self.fixed_tags;
         if let Some(function) = &self.tags {
             let kwargs = self.kwargs.as_ref().map_or(ffi::Py_None(), Owned::as_ptr);
@@ -70,7 +69,7 @@ impl Wanted {
             is_async: self.is_async,
         };
         let (cache, key, renew, arrival) = (self.cache, self.key, self.renew, self.arrival);
-        Ok(Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, around, arrival })
+        Ok(Asking { cache, key, tags: all_tags, plan: Arc::new(plan), renew, arrival })
     }
 }
 
@@ -107,8 +106,6 @@ enum Step {
     Return(Owned),
 }
 
-static TYPE: Kind = Kind::new();
-
 pub(crate) unsafe fn make_type() -> Result<Owned> {
     let slots = slots(&Plan {
         doc: c"An awaitable: a lookup that may have to load.",
@@ -121,12 +118,7 @@ pub(crate) unsafe fn make_type() -> Result<Owned> {
         clear,
         dealloc,
     });
-    TYPE.make(c"tierce._tierce.Lookup", size_of::<Lookup>(), slots)
-}
-
-/// Whether an object is one of them.
-pub(crate) unsafe fn is_lookup(object: *mut PyObject) -> bool {
-    ptr::eq(ffi::Py_TYPE(object), TYPE.get())
+    LOOKUP.make(c"tierce._tierce.Lookup", size_of::<Lookup>(), slots)
 }
 
 pub(crate) unsafe fn lookup(wanted: Wanted) -> Result<Owned> {
@@ -139,7 +131,7 @@ pub(crate) unsafe extern "C" fn from_thread(_: *mut PyObject, args: *mut PyObjec
         if ffi::PyTuple_Check(args) == 0 || ffi::PyTuple_Size(args) != 2 {
             return Err(type_error(c"from_thread() takes a tuple of two"));
         }
-        let made = types::allocate(TYPE.get())?;
+        let made = types::allocate(LOOKUP.get())?;
         let held = |at| Held::new(Owned::share(ffi::PyTuple_GetItem(args, at)));
         (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(Stage::Thread(held(0), held(1))));
         Ok(made)
@@ -204,8 +196,8 @@ enum Begun {
 
 unsafe fn begin(wanted: Wanted) -> Result<Begun> {
     let home = current()?;
-    let asking = wanted.asking(Arc::downgrade(&home))?;
-    turn(&home, |answer| asking.work(answer))
+    let (around, asking) = (around()?, wanted.asking(Arc::downgrade(&home))?);
+    turn(&home, |answer| asking.work(around, answer))
 }
 
 /// An awaitable of something that begins at once where a loop runs, and else when it is awaited.
@@ -234,7 +226,7 @@ fn task(work: impl Future<Output = Found> + Send + 'static, answer: Arc<Answer>)
 }
 
 unsafe fn made(stage: Stage) -> Result<Owned> {
-    let made = types::allocate(TYPE.get())?;
+    let made = types::allocate(LOOKUP.get())?;
     (&raw mut (*made.as_ptr().cast::<Lookup>()).stage).write(Some(stage));
     Ok(made)
 }
@@ -262,11 +254,13 @@ unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) ->
     Ok(Begun::Waits(Waiting { job, answer: found, future, iterator }))
 }
 
-/// Its waiter leaves.
+/// Its waiter leaves. What the engine still does of it goes on with the loop that runs here.
 unsafe fn over(it: *mut PyObject) {
     if let Stage::Waits(waiting) = swap(it, Stage::Over) {
         waiting.answer.leave();
-        waiting.job.kill();
+        if !waiting.job.is_over() {
+            here(|| waiting.job.kill());
+        }
         drop(waiting);
     }
 }

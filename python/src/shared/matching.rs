@@ -7,7 +7,7 @@ use tierce::{Any, KeyPattern, Like};
 
 use super::asked::asked;
 use super::attached::entry;
-use super::cached::cache;
+use super::cached::{are_sequences, cache};
 use super::key::{Part, part};
 use super::said::{Args, Count, manner};
 use super::told::{self, Why};
@@ -21,7 +21,11 @@ enum Piece {
     Is(Part),
 }
 
-struct Pieces(Vec<Piece>);
+struct Pieces {
+    all: Vec<Piece>,
+    /// Whether the keys are sequences also of one part.
+    are_sequence: bool,
+}
 
 impl Serialize for Piece {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
@@ -33,14 +37,14 @@ impl Serialize for Piece {
     }
 }
 
-/// One piece stands for itself, as one part of a key does.
+/// As keys are written (`key.rs`).
 impl Serialize for Pieces {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        if let [only] = self.0.as_slice() {
+        if let ([only], false) = (self.all.as_slice(), self.are_sequence) {
             return only.serialize(to);
         }
-        let mut sequence = to.serialize_tuple(self.0.len())?;
-        self.0.iter().try_for_each(|piece| sequence.serialize_element(piece))?;
+        let mut sequence = to.serialize_tuple(self.all.len())?;
+        self.all.iter().try_for_each(|piece| sequence.serialize_element(piece))?;
         sequence.end()
     }
 }
@@ -51,17 +55,17 @@ pub(super) fn method() -> ffi::PyMethodDef {
         c"_invalidate_matching",
         pointer,
         ffi::METH_FASTCALL,
-        c"_invalidate_matching(*pieces): ends the keys of these pieces; each is None for any, a list of a text for one that is like it, or a tuple of what it is.",
+        c"_invalidate_matching(is_tuple, *pieces): ends the keys of these pieces, which are the parts of a tuple that is the key, or of a call; each is None for any, a list of a text for one that is like it, or a tuple of what it is.",
     )
 }
 
 unsafe extern "C" fn invalidate_matching(it: *mut PyObject, args: *mut *mut PyObject, count: Count) -> *mut PyObject {
     answer(entry(|| {
         let args: Args = args;
-        let mut pieces = Vec::new();
-        for at in 0..count.cast_unsigned() {
+        let mut all = Vec::new();
+        for at in 1..count.cast_unsigned() {
             let given = *args.add(at);
-            pieces.push(if std::ptr::eq(given, ffi::Py_None()) {
+            all.push(if std::ptr::eq(given, ffi::Py_None()) {
                 Piece::Any
             } else if ffi::PyList_Check(given) != 0 {
                 let text = ffi::PyList_GetItem(given, 0);
@@ -78,10 +82,11 @@ unsafe extern "C" fn invalidate_matching(it: *mut PyObject, args: *mut *mut PyOb
                 Piece::Is(part(value.as_ptr())?)
             });
         }
-        if pieces.is_empty() {
+        if all.is_empty() {
             return Err(type_error(c"a pattern has as many parts as the keys have"));
         }
-        let pattern = KeyPattern::of(&Pieces(pieces)).map_err(|error| told::raise(Why::Said(error)))?;
+        let are_sequence = std::ptr::eq(*args, ffi::Py_True()) || are_sequences(it.cast());
+        let pattern = KeyPattern::of(&Pieces { all, are_sequence }).map_err(|error| told::raise(Why::Said(error)))?;
         let cache = cache(it.cast())?.clone();
         let question = async move { cache.invalidate_matching(&pattern).await.map_err(Why::Said) };
         // SAFETY: `asked` has the interpreter's lock where it shows something.

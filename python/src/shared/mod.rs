@@ -17,6 +17,7 @@
 pub(crate) mod attached;
 mod held;
 mod hook;
+mod inside;
 mod names;
 // One event loop.
 mod alarms;

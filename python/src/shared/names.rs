@@ -31,6 +31,7 @@ pub(crate) struct Names {
     pub(crate) cycle: Held,
     pub(crate) cancelled: Held,
     pub(crate) store: Held,
+    pub(crate) name_taken: Held,
     /// The names of what a task is given beside its coroutine.
     pub(crate) of_task: Held,
     pub(crate) of_future: Held,
@@ -70,6 +71,7 @@ unsafe fn look_up() -> Result<Names> {
         cycle: held(&errors, c"CycleError")?,
         cancelled: held(&errors, c"LoadCancelledError")?,
         store: held(&errors, c"StoreError")?,
+        name_taken: held(&errors, c"NameTaken")?,
         of_task: Held::new(of_task),
         of_future: Held::new(tuple([text("loop")?])?),
     })

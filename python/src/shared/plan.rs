@@ -4,15 +4,16 @@ use std::ptr;
 use std::sync::Weak;
 
 use pyo3_ffi as ffi;
-use tierce::__python::Tags;
+use tierce::__python::{Inside, Tags};
 use tierce::Loaded;
 
-use super::codec::Codec;
+use super::codec::{Codec, held};
 use super::event_loop::Loop;
 use super::held::Held;
+use super::inside::capsule;
 use super::names::names;
 use super::tags::tags;
-use crate::owned::{Owned, PyObject, Result, ask};
+use crate::owned::{Owned, PyObject, Result, ask, attribute};
 
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -41,15 +42,16 @@ impl Plan {
             let argument = Owned::share(ffi::PyTuple_GetItem(self.args.as_ptr(), at));
             ffi::PyTuple_SetItem(whole.as_ptr(), at + 1, argument.into_ptr());
         }
-        let run = crate::owned::attribute(self.context.as_ptr(), c"run")?;
+        let run = attribute(self.context.as_ptr(), c"run")?;
         let kwargs = self.kwargs.as_ref().map_or(ptr::null_mut(), Held::as_ptr);
         Owned::steal(ffi::PyObject_Call(run.as_ptr(), whole.as_ptr(), kwargs))
     }
 
-    /// Sets a variable of its context.
-    pub(crate) unsafe fn set(&self, variable: &Held, value: &Owned) -> Result<()> {
-        let set = crate::owned::attribute(variable.as_ptr(), c"set")?;
-        ask(c"run", &[self.context.as_ptr(), set.as_ptr(), value.as_ptr()]).map(|_| ())
+    /// Its context belongs to this load from now on.
+    pub(crate) unsafe fn belongs_to(&self, load: Option<Inside>) -> Result<()> {
+        let Some(load) = load else { return Ok(()) };
+        let (set, load) = (attribute(names()?.inside.as_ptr(), c"set")?, capsule(load)?);
+        ask(c"run", &[self.context.as_ptr(), set.as_ptr(), load.as_ptr()]).map(drop)
     }
 
     unsafe fn tags_of(&self, value: *mut PyObject) -> Result<Tags> {
@@ -66,16 +68,13 @@ impl Plan {
 impl Plan {
     /// What a load brought: the value, and the tags that it shows.
     pub(crate) unsafe fn loaded(&self, value: Owned) -> Result<Loaded<Held>> {
-        let tags = self.tags_of(value.as_ptr())?;
-        Ok(tags.into_iter().fold(Loaded::new(self.held(value)?), Loaded::tag))
+        let loaded = Loaded::new(self.held(value.clone())?);
+        Ok(self.tags_of(value.as_ptr())?.into_iter().fold(loaded, Loaded::tag))
     }
 
-    /// The value as the engine holds it.
-    unsafe fn held(&self, value: Owned) -> Result<Held> {
-        match &self.codec {
-            Some(codec) => codec.packed(value),
-            None => Ok(Held::new(value)),
-        }
+    /// A value that it brought, as the engine holds it.
+    pub(crate) unsafe fn held(&self, value: Owned) -> Result<Held> {
+        held(self.codec.as_ref(), self.function.as_ptr(), value)
     }
 }
 

@@ -272,6 +272,10 @@ impl Job {
         is_over
     }
 
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(*locked(&self.work), Work::Over)
+    }
+
     /// Drops what it does.
     pub(crate) fn kill(&self) {
         let work = std::mem::replace(&mut *locked(&self.work), Work::Over);

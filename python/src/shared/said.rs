@@ -11,10 +11,11 @@ use super::blocking::{waited, waiting, waits};
 use super::cached::{Cached, key, named};
 use super::held::Held;
 use super::key::PyKey;
-use super::lookup::{doing, give_up, is_lookup};
+use super::lookup::{doing, give_up};
 use super::told::{self, Why};
+use crate::awaitable::{is_lookup, is_ready};
 use crate::owned::{Owned, PyObject, Result, answer, ask, none, tuple_of, type_error};
-use crate::ready::{is_ready, ready, taken};
+use crate::ready::{ready, taken};
 use crate::signature::Given;
 
 pub(crate) type Args = *const *mut PyObject;

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use pyo3_ffi as ffi;
 use tierce::runtime::Wire;
 
-use super::attached::attach;
+use super::attached::{attach, cleared};
 use super::event_loop::Loop;
 use super::held::Held;
 use super::hook::hook;
@@ -88,7 +88,7 @@ impl Stream {
         let said = self.number().and_then(|number| ask(how, &[self.object.as_ptr(), number.as_ptr()]));
         if said.is_err() {
             // A loop that is closed watches nothing any more.
-            ffi::PyErr_Clear();
+            cleared(self.object.as_ptr());
         }
         raised::restore(before);
     }

@@ -7,20 +7,14 @@ use tierce::__python::key_text;
 
 use super::attached::entry;
 use super::batch;
-use super::cached::{Cached, asked, build, cache, held, tags_of};
+use super::cached::{Cached, asked, build, cache, held, put, tags_of};
 use super::codec::Codec;
 use super::entries;
 use super::holding;
 use super::hub::{arrival, hub};
-use super::lookup::is_lookup;
 use super::matching;
-use super::names::names;
 use super::said::{Args, Count, changing, fitting_key, manner};
-use crate::owned::{
-    Owned, PyObject, Raised, Result, answer, attribute, integer, is_exactly, none, text, text_of, tuple, type_error,
-    value_error,
-};
-use crate::ready::is_ready;
+use crate::owned::{PyObject, answer, integer, none, text, text_of, tuple, type_error, value_error};
 use crate::signature::Given;
 use crate::types::{self, of_call, plain};
 
@@ -69,17 +63,6 @@ fn own_methods() -> Vec<ffi::PyMethodDef> {
     ]
 }
 
-/// Refuses what has yet to be awaited to be a value.
-unsafe fn refuse_awaitable(it: *mut PyObject, value: *mut PyObject) -> Result<()> {
-    if !is_ready(value) && !is_lookup(value) && !is_exactly(value, names()?.coroutine.as_ptr().cast()) {
-        return Ok(());
-    }
-    let function = attribute(it, c"__qualname__")?;
-    let form = c"%S: %R is to be awaited, and what it brings is the value to set";
-    ffi::PyErr_Format(ffi::PyExc_TypeError, form.as_ptr(), function.as_ptr(), value);
-    Err(Raised)
-}
-
 unsafe extern "C" fn key_of(it: *mut PyObject, args: Args, count: Count, names: *mut PyObject) -> *mut PyObject {
     answer(entry(|| {
         let key = fitting_key(it, Given::new(args, count.cast_unsigned(), names))?;
@@ -119,14 +102,12 @@ unsafe extern "C" fn set(it: *mut PyObject, args: Args, count: Count, names: *mu
         if count == 0 {
             return Err(type_error(c"set() takes the value first, then the arguments of the call"));
         }
-        let value = Owned::share(*args);
-        refuse_awaitable(it, value.as_ptr())?;
         let given = Given::new(args.add(1), count.cast_unsigned() - 1, names);
         let key = fitting_key(it, given)?;
+        let value = held(it.cast(), *args)?;
         let tags = tags_of(it.cast(), given, value.as_ptr())?;
         let cache = cache(it.cast())?.clone();
-        let value = held((*it.cast::<Cached>()).codec.as_ref(), value.as_ptr())?;
-        changing(manner(it), async move { cache.entry(&key).tags(tags).set(value).await })
+        changing(manner(it), async move { put(&cache, &key, tags, value).await })
     }))
 }
 

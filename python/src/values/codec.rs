@@ -94,11 +94,6 @@ impl Codec {
         Err(type_error(c"a codec is needed: what tierce.values.codec_of gives"))
     }
 
-    /// Whether an object is one.
-    pub(crate) unsafe fn is(object: *mut PyObject) -> bool {
-        is_exactly(object, TYPE.get())
-    }
-
     fn state(&self) -> Result<&State> {
         // SAFETY: the interpreter's lock is held.
         self.state.as_deref().ok_or_else(|| unsafe { type_error(c"the codec was collected") })

@@ -44,11 +44,16 @@ pub use id::Id;
 pub(crate) use lasting::lasting;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub(crate) use lasting::lasting_id;
-pub(crate) use own::forked;
 pub use tls::Tls;
 pub use wire::{Dialing, Endpoint, Wire};
 
 use crate::error::panic_message;
+
+/// This process is the child of a fork: of the crate's threads none is here.
+pub(crate) fn forked() {
+    own::forked();
+    pool::forked();
+}
 
 /// A sleep on a runtime, or why it has none: without a timer a load must end in an error that says so.
 pub(crate) fn sleep(runtime: &dyn Runtime, time: Duration) -> Result<BoxFuture, Arc<str>> {

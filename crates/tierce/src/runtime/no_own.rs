@@ -13,4 +13,4 @@ pub(super) fn id() -> Option<Id> {
     None
 }
 
-pub(crate) fn forked() {}
+pub(super) fn forked() {}

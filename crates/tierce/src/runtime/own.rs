@@ -28,7 +28,7 @@ fn handle() -> Option<&'static Handle> {
 }
 
 /// This process is the child of a fork, and its parent's thread is not here.
-pub(crate) fn forked() {
+pub(super) fn forked() {
     GENERATION.fetch_add(1, Relaxed);
 }
 

@@ -53,6 +53,16 @@ pub(super) fn run(work: Work) -> Result<(), Work> {
     Ok(())
 }
 
+/// This process is the child of a fork: the threads are not here, and what they had left to do is the parent's.
+pub(super) fn forked() {
+    // One of the parent's may have held the lock, and nobody lets it go here: who waited for it would wait for ever.
+    if let Ok(mut pool) = POOL.try_lock() {
+        // What is left there is leaked: to drop it here would end what the parent's callers wait for.
+        std::mem::forget(std::mem::take(&mut pool.work));
+        (pool.threads, pool.idle) = (0, 0);
+    }
+}
+
 fn serve(first: &Mutex<Option<Work>>) {
     let work = lock(first).take();
     if let Some(work) = work {
