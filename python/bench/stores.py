@@ -110,6 +110,17 @@ def _ours(program="redis-server", **settings):
     return make
 
 
+def _ours_bytes():
+    """What a GET gives: the bytes that are there."""
+    told = json.dumps(DICT).encode()
+
+    @_hub("redis-server").cached(ttl="1h", key="product:{x}", maxsize=1)
+    async def product(x) -> bytes:
+        return told
+
+    return product
+
+
 def _ours_typed():
     @_hub("redis-server").cached(ttl="1h", key="product:{x}", maxsize=1)
     async def product(x) -> Product:
@@ -216,8 +227,8 @@ async def _cashews():
 
 
 def raw():
-    """A hit against a bare GET."""
-    found = {"ours": _ours()}
+    """A hit against a bare GET: of the same bytes, and with decoding."""
+    found = {"ours": _ours_bytes, "ours, decoded": _ours()}
     if contenders.redis:
         found["redis-py GET"] = lambda: _redis_py(False)
         found["pure Python, pipelined GET"] = _pipelining()

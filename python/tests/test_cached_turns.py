@@ -1,11 +1,14 @@
 """`cached` and the turns of a loop: what its own code raises, what it does in between, who makes its tasks."""
 
 import asyncio
+import contextvars
+import selectors
 import threading
 from itertools import pairwise
 
 import pytest
 from children import child
+from servers import Redis
 from waiting import until
 
 import tierce
@@ -14,7 +17,8 @@ from tierce._tierce import testing
 
 
 class Odd(asyncio.SelectorEventLoop):
-    """A loop whose methods do something first, which is taken out of `first` when it is done: "turn" when it is asked for one."""
+    """A loop whose methods do something first, which is taken out of `first` when it is done: "turn" when it is asked for one, "tell" when it is to
+    tell who waits."""
 
     def __init__(self):
         self.first = {}
@@ -33,9 +37,10 @@ class Odd(asyncio.SelectorEventLoop):
         self._do("call_later")
         return super().call_later(*args, **named)
 
-    def get_debug(self):
-        self._do("get_debug")
-        return super().get_debug()
+    def call_soon(self, callback, *args, **named):
+        if args and type(args[0]).__module__ == "tierce._tierce":
+            self._do("tell")
+        return super().call_soon(callback, *args, **named)
 
     def is_closed(self):
         self._do("is_closed")
@@ -133,30 +138,10 @@ def test_what_is_woken_while_an_alarm_is_asked_for_is_polled(fails):
                 await outer
         else:
             assert await outer == "outer"
-        assert await inner[1] == "inner"
-
-    run(main())
-
-
-def test_an_answer_that_comes_while_its_future_is_made_is_given():
-    async def main():
-        loop = asyncio.get_running_loop()
-        asked = threading.Event()
-        inner = []
-
-        def poll_in_between():
-            until(asked.is_set)
-            inner.append(testing.from_thread((2, None)))
+        while not inner[1].done():
+            await asyncio.sleep(0)
+        with pytest.raises(StopIteration, match="inner"):
             inner[0].send(None)
-
-        # A thread that is quick gives its answer before a future is made, and is asked again.
-        while not inner:
-            loop.first["turn"] = asked.set
-            loop.first["get_debug"] = poll_in_between
-            with pytest.raises(StopIteration) as given:
-                testing.from_thread((1, None)).send(None)
-            assert given.value.value == 1
-        inner[0].close()
 
     run(main())
 
@@ -293,47 +278,186 @@ def test_stop_iteration_of_a_load_is_an_error(waits, where):
     run(main())
 
 
-def test_an_answer_that_cannot_be_given_does_not_leave_its_caller_waiting():
-    child("""
-        import asyncio
+class Debugged(Odd):
+    def get_debug(self):
+        return True
 
-        class Future(asyncio.Future):
-            def set_result(self, value):
-                raise MemoryError("no room")
 
-            def set_exception(self, error):
-                if type(error) is not MemoryError or full:
-                    raise MemoryError("no room for that")
-                super().set_exception(error)
+class Nested(Odd):
+    """As nest_asyncio marks a loop that may run inside its own tasks."""
 
-        asyncio.Future = Future
-        import tierce
+    _nest_patched = True
 
-        @tierce.cached(ttl=None)
-        async def function(x):
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", [Debugged, Nested])
+@pytest.mark.parametrize("error", [None, MemoryError, KeyboardInterrupt])
+def test_where_who_waits_is_told_by_a_call_of_the_loop_one_that_fails_is_asked_for_again(kind, error):
+    told = []
+
+    @Hub().cached
+    async def function(x):
+        await asyncio.sleep(0)
+        return x
+
+    async def main():
+        def tell():
+            told.append(1)
+            if error:
+                raise error("of the loop")
+
+        loop.first["tell"] = tell
+        waiting = [asyncio.ensure_future(function(1)) for _ in range(3)]
+        await asyncio.wait(waiting)
+        # In whose call the loop was asked is told of what it raised.
+        return [1 if type(one.exception()) is error else one.result() for one in waiting]
+
+    with asyncio.Runner(loop_factory=kind) as runner:
+        loop = runner.get_loop()
+        found = loop.create_task(asyncio.wait_for(main(), 30))
+        if error is KeyboardInterrupt:
+            with pytest.raises(KeyboardInterrupt):
+                loop.run_until_complete(found)
+        assert loop.run_until_complete(found) == [1, 1, 1]
+    assert told == [1]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_of_one_who_is_told_ends_the_loop_and_the_others_go_on(error):
+    """They are told in one call of the loop's, one after the other."""
+    gate = []
+
+    @Hub().cached
+    async def function(x):
+        gate.append(asyncio.get_running_loop().create_future())
+        return await gate[0]
+
+    async def interrupted():
+        await function(1)
+        raise error("of one of them")
+
+    async def main():
+        while not gate or function.stats().coalesced < 3:
             await asyncio.sleep(0)
-            if x:
-                raise x
+        gate[0].set_result("brought")
 
-        async def main():
-            for _ in range(2):
-                for x in (None, KeyError(1)):
-                    try:
-                        await function(x) if x is None else await other(x)
-                    except (MemoryError, asyncio.CancelledError) as error:
-                        seen.append(type(error).__name__)
-                    await function.clear()
-                full.append(1)
+    with asyncio.Runner(loop_factory=Odd) as runner:
+        loop = runner.get_loop()
+        waiting = [loop.create_task(one) for one in (function(1), interrupted(), function(1), function(1))]
+        with pytest.raises(error, match="of one of them"):
+            loop.run_until_complete(main())
+            loop.run_until_complete(asyncio.sleep(1))
+        others = [waiting[0], *waiting[2:]]
+        assert loop.run_until_complete(asyncio.wait_for(asyncio.gather(*others), 10)) == ["brought"] * 3
+        assert type(waiting[1].exception()) is error
 
-        @tierce.cached(key="other:{y}")
-        async def other(x, y=1):
+
+def test_a_lookup_that_a_store_answers_takes_one_turn_of_the_loop(tmp_path):
+    turns = []
+
+    class Counts(selectors.DefaultSelector):
+        def select(self, timeout=None):
+            turns.append(timeout)
+            return super().select(timeout)
+
+    server = Redis(tmp_path)
+
+    @Hub(server.url, store_budget="10s").cached(key="x:{x}", maxsize=1)
+    async def function(x) -> int:
+        return x
+
+    async def main():
+        for x in range(20):
+            assert await function(x) == x
+        before = len(turns)
+        for x in range(200):
+            assert await function(x % 20) == x % 20
+        # Beside the lookups the connection's beats and the alarms have turns.
+        assert 200 <= len(turns) - before < 260
+
+    try:
+        run(main(), asyncio.SelectorEventLoop(Counts()))
+    finally:
+        server.kill()
+
+
+def test_who_is_told_has_his_own_context_and_is_the_current_task():
+    mine = contextvars.ContextVar("mine")
+
+    @Hub().cached
+    async def function(x):
+        await asyncio.sleep(0)
+        return x
+
+    async def one(number):
+        mine.set(number)
+        for x in range(5):
+            assert await function(x) == x
+            assert mine.get() == number
+            assert asyncio.current_task().get_name() == str(number)
+
+    async def main():
+        await asyncio.gather(*[asyncio.create_task(one(number), name=str(number)) for number in range(20)])
+
+    run(main())
+
+
+def test_who_is_answered_and_cancelled_at_once_is_cancelled():
+    gate, told = [], []
+
+    @Hub().cached
+    async def function(x):
+        gate.append(asyncio.get_running_loop().create_future())
+        return await gate[0]
+
+    async def first():
+        await function(1)
+        told.append(second.cancel("by the first"))
+
+    async def waits():
+        try:
+            return await function(1)
+        except asyncio.CancelledError as error:
+            told.append(error.args)
+            raise
+
+    async def main():
+        nonlocal second
+        others = [asyncio.ensure_future(first())]
+        second = asyncio.ensure_future(waits())
+        third = asyncio.ensure_future(waits())
+        while not gate or function.stats().coalesced < 2:
             await asyncio.sleep(0)
-            raise x
+        third.cancel("while it waits")
+        gate[0].set_result("brought")
+        await asyncio.wait([second, third, *others])
+        assert second.cancelled() and third.cancelled()
+        assert await function(1) == "brought"
 
-        full, seen = [], []
-        asyncio.run(asyncio.wait_for(main(), 10))
-        assert seen == ["MemoryError", "MemoryError", "CancelledError", "CancelledError"], seen
-    """)
+    second = None
+    run(main())
+    assert sorted(map(str, told)) == ["('by the first',)", "('while it waits',)", "True"]
+
+
+def test_what_a_lookup_yields_is_for_a_task():
+    @Hub().cached
+    async def function(x):
+        await asyncio.sleep(10)
+
+    async def main():
+        lookup = function(1)
+        future = lookup.send(None)
+        assert not future.done() and future.get_loop() is asyncio.get_running_loop()
+        with pytest.raises(RuntimeError, match="for a task to wait for"):
+            lookup.send(None)
+        lookup = function(1)
+        future = lookup.send(None)
+        assert future.cancel() and future.cancelled() and future.done() and not future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            future.result()
+        lookup.close()
+
+    run(main())
 
 
 def test_values_that_end_generators_are_values():

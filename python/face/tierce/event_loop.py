@@ -39,3 +39,9 @@ def makes_tasks(loop):
 
     create = type(loop).create_task
     return isinstance(create, FunctionType) and create is not BaseEventLoop.create_task
+
+
+def tells_at_once(loop):
+    """Whether a loop's task may go on in the call of the loop in which it is answered. Not where each step of a task is looked at by
+    itself, which debug mode does, nor where a loop may run inside its own tasks, as nest_asyncio has it."""
+    return not loop.get_debug() and not hasattr(loop, "_nest_patched")

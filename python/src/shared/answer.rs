@@ -1,18 +1,22 @@
 //! What a lookup came to, on its way from the engine's future to whoever awaits it.
 
-use std::ptr;
 use std::sync::Mutex;
 
 use pyo3_ffi as ffi;
 
-use super::attached::cannot_raise;
+use super::future::answered;
 use super::held::Held;
 use super::lock::locked;
-use crate::owned::{Owned, PyObject, Result, ask};
-use crate::raised::{raised, restore};
+use crate::owned::{Owned, PyObject, Raised, Result};
 
 /// A value, or the exception that is raised instead.
 pub(crate) type Found = std::result::Result<Held, Held>;
+
+/// What came, and the traceback of an exception as it came: others who are given the same one raise it too.
+pub(crate) struct Given {
+    found: Found,
+    traceback: Option<Held>,
+}
 
 /// Either the answer comes first, and is left here, or the future of who waits for it does.
 #[derive(Default)]
@@ -22,9 +26,9 @@ pub(crate) struct Answer(Mutex<State>);
 enum State {
     #[default]
     Open,
-    Found(Box<Found>),
     /// Borrowed from the lookup, which takes it out before it goes.
     Waits(Future),
+    Found(Box<Given>),
     Over,
 }
 
@@ -36,28 +40,33 @@ unsafe impl Send for Future {}
 impl Answer {
     /// The engine's future has ended. Polled inside an entry, with the interpreter's lock held.
     pub(crate) unsafe fn give(&self, found: Found) {
-        let future = {
+        let given = State::Found(Box::new(Given::of(found)));
+        let (future, late) = {
             let mut state = locked(&self.0);
-            match *state {
+            match &*state {
                 State::Open => {
-                    *state = State::Found(Box::new(found));
-                    return;
+                    *state = given;
+                    (None, None)
                 }
                 State::Waits(Future(future)) => {
-                    *state = State::Over;
-                    Owned::share(future)
+                    let future = Owned::share(*future);
+                    *state = given;
+                    (Some(future), None)
                 }
-                State::Found(_) | State::Over => return,
+                State::Found(_) | State::Over => (None, Some(given)),
             }
         };
-        settle(&future, found);
+        drop(late);
+        if let Some(future) = future {
+            answered(future);
+        }
     }
 
     /// The answer, if there is one already.
-    pub(crate) fn take(&self) -> Option<Found> {
+    pub(crate) fn take(&self) -> Option<Given> {
         let mut state = locked(&self.0);
         match std::mem::replace(&mut *state, State::Over) {
-            State::Found(found) => Some(*found),
+            State::Found(given) => Some(*given),
             other => {
                 *state = other;
                 None
@@ -65,50 +74,45 @@ impl Answer {
         }
     }
 
-    /// The answer goes to this future of asyncio's; at once, where it came while that was made.
-    pub(crate) unsafe fn wait(&self, future: &Owned) {
-        let before = {
-            let mut state = locked(&self.0);
-            std::mem::replace(&mut *state, State::Waits(Future(future.as_ptr())))
-        };
-        if let State::Found(found) = before {
-            self.leave();
-            settle(future, *found);
+    /// This future is told when the answer comes, unless it is here.
+    pub(crate) fn wait(&self, future: &Owned) {
+        let mut state = locked(&self.0);
+        if matches!(*state, State::Open) {
+            *state = State::Waits(Future(future.as_ptr()));
         }
     }
 
-    /// Nobody waits any more.
-    pub(crate) fn leave(&self) {
-        let state = std::mem::replace(&mut *locked(&self.0), State::Over);
-        drop(state);
+    /// Nobody waits any more. What has come and nobody has taken.
+    pub(crate) fn leave(&self) -> Option<Given> {
+        match std::mem::replace(&mut *locked(&self.0), State::Over) {
+            State::Found(given) => Some(*given),
+            _ => None,
+        }
     }
 }
 
-/// Whoever awaits the future goes on, whatever becomes of the answer on its way.
-unsafe fn settle(future: &Owned, found: Found) {
-    let before = raised();
-    if try_to_settle(future, found).is_err() {
-        let error = raised();
-        let told =
-            error.as_ref().is_some_and(|error| ask(c"set_exception", &[future.as_ptr(), error.as_ptr()]).is_ok());
-        if !told {
-            cannot_raise(future.as_ptr());
-            if ask(c"cancel", &[future.as_ptr()]).is_err() {
-                cannot_raise(future.as_ptr());
+impl Given {
+    unsafe fn of(found: Found) -> Given {
+        let traceback = found.as_ref().err().map(|error| {
+            let traceback = Owned::steal(ffi::PyException_GetTraceback(error.as_ptr()));
+            Held::new(traceback.unwrap_or_else(|Raised| Owned::share(ffi::Py_None())))
+        });
+        Given { found, traceback }
+    }
+
+    /// The value, or the exception raised.
+    pub(crate) unsafe fn value(self) -> Result<Owned> {
+        self.found.map(|value| value.share()).map_err(|error| {
+            if let Some(traceback) = &self.traceback {
+                ffi::PyException_SetTraceback(error.as_ptr(), traceback.as_ptr());
             }
-        }
+            ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
+            Raised
+        })
     }
-    restore(before);
-}
 
-unsafe fn try_to_settle(future: &Owned, found: Found) -> Result<()> {
-    // Its task may have been cancelled, and the future with it.
-    if ptr::eq(ask(c"done", &[future.as_ptr()])?.as_ptr(), ffi::Py_True()) {
-        return Ok(());
+    /// An exception that nobody was given.
+    pub(crate) fn error(&self) -> Option<&Held> {
+        self.found.as_ref().err()
     }
-    match found {
-        Ok(value) => ask(c"set_result", &[future.as_ptr(), value.as_ptr()])?,
-        Err(error) => ask(c"set_exception", &[future.as_ptr(), error.as_ptr()])?,
-    };
-    Ok(())
 }

@@ -141,6 +141,14 @@ unsafe fn restored(state: *mut ffi::PyThreadState) {
     ffi::PyEval_RestoreThread(state);
 }
 
+/// Runs code of Python's that is not part of the entry in which it is called.
+pub(crate) fn outside<T>(run: impl FnOnce() -> T) -> T {
+    let before = ENTRIES.replace(0);
+    let ran = run();
+    ENTRIES.set(before);
+    ran
+}
+
 /// Runs something without the interpreter's lock, which this thread has, so that others may run meanwhile. What it runs attaches
 /// itself where it touches an object.
 pub(crate) unsafe fn detached<T>(run: impl FnOnce() -> T) -> T {

@@ -23,7 +23,8 @@ impl Done {
             done.rang.store(true, Ordering::Release);
             let waker = locked(&done.waker).take();
             match (home.upgrade(), waker) {
-                (Some(home), Some(waker)) => home.within(|| waker.wake()),
+                // SAFETY: a loop calls with the interpreter's lock held.
+                (Some(home), Some(waker)) => unsafe { home.called(|| waker.wake()) },
                 _ => Ok(()),
             }
         })?;

@@ -19,6 +19,7 @@ use tierce::runtime::{self, BoxFuture, Id, Runtime};
 
 use super::alarms::Alarms;
 use super::attached::{cannot_raise, is_interrupt};
+use super::future::{tell, told_later};
 use super::held::Held;
 use super::hook::hook;
 use super::lock::locked;
@@ -47,6 +48,8 @@ pub(crate) struct Loop {
     guard: Mutex<Option<Held>>,
     /// Its type makes tasks in a way of its own.
     makes_tasks: bool,
+    /// Who waits is told in the call in which he is answered.
+    tells_at_once: bool,
     runtime: Arc<dyn Runtime>,
     id: Id,
     /// How many loads run here.
@@ -105,8 +108,8 @@ impl Loop {
     ) -> Result<Arc<Loop>> {
         let asks = |name| attribute(object.as_ptr(), name).map(Held::new);
         let queue = Arc::new(Queue::new(asks(c"call_soon")?, asks(c"call_soon_threadsafe")?));
-        let makes_tasks = told_by(&names()?.makes_tasks, &object)?;
-        let makes_tasks = ptr::eq(makes_tasks.as_ptr(), ffi::Py_True());
+        let is = |what| told_by(what, &object).map(|said| ptr::eq(said.as_ptr(), ffi::Py_True()));
+        let (makes_tasks, tells_at_once) = (is(&names()?.makes_tasks)?, is(&names()?.tells_at_once)?);
         let made = Arc::new_cyclic(|me: &Weak<Loop>| Loop {
             object: Held::new(object),
             queue,
@@ -116,11 +119,12 @@ impl Loop {
             armed: Mutex::new(None),
             guard: Mutex::new(None),
             makes_tasks,
+            tells_at_once,
             runtime: runtime(me.clone()),
             id: Id::new(),
             loads: AtomicUsize::new(0),
         });
-        let turn = made.hook(|one| one.within(|| one.queue.turn_came()))?;
+        let turn = made.hook(|one| one.called(|| one.queue.turn_came()))?;
         made.queue.set_turn(Held::new(turn));
         let end = made.hook(|one| {
             one.queue.close();
@@ -201,12 +205,50 @@ impl Loop {
             let armed = self.arm();
             let is_left = !self.queue.is_empty();
             if !is_left || left == 0 || armed.is_err() {
-                if is_left || self.queue.has_later() {
-                    self.queue.ask_for_turn();
+                if !self.tells_at_once {
+                    self.queue.take_woken().into_iter().for_each(|one| told_later(one, Some(&self.queue)));
                 }
+                self.queue.leave_rest();
                 return armed;
             }
         }
+    }
+
+    /// Runs something as an entry that the loop itself has called: those who are answered meanwhile go on before it returns, and what
+    /// waited for them to ask again is polled.
+    pub(crate) unsafe fn called(self: &Arc<Self>, run: impl FnOnce()) -> Result<()> {
+        let Some(followed) = self.queue.follow() else { return self.within(run) };
+        let said = self.within(run).and_then(|()| self.tell_woken());
+        drop(followed);
+        if matches!(said, Ok(false)) {
+            self.queue.leave_rest();
+            return Ok(());
+        }
+        let after = self.within(|| self.queue.let_later_in());
+        said.and(after)
+    }
+
+    /// Tells those who were answered; whether there were any.
+    unsafe fn tell_woken(&self) -> Result<bool> {
+        let mut woken = self.queue.take_woken().into_iter();
+        if woken.len() == 0 {
+            return Ok(false);
+        }
+        let mut said = names().and_then(|names| told_by(&names.current_task, &self.object.share()));
+        if said.as_ref().is_ok_and(|task| !ptr::eq(task.as_ptr(), ffi::Py_None())) {
+            // Inside one of its tasks no other one can go on.
+            woken.by_ref().for_each(|one| told_later(one, Some(&self.queue)));
+        }
+        let mut left = MOST_POLLS;
+        while said.is_ok()
+            && left > 0
+            && let Some(one) = woken.next()
+        {
+            said = tell(&one);
+            left -= 1;
+        }
+        self.queue.put_back(woken);
+        said.map(|_| true)
     }
 
     fn poll(&self, job: &Arc<Job>) {
@@ -245,10 +287,12 @@ impl Loop {
         let rang = locked(&self.armed).take();
         drop(rang);
         // SAFETY: the loop has called, with the interpreter's lock held.
-        let looked = unsafe { look_around() };
-        let due = self.alarms.due();
-        self.within(|| due.into_iter().for_each(std::task::Waker::wake))?;
-        looked
+        unsafe {
+            let looked = look_around();
+            let due = self.alarms.due();
+            self.called(|| due.into_iter().for_each(std::task::Waker::wake))?;
+            looked
+        }
     }
 
     /// Whether it has nothing to do: what it keeps connections with is not for its own sake.
@@ -285,9 +329,13 @@ impl Loop {
         };
         self.drop_all();
         let guard = locked(&self.guard).take();
-        if let Some(guard) = &guard {
-            // SAFETY: a loop is ended inside an entry, with the interpreter's lock held.
-            unsafe { release(guard) };
+        let woken = self.queue.take_woken();
+        // SAFETY: a loop is ended inside an entry, with the interpreter's lock held.
+        unsafe {
+            woken.into_iter().for_each(|one| told_later(one, Some(&self.queue)));
+            if let Some(guard) = &guard {
+                release(guard);
+            }
         }
         drop((guard, me));
     }
@@ -312,7 +360,7 @@ impl Loop {
     /// Tells the loop of an error that nobody waits for.
     pub(crate) unsafe fn report(object: *mut PyObject, sentence: &str, error: *mut PyObject) {
         let before = raised();
-        if tell(object, sentence, error).is_err() {
+        if tell_of(object, sentence, error).is_err() {
             cannot_raise(object);
         }
         restore(before);
@@ -333,7 +381,7 @@ unsafe fn release(guard: &Held) {
     restore(before);
 }
 
-unsafe fn tell(object: *mut PyObject, sentence: &str, error: *mut PyObject) -> Result<()> {
+unsafe fn tell_of(object: *mut PyObject, sentence: &str, error: *mut PyObject) -> Result<()> {
     let context = Owned::steal(ffi::PyDict_New())?;
     let message = text(sentence)?;
     for (name, value) in [(c"message", message.as_ptr()), (c"exception", error)] {

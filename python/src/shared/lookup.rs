@@ -1,8 +1,7 @@
 //! What a call returns that memory did not answer: an awaitable, which does nothing before it is awaited.
 //!
-//! Its first `send` asks the engine. What was found or loaded in that same turn is given at once; otherwise it goes on as the
-//! iterator of a future of asyncio's, exactly that type, which tasks know to wait for. When it goes, its waiter leaves the flight, and
-//! the load goes on.
+//! Its first `send` asks the engine. What was found or loaded in that same turn is given at once; otherwise it yields a future
+//! (`future.rs`), which tasks know to wait for. When it goes, its waiter leaves the flight, and the load goes on.
 
 use std::ffi::{c_int, c_void};
 use std::pin::Pin;
@@ -12,23 +11,23 @@ use std::sync::{Arc, Weak};
 use pyo3_ffi as ffi;
 use tierce::runtime::BoxFuture;
 
-use super::answer::{Answer, Found};
+use super::answer::{Answer, Found, Given};
 use super::arrival::Arrival;
 use super::asking::Asking;
 use super::attached::{cannot_raise, entry, quietly};
 use super::codec::Codec;
 use super::event_loop::Loop;
 use super::foreign;
+use super::future::{future, loop_of, yielded};
 use super::held::Held;
 use super::here::{current, here, running};
 use super::inside::{around, inside};
 use super::key::PyKey;
-use super::names::names;
 use super::plan::{self, current_context};
 use super::queue::Job;
 use super::tags::tags;
 use crate::awaitable::{LOOKUP, NEXT, Plan, RETURNED, raise_given, reused, sent, slots};
-use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, none, type_error};
+use crate::owned::{Owned, PyObject, Raised, Result, answer, none, raise, type_error};
 use crate::ready::ready;
 use crate::stop;
 use crate::types;
@@ -80,7 +79,8 @@ struct Waiting {
     job: Arc<Job>,
     answer: Arc<Answer>,
     future: Owned,
-    iterator: Owned,
+    /// Whoever awaits has it.
+    is_yielded: bool,
 }
 
 enum Stage {
@@ -142,7 +142,7 @@ unsafe fn swap(it: *mut PyObject, stage: Stage) -> Stage {
     (*it.cast::<Lookup>()).stage.replace(stage).unwrap_or(Stage::Over)
 }
 
-unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
+unsafe fn step(it: *mut PyObject) -> Result<Step> {
     if let Some(Stage::New(_) | Stage::Later(_) | Stage::Thread(..)) = (*it.cast::<Lookup>()).stage {
         let begun = match swap(it, Stage::Asked) {
             Stage::New(wanted) => begin(*wanted),
@@ -160,7 +160,7 @@ unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
             }
             Ok(Begun::Waits(waiting)) => {
                 swap(it, Stage::Waits(waiting));
-                go_on(it, ffi::Py_None())
+                go_on(it)
             }
             Err(Raised) => {
                 swap(it, Stage::Over);
@@ -168,25 +168,20 @@ unsafe fn step(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
             }
         };
     }
-    go_on(it, sent)
+    go_on(it)
 }
 
-unsafe fn go_on(it: *mut PyObject, sent: *mut PyObject) -> Result<Step> {
-    let Some(Stage::Waits(waiting)) = &(*it.cast::<Lookup>()).stage else { return Err(reused()) };
-    let iterator = waiting.iterator.clone();
-    let mut result = ptr::null_mut();
-    let said = ffi::PyIter_Send(iterator.as_ptr(), sent, &raw mut result);
-    match said {
-        ffi::PySendResult::PYGEN_NEXT => Ok(Step::Yield(Owned::steal(result)?)),
-        ffi::PySendResult::PYGEN_RETURN => {
-            over(it);
-            Ok(Step::Return(Owned::steal(result)?))
-        }
-        ffi::PySendResult::PYGEN_ERROR => {
-            over_and_raise(it);
-            Err(Raised)
-        }
+unsafe fn go_on(it: *mut PyObject) -> Result<Step> {
+    let Some(Stage::Waits(waiting)) = &mut (*it.cast::<Lookup>()).stage else { return Err(reused()) };
+    if let Some(given) = waiting.answer.take() {
+        over(it);
+        return given.value().map(Step::Return);
     }
+    if std::mem::replace(&mut waiting.is_yielded, true) {
+        over(it);
+        return Err(raise(ffi::PyExc_RuntimeError, "what a lookup yields is for a task to wait for, and it has not"));
+    }
+    yielded(&waiting.future).map(Step::Yield)
 }
 
 enum Begun {
@@ -233,47 +228,40 @@ unsafe fn made(stage: Stage) -> Result<Owned> {
 
 /// Polls a task for the first time, and all that is ready then; makes a future for what it will come to later.
 unsafe fn turn(home: &Arc<Loop>, work: impl FnOnce(Arc<Answer>) -> BoxFuture) -> Result<Begun> {
-    let names = names()?;
-    let found = Arc::new(Answer::default());
-    let job = Job::new(work(Arc::clone(&found)), home.queue(), None);
+    let answer = Arc::new(Answer::default());
+    let job = Job::new(work(Arc::clone(&answer)), home.queue(), None);
     home.within(|| job.poll())?;
-    if let Some(found) = found.take() {
-        return match found {
-            Ok(value) => Ok(Begun::Found(value.share())),
-            Err(error) => {
-                ffi::PyErr_SetObject(ffi::Py_TYPE(error.as_ptr()).cast(), error.as_ptr());
-                Err(Raised)
-            }
-        };
+    if let Some(given) = answer.take() {
+        return given.value().map(Begun::Found);
     }
-    let arguments = [home.object.as_ptr()];
-    let (kind, named) = (names.future.as_ptr(), names.of_future.as_ptr());
-    let future = Owned::steal(ffi::PyObject_Vectorcall(kind, arguments.as_ptr(), 0, named))?;
-    let iterator = ask(c"__await__", &[future.as_ptr()])?;
-    found.wait(&future);
-    Ok(Begun::Waits(Waiting { job, answer: found, future, iterator }))
+    // To make it may run foreign code, as the collector of cycles is, which may have polled: whoever awaits looks for an answer first.
+    let future = future(home.object.share(), home.queue())?;
+    answer.wait(&future);
+    Ok(Begun::Waits(Waiting { job, answer, future, is_yielded: false }))
 }
 
 /// Its waiter leaves. What the engine still does of it goes on with the loop that runs here.
 unsafe fn over(it: *mut PyObject) {
     if let Stage::Waits(waiting) = swap(it, Stage::Over) {
-        waiting.answer.leave();
+        let left = waiting.answer.leave();
         if !waiting.job.is_over() {
             here(|| waiting.job.kill());
         }
-        drop(waiting);
+        if let Some(error) = left.as_ref().filter(|_| !waiting.is_yielded).and_then(Given::error)
+            && let Ok(object) = loop_of(&waiting.future)
+        {
+            Loop::report(
+                object.as_ptr(),
+                "tierce: a change of what is cached failed, and nobody awaited it",
+                error.as_ptr(),
+            );
+        }
+        drop((left, waiting));
     }
 }
 
-/// The same with an exception set.
-unsafe fn over_and_raise(it: *mut PyObject) {
-    let error = crate::raised::raised();
-    over(it);
-    crate::raised::restore(error);
-}
-
-unsafe extern "C" fn send_fast(it: *mut PyObject, with: *mut PyObject, result: *mut *mut PyObject) -> c_int {
-    let step = entry(|| step(it, with)).map(|step| match step {
+unsafe extern "C" fn send_fast(it: *mut PyObject, _: *mut PyObject, result: *mut *mut PyObject) -> c_int {
+    let step = entry(|| step(it)).map(|step| match step {
         Step::Yield(object) => (NEXT, object),
         Step::Return(value) => (RETURNED, value),
     });
@@ -284,8 +272,8 @@ unsafe extern "C" fn next(it: *mut PyObject) -> *mut PyObject {
     send(it, ffi::Py_None())
 }
 
-unsafe extern "C" fn send(it: *mut PyObject, sent: *mut PyObject) -> *mut PyObject {
-    match entry(|| step(it, sent)) {
+unsafe extern "C" fn send(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    match entry(|| step(it)) {
         Ok(Step::Yield(object)) => object.into_ptr(),
         Ok(Step::Return(value)) => {
             stop::raise(value);
@@ -297,23 +285,9 @@ unsafe extern "C" fn send(it: *mut PyObject, sent: *mut PyObject) -> *mut PyObje
 
 unsafe extern "C" fn throw(it: *mut PyObject, args: *mut *mut PyObject, count: ffi::Py_ssize_t) -> *mut PyObject {
     answer(entry(|| {
-        let iterator = match &(*it.cast::<Lookup>()).stage {
-            Some(Stage::Waits(waiting)) => Some(waiting.iterator.clone()),
-            _ => None,
-        };
-        let Some(iterator) = iterator else {
-            let before = swap(it, Stage::Over);
-            drop(before);
-            raise_given(args, count);
-            return Err(Raised);
-        };
-        let throw = crate::owned::attribute(iterator.as_ptr(), c"throw")?;
-        let said = ffi::PyObject_Vectorcall(throw.as_ptr(), args, count.cast_unsigned(), ptr::null_mut());
-        let said = Owned::steal(said);
-        if said.is_err() {
-            over_and_raise(it);
-        }
-        said
+        end(it);
+        raise_given(args, count);
+        Err(Raised)
     }))
 }
 
@@ -335,19 +309,21 @@ unsafe extern "C" fn traverse(it: *mut PyObject, visit: ffi::visitproc, data: *m
             wanted.tags.as_ref(),
             wanted.tags_of_result.as_ref(),
         ],
-        Some(Stage::Waits(waiting)) => [Some(&waiting.future), Some(&waiting.iterator), None, None, None],
+        Some(Stage::Waits(waiting)) => [Some(&waiting.future), None, None, None, None],
         _ => [None; 5],
     };
     let mut shown = objects.into_iter().flatten().map(|object| visit(object.as_ptr(), data));
     shown.find(|said| *said != 0).unwrap_or(0)
 }
 
+unsafe fn end(it: *mut PyObject) {
+    over(it);
+    let before = swap(it, Stage::Over);
+    drop(before);
+}
+
 unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
-    quietly(|| {
-        over(it);
-        let before = swap(it, Stage::Over);
-        drop(before);
-    });
+    quietly(|| end(it));
     0
 }
 

@@ -2,12 +2,13 @@
 //!
 //! **Idea.** The engine is futures that name no runtime. Here they are polled by the thread of an event loop, within its own turns, and
 //! nothing runs beside it: a `Loop` is what the engine calls a runtime, a loader is a task of asyncio's, and what a call
-//! returns (`lookup.rs`) is ready at once or waits on a future of asyncio's.
+//! returns (`lookup.rs`) is ready at once or waits on a future that asyncio's tasks know (`future.rs`).
 //!
 //! **Turns.** Everything that polls happens inside an *entry*: a call from CPython that may poll or wake. A wake inside the
 //! entry of its own loop only queues, and the outermost entry polls what is queued before it returns; a wake from anywhere
 //! else asks that loop for a turn by `call_soon_threadsafe`. So no poll of a task is inside another's, but for the first one of a
-//! lookup, which is inside that of the loader which asks.
+//! lookup, which is inside that of the loader which asks. Where the loop itself has called, those who were answered go on in that same
+//! call, after the entry (`Loop::called`); in any other entry, which is inside somebody's code, they wait for a turn.
 //!
 //! **Locks.** The engine holds none while foreign code runs, and CPython is that: whatever is called of it may give the
 //! interpreter's lock to a thread that waits for the engine's. Hence keys that touch no object (`key.rs`), values that are
@@ -24,6 +25,7 @@ mod alarms;
 mod done;
 mod event_loop;
 mod failed;
+mod future;
 mod here;
 mod load;
 mod loader;
@@ -31,6 +33,7 @@ mod lock;
 mod plan;
 mod queue;
 mod tags;
+mod woken;
 // A value's bytes, and a connection's.
 mod codec;
 mod dialing;
@@ -62,6 +65,7 @@ use crate::owned::{Owned, PyObject, Result, answer as given};
 
 pub(crate) unsafe fn make_types() -> Result<[(&'static std::ffi::CStr, Owned); 3]> {
     hook::make_type()?;
+    future::make_type()?;
     holding::make_type()?;
     Ok([
         (c"Cached", calling::make_type()?),

@@ -11,7 +11,9 @@ use crate::owned::{Owned, Result, attribute, text, tuple};
 pub(crate) struct Names {
     /// `asyncio._get_running_loop`
     pub(crate) running: Held,
-    pub(crate) future: Held,
+    /// `asyncio.current_task`
+    pub(crate) current_task: Held,
+    pub(crate) cancelled_error: Held,
     pub(crate) task: Held,
     pub(crate) copy_context: Held,
     /// The context variable that tells which load a loader belongs to.
@@ -20,6 +22,8 @@ pub(crate) struct Names {
     pub(crate) at_shutdown: Held,
     /// Whether a loop's type makes tasks in a way of its own.
     pub(crate) makes_tasks: Held,
+    /// Whether who waits on a loop may be told in the call in which he is answered.
+    pub(crate) tells_at_once: Held,
     /// Gives `at_shutdown` up.
     pub(crate) release: Held,
     /// Makes of an argument one that has a place in a key.
@@ -34,7 +38,8 @@ pub(crate) struct Names {
     pub(crate) name_taken: Held,
     /// The names of what a task is given beside its coroutine.
     pub(crate) of_task: Held,
-    pub(crate) of_future: Held,
+    /// The names of what a loop is given beside a function and its argument.
+    pub(crate) of_call_soon: Held,
 }
 
 static NAMES: OnceLock<Names> = OnceLock::new();
@@ -58,12 +63,14 @@ unsafe fn look_up() -> Result<Names> {
     let of_task = tuple([text("loop")?, text("context")?])?;
     Ok(Names {
         running: held(&asyncio, c"_get_running_loop")?,
-        future: held(&asyncio, c"Future")?,
+        current_task: held(&asyncio, c"current_task")?,
+        cancelled_error: held(&asyncio, c"CancelledError")?,
         task: held(&asyncio, c"Task")?,
         copy_context: held(&contextvars, c"copy_context")?,
         inside: held(&face, c"inside")?,
         at_shutdown: held(&face, c"at_shutdown")?,
         makes_tasks: held(&face, c"makes_tasks")?,
+        tells_at_once: held(&face, c"tells_at_once")?,
         release: held(&face, c"release")?,
         part: held(&module(c"tierce.shared")?, c"_part")?,
         coroutine: held(&module(c"types")?, c"CoroutineType")?,
@@ -73,7 +80,7 @@ unsafe fn look_up() -> Result<Names> {
         store: held(&errors, c"StoreError")?,
         name_taken: held(&errors, c"NameTaken")?,
         of_task: Held::new(of_task),
-        of_future: Held::new(tuple([text("loop")?])?),
+        of_call_soon: Held::new(tuple([text("context")?])?),
     })
 }
 

@@ -16,6 +16,7 @@ use tierce::runtime::BoxFuture;
 use super::attached::{attach, cannot_raise};
 use super::held::Held;
 use super::lock::locked;
+use super::woken::Woken;
 use crate::owned::Owned;
 use crate::raised::{raised, restore};
 
@@ -36,6 +37,10 @@ pub(crate) struct Queue {
     ready: Mutex<VecDeque<Arc<Job>>>,
     /// What waits for the next turn; as `ready`.
     later: Mutex<Vec<Arc<Job>>>,
+    /// Those whose answers have come, who are told when what is ready has been polled.
+    woken: Mutex<Vec<Woken>>,
+    /// Whoever has called looks again at what is left: no turn is asked for.
+    followed: AtomicBool,
     /// A turn has been asked for that has not come.
     asked: AtomicBool,
     ended: AtomicBool,
@@ -71,6 +76,8 @@ impl Queue {
         Queue {
             ready: Mutex::default(),
             later: Mutex::default(),
+            woken: Mutex::default(),
+            followed: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -89,13 +96,49 @@ impl Queue {
     /// The turn that was asked for has come.
     pub(crate) fn turn_came(&self) {
         self.asked.store(false, Ordering::Release);
+        self.let_later_in();
+    }
+
+    /// What waits for the next turn need not wait any more.
+    pub(crate) fn let_later_in(&self) {
         let later = std::mem::take(&mut *locked(&self.later));
         locked(&self.ready).extend(later);
     }
 
-    /// Whether something waits for the next turn.
-    pub(crate) fn has_later(&self) -> bool {
-        !locked(&self.later).is_empty()
+    /// Asks for a turn if something is left, and nobody looks again.
+    pub(crate) fn leave_rest(&self) {
+        let is_left = || !self.is_empty() || !locked(&self.later).is_empty() || !locked(&self.woken).is_empty();
+        if !self.followed.load(Ordering::Acquire) && is_left() {
+            self.ask_for_turn();
+        }
+    }
+
+    /// Until this is dropped, whoever calls looks again at what is left. None inside an entry, or where somebody does so.
+    pub(crate) fn follow(self: &Arc<Queue>) -> Option<Followed> {
+        let is_new = !self.is_here() && !self.followed.swap(true, Ordering::AcqRel);
+        is_new.then(|| Followed(Arc::clone(self)))
+    }
+
+    /// Somebody's answer has come. Given back once the loop has ended.
+    pub(crate) fn push_woken(&self, woken: Woken) -> Option<Woken> {
+        if self.has_ended() {
+            return Some(woken);
+        }
+        locked(&self.woken).push(woken);
+        if !self.is_here() {
+            self.ask_for_turn();
+        }
+        None
+    }
+
+    /// All who are to be told now.
+    pub(crate) fn take_woken(&self) -> Vec<Woken> {
+        std::mem::take(&mut *locked(&self.woken))
+    }
+
+    /// Those of them who were not told come first the next time.
+    pub(crate) fn put_back(&self, rest: impl IntoIterator<Item = Woken>) {
+        locked(&self.woken).splice(..0, rest);
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -166,7 +209,7 @@ impl Queue {
         }
     }
 
-    fn is_here(&self) -> bool {
+    pub(crate) fn is_here(&self) -> bool {
         ptr::eq(HERE.get(), self)
     }
 
@@ -221,6 +264,14 @@ struct Restore(*const Queue);
 impl Drop for Restore {
     fn drop(&mut self) {
         HERE.set(self.0);
+    }
+}
+
+pub(crate) struct Followed(Arc<Queue>);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.0.followed.store(false, Ordering::Release);
     }
 }
 

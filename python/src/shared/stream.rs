@@ -76,7 +76,7 @@ impl Stream {
     unsafe fn watch(&self, how: &'static CStr, ready: Arc<Ready>) -> Result<()> {
         let home = self.home.clone();
         let rings = hook(move || match (home.upgrade(), ready.set()) {
-            (Some(home), Some(waker)) => home.within(|| waker.wake()),
+            (Some(home), Some(waker)) => home.called(|| waker.wake()),
             _ => Ok(()),
         })?;
         let number = self.number()?;
