@@ -11,8 +11,8 @@ use std::sync::{Arc, Weak};
 use pyo3_ffi as ffi;
 
 use super::attached::{cannot_raise, entry, outside, quietly};
+use super::inside::current_context;
 use super::names::names;
-use super::plan::current_context;
 use super::queue::Queue;
 use super::woken::Woken;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, attribute, boolean, none, raise, type_error};

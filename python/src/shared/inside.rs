@@ -1,4 +1,5 @@
-//! Which load a context belongs to: what is asked in it is asked inside that load, so that one which waits for itself is told.
+//! Contexts: a copy of the current one, and which load one belongs to: what is asked in it is asked inside that load, so that one
+//! which waits for itself is told.
 
 use std::ffi::{CStr, c_void};
 use std::pin::pin;
@@ -8,10 +9,17 @@ use pyo3_ffi as ffi;
 use tierce::__python::Inside;
 
 use super::attached::quietly;
+use super::held::Held;
 use super::names::names;
 use crate::owned::{Owned, PyObject, Raised, Result, ask};
 
 const NAME: &CStr = c"tierce.load";
+
+/// A copy of the current context.
+pub(crate) unsafe fn current_context() -> Result<Held> {
+    let copy = names()?.copy_context.as_ptr();
+    Owned::steal(ffi::PyObject_CallObject(copy, ptr::null_mut())).map(Held::new)
+}
 
 /// A load as an object, for a context variable.
 pub(crate) unsafe fn capsule(inside: Inside) -> Result<Owned> {

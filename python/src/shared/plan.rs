@@ -77,9 +77,3 @@ impl Plan {
         held(self.codec.as_ref(), self.function.as_ptr(), value)
     }
 }
-
-/// A copy of the current context.
-pub(crate) unsafe fn current_context() -> Result<Held> {
-    let copy = names()?.copy_context.as_ptr();
-    Owned::steal(ffi::PyObject_CallObject(copy, ptr::null_mut())).map(Held::new)
-}
