@@ -577,7 +577,17 @@ def test_what_is_to_be_awaited_is_no_value(hub):
     def refused():
         return pytest.raises(TypeError, match="is to be awaited")
 
+    @hub.cached(key="other:{x}")
+    async def other(x) -> dict:
+        return {}
+
     async def main():
+        await other(1)
+        # The awaitable of a hit, and of a lookup.
+        for x in (1, 2):
+            begun.append(other(x))
+            with refused():
+                await carts.set(1, begun[-1])
         with refused():
             await carts.set(1, coroutine(1))
         with refused():
@@ -594,7 +604,7 @@ def test_what_is_to_be_awaited_is_no_value(hub):
         plain(1)
     with refused():
         carts.blocking.get_many([1], lambda ids: {1: coroutine(1)})
-    assert carts.blocking.get(1) is None and len(begun) == 6
+    assert carts.blocking.get(1) is None and len(begun) == 8
     for each in begun:
         each.close()
 
