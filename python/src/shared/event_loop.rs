@@ -234,11 +234,13 @@ impl Loop {
         if woken.len() == 0 {
             return Ok(false);
         }
-        let mut said = names().and_then(|names| told_by(&names.current_task, &self.object.share()));
-        if said.as_ref().is_ok_and(|task| !ptr::eq(task.as_ptr(), ffi::Py_None())) {
+        let task = names().and_then(|names| told_by(&names.current_task, &self.object.share()));
+        let is_inside = task.map(|task| !ptr::eq(task.as_ptr(), ffi::Py_None()));
+        if matches!(is_inside, Ok(true)) {
             // Inside one of its tasks no other one can go on.
             woken.by_ref().for_each(|one| told_later(one, Some(&self.queue)));
         }
+        let mut said = is_inside.map(drop);
         let mut left = MOST_POLLS;
         while said.is_ok()
             && left > 0

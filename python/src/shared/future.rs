@@ -16,7 +16,7 @@ use super::names::names;
 use super::queue::Queue;
 use super::woken::Woken;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, attribute, boolean, none, raise, type_error};
-use crate::raised::{raised, restore};
+use crate::raised::{raised, raised_or_none, restore};
 use crate::types::{self, Kind, keep, of_call, plain, slot};
 
 #[repr(C)]
@@ -133,19 +133,24 @@ pub(crate) unsafe fn answered(it: Owned) {
 }
 
 /// Tells those who wait, outside of all entries: a task goes on here, whose code may do anything.
-pub(crate) unsafe fn tell(woken: &Woken) -> Result<Owned> {
+pub(crate) unsafe fn tell(woken: &Woken) -> Result<()> {
     let it = woken.as_ptr();
     let waiters = std::mem::take(&mut of(it)?.waiters);
-    let mut said = Ok(none());
+    let mut error = None;
     for Waiter { function, context } in waiters {
-        let told = outside(|| ask(c"run", &[context.as_ptr(), function.as_ptr(), it]));
-        if said.is_ok() {
-            said = told;
-        } else if told.is_err() {
-            cannot_raise(it);
+        if outside(|| ask(c"run", &[context.as_ptr(), function.as_ptr(), it])).is_err() {
+            let before = error.replace(raised_or_none());
+            if before.is_some() {
+                restore(before);
+                cannot_raise(it);
+            }
         }
     }
-    said
+    if error.is_some() {
+        restore(error);
+        return Err(Raised);
+    }
+    Ok(())
 }
 
 /// Asks the loop to tell those who wait: from its own thread, inside an entry of its queue's, or from whatever thread; once more in
