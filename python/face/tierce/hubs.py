@@ -11,6 +11,7 @@ from ._tierce import Hub as _Hub
 from .blocking import Blocking
 from .duration import milliseconds
 from .errors import NameTaken
+from .program import is_imported_again
 
 __all__ = ["Hub", "Server", "configure", "hub"]
 
@@ -148,11 +149,13 @@ class Hub:
                 "make it an async def, or name a store without TLS (a local proxy of yours may have that)"
             )
 
-    def _add(self, name, place, make):
+    def _add(self, name, place, make, function):
         """Makes a function under its name. Another's is refused, that of an older definition of itself is left to it."""
         with _one_at_a_time:
             chosen = name or re.sub(r"[^A-Za-z0-9_.-]", "-", place)[-_LONGEST_NAME:]
             other = self._functions.get(chosen)
+            if other is not None and is_imported_again(function, other.__wrapped__):
+                return self._take_over(chosen, other, make)
             if other is not None and other._place != place and (name or self._has_store):
                 raise ValueError(f"the cache {chosen!r} is that of {other._place}: two functions may not share one")
             if self._has_store and not name:
@@ -172,6 +175,20 @@ class Hub:
                     continue
                 self._functions[taken] = made
                 return made
+
+
+    def _take_over(self, name, first, make):
+        """Makes a function under the name of the program's own copy of it, which shares its cache from then on.
+
+        Not the other way round: what is read from the store is of the classes of the module that others import.
+        """
+        codec, aside = self._codec(*first._packs), ".program"
+        first._bind_to(self._hub, name[: _LONGEST_NAME - len(aside)] + aside, codec)
+        made = make(name)
+        first._share(made, codec)
+        made._first = first
+        self._functions[name] = made
+        return made
 
 
 def _refuse_nameless(place):
@@ -235,8 +252,12 @@ def configure(url, /, **settings):
             if not function._is_named:
                 _refuse_nameless(function._place)
         codecs = [made._codec(*function._packs) for _, function in functions]
+        firsts = [(function._first, function) for _, function in functions if function._first is not None]
+        of_firsts = [made._codec(*first._packs) for first, _ in firsts]
         for (name, function), codec in zip(functions, codecs):
             function._bind_to(made._hub, name, codec)
+        for (first, function), codec in zip(firsts, of_firsts):
+            first._share(function, codec)
         # The same object as before: who has it already has the store too.
         same._hub, same._has_store = made._hub, made._has_store
         same._is_encrypted, same._namespace = made._is_encrypted, made._namespace

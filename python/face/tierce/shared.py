@@ -13,6 +13,7 @@ from .duration import milliseconds
 from .hubs import Hub, configure, hub
 from .keyed import ANY, KeyedCache, Like
 from .memo import _NO_DEFAULT, _dress, _is_async, _mark_async, _signature
+from .program import PROGRAM, module_of_program
 from .signed import SignedPickle
 from .templates import binder, key_parts, tag_makers
 
@@ -115,7 +116,8 @@ def _place(function):
         function = function.func
     if not isinstance(getattr(function, "__qualname__", None), str):
         function = type(function)
-    return f"{function.__module__}.{function.__qualname__}"
+    module = function.__module__
+    return f"{module_of_program(function) if module in PROGRAM else module}.{function.__qualname__}"
 
 
 def _made(function, place, settings):
@@ -151,10 +153,10 @@ def _made(function, place, settings):
         if is_async:
             _mark_async(made)
         made._place, made._is_async, made._packs = place, is_async, (function, name, version, codec)
-        made._is_named = key is not None
+        made._is_named, made._first = key is not None, None
         return made
 
-    return in_hub._add(name, place, make)
+    return in_hub._add(name, place, make, function)
 
 
 def keyed(in_hub, name, value, settings):

@@ -1,20 +1,24 @@
 //! What can be said to a cached function beside calling it. Without a store nothing of it waits.
 
 use std::ptr;
+use std::sync::Arc;
 
 use pyo3_ffi as ffi;
 use tierce::__python::key_text;
 
+use super::arrival::Arrival;
 use super::attached::entry;
 use super::batch;
 use super::cached::{Cached, asked, build, cache, held, put, tags_of};
 use super::codec::Codec;
 use super::entries;
+use super::held::Held;
 use super::holding;
 use super::hub::{arrival, hub};
+use super::key::PyKey;
 use super::matching;
 use super::said::{Args, Count, changing, fitting_key, manner};
-use crate::owned::{PyObject, answer, integer, none, text, text_of, tuple, type_error, value_error};
+use crate::owned::{PyObject, Result, answer, integer, none, text, text_of, tuple, type_error, value_error};
 use crate::signature::Given;
 use crate::types::{self, of_call, plain};
 
@@ -56,6 +60,12 @@ fn own_methods() -> Vec<ffi::PyMethodDef> {
             ffi::PyMethodDefPointer { PyCFunctionFast: bind_to },
             ffi::METH_FASTCALL,
             c"_bind_to(hub, name, codec): from now on its values are in this hub's cache of that name.",
+        ),
+        types::method(
+            c"_share",
+            ffi::PyMethodDefPointer { PyCFunctionFast: share },
+            ffi::METH_FASTCALL,
+            c"_share(function, codec): from now on its values are in the cache of that function.",
         ),
         plain(c"_counts", counts, c"hits, misses, stale hits, coalesced, loads, errors of loads, refused, running loads, entries."),
         // SAFETY: a table of methods ends with zeros.
@@ -124,14 +134,38 @@ unsafe extern "C" fn bind_to(it: *mut PyObject, args: *mut *mut PyObject, count:
             return Err(type_error(c"_bind_to(hub, name, codec)"));
         }
         let (to, arrival) = (hub(*args)?, arrival(*args)?);
-        let (name, codec) = (text_of(*args.add(1))?, *args.add(2));
-        let codec = if ptr::eq(codec, ffi::Py_None()) { None } else { Some(Codec::of(codec)?) };
-        let it = it.cast::<Cached>();
-        let made = build(&to, name, (*it).settings, codec.clone())?;
-        let before = ((*it).cache.replace(made), std::mem::replace(&mut (*it).codec, codec));
-        drop((before, std::mem::replace(&mut (*it).arrival, arrival)));
+        let (name, codec) = (text_of(*args.add(1))?, codec(*args.add(2))?);
+        let made = build(&to, name, (*it.cast::<Cached>()).settings, codec.clone())?;
+        goes_on(it.cast(), made, codec, arrival);
         Ok(none())
     }))
+}
+
+unsafe extern "C" fn share(it: *mut PyObject, args: *mut *mut PyObject, count: Count) -> *mut PyObject {
+    answer(entry(|| {
+        if count != 2 || !ptr::eq(ffi::Py_TYPE(*args), ffi::Py_TYPE(it)) {
+            return Err(type_error(c"_share(function, codec)"));
+        }
+        let (other, codec) = ((*args).cast::<Cached>(), codec(*args.add(1))?);
+        let (cache, arrival) = (cache(other)?.clone(), (*other).arrival.clone());
+        goes_on(it.cast(), cache, codec, arrival);
+        Ok(none())
+    }))
+}
+
+unsafe fn codec(given: *mut PyObject) -> Result<Option<Codec>> {
+    if ptr::eq(given, ffi::Py_None()) { Ok(None) } else { Codec::of(given).map(Some) }
+}
+
+/// From now on a function has its values in another cache.
+unsafe fn goes_on(
+    it: *mut Cached,
+    cache: tierce::Cache<PyKey, Held>,
+    codec: Option<Codec>,
+    arrival: Option<Arc<Arrival>>,
+) {
+    let before = ((*it).cache.replace(cache), std::mem::replace(&mut (*it).codec, codec));
+    drop((before, std::mem::replace(&mut (*it).arrival, arrival)));
 }
 
 unsafe extern "C" fn counts(it: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
