@@ -3,12 +3,14 @@
 import asyncio
 import contextvars
 import selectors
+import sys
 import threading
+import time
 from itertools import pairwise
 
 import pytest
 from children import child
-from servers import Redis
+from servers import Redis, free_port
 from waiting import until
 
 import tierce
@@ -350,6 +352,150 @@ def test_an_interrupt_of_one_who_is_told_ends_the_loop_and_the_others_go_on(erro
         others = [waiting[0], *waiting[2:]]
         assert loop.run_until_complete(asyncio.wait_for(asyncio.gather(*others), 10)) == ["brought"] * 3
         assert type(waiting[1].exception()) is error
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_an_interrupt_of_who_looks_around_in_an_alarm_is_raised(answers):
+    hub, other = Hub(), Odd()
+
+    @hub.cached
+    async def slow(x):
+        await asyncio.sleep(100)
+
+    async def rest():
+        asyncio.ensure_future(slow("there"))
+        await asyncio.sleep(0)
+
+    other.run_until_complete(rest())
+
+    async def main():
+        waiting = [asyncio.ensure_future(slow("here"))]
+        await asyncio.sleep(0)
+        if answers:
+            waiting.append(asyncio.ensure_future(hub.close("50ms")))
+            await asyncio.sleep(0)
+        other.first["is_closed"] = raises(KeyboardInterrupt)
+        await asyncio.sleep(20)
+
+    with asyncio.Runner(loop_factory=Odd) as runner, pytest.raises(KeyboardInterrupt):
+        runner.run(main())
+    assert not other.first
+    for one in asyncio.all_tasks(other):
+        one.cancel()
+    other.run_until_complete(asyncio.sleep(0.01))
+    other.close()
+
+
+def test_an_interrupt_of_a_wake_is_the_loops_and_not_of_who_is_told_first():
+    """Another thread's loop waits for the same load; to wake it raises, here."""
+    begun, gate, found = threading.Event(), [], []
+
+    @Hub().cached
+    async def function(x):
+        gate.append((asyncio.get_running_loop(), asyncio.get_running_loop().create_future()))
+        begun.set()
+        return await gate[0][1]
+
+    @Hub().cached
+    async def another(x):
+        return x
+
+    other = Odd()
+
+    async def follow():
+        await asyncio.to_thread(begun.wait)
+        follows = asyncio.ensure_future(function(1))
+        while not function.stats().coalesced:
+            await asyncio.sleep(0.001)
+        other.first["turn"] = raises(KeyboardInterrupt)
+        gate[0][0].call_soon_threadsafe(gate[0][1].set_result, "brought")
+        found.append(await asyncio.wait_for(follows, 20))
+
+    async def innocent():
+        found.append(await function(1))
+        assert [await another(x) for x in range(3)] == [0, 1, 2]
+
+    thread = threading.Thread(target=run, args=(follow(), other))
+    with asyncio.Runner(loop_factory=Odd) as runner:
+        loop = runner.get_loop()
+        thread.start()
+        task = loop.create_task(innocent())
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.wait_for(asyncio.shield(task), 20))
+        loop.run_until_complete(asyncio.wait_for(task, 10))
+    thread.join(30)
+    assert found == ["brought", "brought"]
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_loop_that_runs_inside_a_task_that_was_told_tells_its_others(is_known, monkeypatch):
+    """As nest_asyncio has it, whose import says so; known or not."""
+
+    @Hub().cached
+    async def function(x):
+        await asyncio.sleep(0)
+        return x
+
+    def nested(coroutine):
+        loop, current = asyncio.get_running_loop(), asyncio.current_task()
+        asyncio.tasks._leave_task(loop, current)
+        try:
+            task = loop.create_task(coroutine)
+            end = time.monotonic() + 20
+            while not task.done():
+                assert time.monotonic() < end
+                loop._run_once()
+        finally:
+            asyncio.tasks._enter_task(loop, current)
+        return task.result()
+
+    async def plain(x):
+        return await function(x)
+
+    async def main():
+        assert await function(1) == 1
+        if is_known:
+            monkeypatch.setitem(sys.modules, "nest_asyncio", sys)
+        assert await function(2) == 2
+        assert nested(plain(3)) == 3
+        assert await function(4) == 4
+
+    run(main())
+
+
+def test_a_second_await_of_a_lookup_is_refused_and_the_first_goes_on():
+    @Hub().cached
+    async def function(x):
+        await asyncio.sleep(0.01)
+        return x
+
+    async def main():
+        lookup = function(1)
+
+        async def one():
+            return await lookup
+
+        first, second = await asyncio.wait_for(asyncio.gather(one(), one(), return_exceptions=True), 10)
+        assert first == 1 and type(second) is RuntimeError
+
+    run(main())
+
+
+def test_what_was_asked_and_never_awaited_is_told_to_the_loop_if_it_fails():
+    told = []
+
+    async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+        hub = Hub(f"redis://127.0.0.1:{free_port()}")
+        asked = hub.invalidate_tag("tag")
+        with pytest.raises(tierce.StoreError):
+            await hub.invalidate_tag("tag")
+        del asked
+        while not told:
+            await asyncio.sleep(0.01)
+
+    run(main())
+    assert [type(one) for one in told] == [tierce.StoreError]
 
 
 def test_a_lookup_that_a_store_answers_takes_one_turn_of_the_loop(tmp_path):

@@ -1,8 +1,10 @@
 """`cached` with a store: real servers, shared among hubs and processes, killed and frozen."""
 
 import asyncio
+import contextlib
 import gc
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -575,3 +577,46 @@ def test_in_an_outage_no_value_lies_in_memory_twice():
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 30, f"{done.stdout} MiB for 200 values of half a megabyte that were never written to"
+
+
+def test_who_leaves_while_the_store_is_asked_holds_up_no_loop(tmp_path):
+    """Whoever he left is woken once his flight is found no more: one who came back to it would turn on the spot, with the lock."""
+    server = Redis(tmp_path)
+    hub, worst, ends = Hub(server.url, store_budget="3s"), [0.0], threading.Event()
+
+    @hub.cached(key="x:{x}", maxsize=1)
+    async def function(x) -> int:
+        return x
+
+    def beat():
+        while not ends.is_set():
+            began = time.monotonic()
+            time.sleep(0.001)
+            worst[0] = max(worst[0], time.monotonic() - began)
+
+    async def one(chance):
+        for _ in range(60):
+            if chance.random() < 0.3:
+                await function.invalidate(chance.randrange(2))
+            task = asyncio.create_task(function(chance.randrange(2)))
+            for _ in range(chance.randrange(3)):
+                await asyncio.sleep(0)
+            if chance.random() < 0.5:
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def main(seed):
+        await asyncio.gather(*[one(random.Random(25 * seed + at)) for at in range(25)])
+
+    threads = [threading.Thread(target=lambda seed=seed: asyncio.run(main(seed))) for seed in range(6)]
+    beats = threading.Thread(target=beat)
+    beats.start()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    ends.set()
+    beats.join()
+    server.kill()
+    assert worst[0] < 2

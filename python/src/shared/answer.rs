@@ -93,7 +93,8 @@ impl Answer {
 
 impl Given {
     unsafe fn of(found: Found) -> Given {
-        let traceback = found.as_ref().err().map(|error| {
+        let raisable = found.as_ref().err().filter(|error| ffi::PyExceptionInstance_Check(error.as_ptr()) != 0);
+        let traceback = raisable.map(|error| {
             let traceback = Owned::steal(ffi::PyException_GetTraceback(error.as_ptr()));
             Held::new(traceback.unwrap_or_else(|Raised| Owned::share(ffi::Py_None())))
         });

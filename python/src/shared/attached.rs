@@ -87,6 +87,11 @@ pub(crate) unsafe fn is_interrupt() -> bool {
     !ffi::PyErr_Occurred().is_null() && ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0
 }
 
+/// Whether the outermost entry of this thread has an interrupt to raise.
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTS.load(Ordering::Relaxed) > 0 && !INTERRUPT.get().is_null()
+}
+
 #[cold]
 unsafe fn raise_interrupt() -> Result<()> {
     let Ok(error) = Owned::steal(INTERRUPT.replace(ptr::null_mut())) else { return Ok(()) };

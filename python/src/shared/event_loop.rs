@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -18,14 +18,16 @@ use pyo3_ffi as ffi;
 use tierce::runtime::{self, BoxFuture, Id, Runtime};
 
 use super::alarms::Alarms;
-use super::attached::{cannot_raise, is_interrupt};
+use super::attached::{cannot_raise, is_interrupt, is_interrupted};
 use super::future::{tell, told_later};
 use super::held::Held;
 use super::hook::hook;
 use super::lock::locked;
 use super::names::names;
 use super::queue::{Job, Queue};
+use super::woken::Woken;
 use crate::clock::system_ms;
+use crate::interned::interned;
 use crate::owned::{Owned, PyObject, Raised, Result, ask, attribute, text};
 use crate::raised::{raised, restore};
 
@@ -49,7 +51,7 @@ pub(crate) struct Loop {
     /// Its type makes tasks in a way of its own.
     makes_tasks: bool,
     /// Who waits is told in the call in which he is answered.
-    tells_at_once: bool,
+    tells_at_once: AtomicBool,
     runtime: Arc<dyn Runtime>,
     id: Id,
     /// How many loads run here.
@@ -119,7 +121,7 @@ impl Loop {
             armed: Mutex::new(None),
             guard: Mutex::new(None),
             makes_tasks,
-            tells_at_once,
+            tells_at_once: AtomicBool::new(tells_at_once),
             runtime: runtime(me.clone()),
             id: Id::new(),
             loads: AtomicUsize::new(0),
@@ -181,14 +183,7 @@ impl Loop {
         let before = raised();
         let said = self.poll_ready();
         self.end_if_over();
-        if said.is_err() && before.is_some() {
-            // Whoever called is told of the first alone.
-            cannot_raise(self.object.as_ptr());
-            restore(before);
-            return Ok(());
-        }
-        restore(before);
-        said
+        self.one_of(before, said)
     }
 
     unsafe fn poll_ready(self: &Arc<Self>) -> Result<()> {
@@ -205,7 +200,7 @@ impl Loop {
             let armed = self.arm();
             let is_left = !self.queue.is_empty();
             if !is_left || left == 0 || armed.is_err() {
-                if !self.tells_at_once {
+                if !self.tells_at_once() {
                     self.queue.take_woken().into_iter().for_each(|one| told_later(one, Some(&self.queue)));
                 }
                 self.queue.leave_rest();
@@ -217,7 +212,23 @@ impl Loop {
     /// Runs something as an entry that the loop itself has called: those who are answered meanwhile go on before it returns, and what
     /// waited for them to ask again is polled.
     pub(crate) unsafe fn called(self: &Arc<Self>, run: impl FnOnce()) -> Result<()> {
-        let Some(followed) = self.queue.follow() else { return self.within(run) };
+        let before = raised();
+        let said = self.run_and_tell(run);
+        self.one_of(before, said)
+    }
+
+    unsafe fn run_and_tell(self: &Arc<Self>, run: impl FnOnce()) -> Result<()> {
+        if !self.tells_at_once() {
+            return self.within(run);
+        }
+        let Some(followed) = self.queue.follow() else {
+            if !self.queue.is_here() {
+                // The loop runs inside a task that is told: whoever told it looks again too late.
+                self.tells_at_once.store(false, Ordering::Release);
+                self.queue.unfollow();
+            }
+            return self.within(run);
+        };
         let said = self.within(run).and_then(|()| self.tell_woken());
         drop(followed);
         if matches!(said, Ok(false)) {
@@ -228,8 +239,27 @@ impl Loop {
         said.and(after)
     }
 
+    /// Whether who waits is told in the call in which he is answered.
+    unsafe fn tells_at_once(&self) -> bool {
+        self.tells_at_once.load(Ordering::Acquire) && !may_nest()
+    }
+
+    /// Whoever called is told of what was raised first alone.
+    unsafe fn one_of(&self, before: Option<Owned>, said: Result<()>) -> Result<()> {
+        let is_second = said.is_err() && before.is_some();
+        if is_second {
+            cannot_raise(self.object.as_ptr());
+        }
+        restore(before);
+        if is_second { Ok(()) } else { said }
+    }
+
     /// Tells those who were answered; whether there were any.
     unsafe fn tell_woken(&self) -> Result<bool> {
+        // An interrupt that is kept is this call's, which ends with it, and not of the task that is told first.
+        if is_interrupted() {
+            return Ok(false);
+        }
         let mut woken = self.queue.take_woken().into_iter();
         if woken.len() == 0 {
             return Ok(false);
@@ -249,7 +279,7 @@ impl Loop {
             said = tell(&one);
             left -= 1;
         }
-        self.queue.put_back(woken);
+        self.leave(woken);
         said.map(|_| true)
     }
 
@@ -292,8 +322,17 @@ impl Loop {
         unsafe {
             let looked = look_around();
             let due = self.alarms.due();
-            self.called(|| due.into_iter().for_each(std::task::Waker::wake))?;
-            looked
+            let called = self.called(|| due.into_iter().for_each(std::task::Waker::wake));
+            looked.and(called)
+        }
+    }
+
+    /// Those who are answered and were not told are told by the next call; once this has ended, each by one of his own.
+    unsafe fn leave(&self, woken: impl Iterator<Item = Woken>) {
+        if self.has_ended() {
+            woken.for_each(|one| told_later(one, Some(&self.queue)));
+        } else {
+            self.queue.put_back(woken);
         }
     }
 
@@ -367,6 +406,12 @@ impl Loop {
         }
         restore(before);
     }
+}
+
+/// Whether a loop may run inside its own tasks, as nest_asyncio has it; with its name alone, since loops are patched at any time.
+unsafe fn may_nest() -> bool {
+    let name = interned(c"nest_asyncio");
+    !name.is_null() && !ffi::PyDict_GetItemWithError(ffi::PyImport_GetModuleDict(), name).is_null()
 }
 
 unsafe fn told_by(function: &Held, argument: &Owned) -> Result<Owned> {

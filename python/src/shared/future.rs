@@ -13,7 +13,7 @@ use pyo3_ffi as ffi;
 use super::attached::{cannot_raise, entry, outside, quietly};
 use super::inside::current_context;
 use super::names::names;
-use super::queue::Queue;
+use super::queue::{Queue, refused};
 use super::woken::Woken;
 use crate::owned::{Owned, PyObject, Raised, Result, answer, ask, attribute, boolean, none, raise, type_error};
 use crate::raised::{raised, raised_or_none, restore};
@@ -158,10 +158,8 @@ pub(crate) unsafe fn tell(woken: &Woken) -> Result<()> {
 pub(crate) unsafe fn told_later(woken: Woken, queue: Option<&Queue>) {
     let (before, it) = (raised(), woken.as_ptr());
     if schedule(it, queue.is_some_and(Queue::is_here)).is_err() {
-        if ffi::PyErr_ExceptionMatches(ffi::PyExc_RuntimeError) != 0 {
-            // A loop that is closed calls nobody.
-            drop(raised());
-        } else {
+        // A loop that is closed calls nobody.
+        if !refused() {
             cannot_raise(it);
             if let Some(queue) = queue {
                 queue.put_back([woken]);

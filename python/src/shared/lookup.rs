@@ -28,6 +28,7 @@ use super::queue::Job;
 use super::tags::tags;
 use crate::awaitable::{LOOKUP, NEXT, Plan, RETURNED, raise_given, reused, sent, slots};
 use crate::owned::{Owned, PyObject, Raised, Result, answer, none, raise, type_error};
+use crate::raised::{raised, restore};
 use crate::ready::ready;
 use crate::stop;
 use crate::types;
@@ -81,6 +82,13 @@ struct Waiting {
     future: Owned,
     /// Whoever awaits has it.
     is_yielded: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // The answer borrows the future.
+        drop(self.answer.leave());
+    }
 }
 
 enum Stage {
@@ -178,7 +186,6 @@ unsafe fn go_on(it: *mut PyObject) -> Result<Step> {
         return given.value().map(Step::Return);
     }
     if std::mem::replace(&mut waiting.is_yielded, true) {
-        over(it);
         return Err(raise(ffi::PyExc_RuntimeError, "what a lookup yields is for a task to wait for, and it has not"));
     }
     yielded(&waiting.future).map(Step::Yield)
@@ -247,17 +254,32 @@ unsafe fn over(it: *mut PyObject) {
         if !waiting.job.is_over() {
             here(|| waiting.job.kill());
         }
-        if let Some(error) = left.as_ref().filter(|_| !waiting.is_yielded).and_then(Given::error)
-            && let Ok(object) = loop_of(&waiting.future)
-        {
-            Loop::report(
-                object.as_ptr(),
-                "tierce: a change of what is cached failed, and nobody awaited it",
-                error.as_ptr(),
-            );
+        if let Some(error) = left.as_ref().filter(|_| !waiting.is_yielded).and_then(Given::error) {
+            report(&waiting.future, error);
         }
         drop((left, waiting));
     }
+}
+
+/// Tells the loop of an error that nobody was given. Keeps the exception that is set.
+unsafe fn report(future: &Owned, error: &Held) {
+    let before = raised();
+    match loop_of(future) {
+        Ok(object) => {
+            Loop::report(
+                object.as_ptr(),
+                "tierce: what a cache was asked failed, and nobody awaited it",
+                error.as_ptr(),
+            );
+        }
+        // The collector of cycles was there first.
+        Err(Raised) => {
+            drop(raised());
+            restore(Some(error.share()));
+            cannot_raise(error.as_ptr());
+        }
+    }
+    restore(before);
 }
 
 unsafe extern "C" fn send_fast(it: *mut PyObject, _: *mut PyObject, result: *mut *mut PyObject) -> c_int {
@@ -329,7 +351,7 @@ unsafe extern "C" fn clear(it: *mut PyObject) -> c_int {
 
 /// Says of what was never begun that it was not, as CPython does of a coroutine.
 unsafe fn warn(it: *mut PyObject) {
-    let before = crate::raised::raised();
+    let before = raised();
     let said = match &(*it.cast::<Lookup>()).stage {
         Some(Stage::New(wanted)) => {
             let sentence = c"a call of %R was never awaited".as_ptr();
@@ -343,7 +365,7 @@ unsafe fn warn(it: *mut PyObject) {
     if said < 0 {
         cannot_raise(it);
     }
-    crate::raised::restore(before);
+    restore(before);
 }
 
 unsafe extern "C" fn dealloc(it: *mut PyObject) {

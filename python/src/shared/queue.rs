@@ -119,6 +119,11 @@ impl Queue {
         is_new.then(|| Followed(Arc::clone(self)))
     }
 
+    /// Turns are asked for again.
+    pub(crate) fn unfollow(&self) {
+        self.followed.store(false, Ordering::Release);
+    }
+
     /// Somebody's answer has come. Given back once the loop has ended.
     pub(crate) fn push_woken(&self, woken: Woken) -> Option<Woken> {
         if self.has_ended() {
@@ -232,16 +237,14 @@ impl Queue {
         let function = if self.is_here() { &self.call_soon } else { &self.call_soon_threadsafe };
         let (before, function, arguments) = (raised(), function.as_ptr(), [turn.as_ptr()]);
         let mut said = None;
-        // A second time, where something raised in the loop's own code that it does not raise itself: an interrupt.
+        // A second time, where something raised that was not the loop, which refuses once it is closed.
         for _ in 0..2 {
             said = Owned::steal(ffi::PyObject_Vectorcall(function, arguments.as_ptr(), 1, ptr::null_mut())).ok();
-            if said.is_some() || ffi::PyErr_ExceptionMatches(ffi::PyExc_RuntimeError) != 0 {
+            if said.is_some() || refused() {
                 break;
             }
             cannot_raise(function);
         }
-        // A loop that is closed refuses; whoever looks next finds that out.
-        drop(raised());
         restore(before);
         said.is_some()
     }
@@ -265,6 +268,16 @@ impl Drop for Restore {
     fn drop(&mut self) {
         HERE.set(self.0);
     }
+}
+
+/// Whether the exception that is set is a closed loop's, which is let go: whoever looks next finds that out.
+pub(crate) unsafe fn refused() -> bool {
+    let is = |kind| ffi::PyErr_ExceptionMatches(kind) != 0;
+    let is_refusal = is(ffi::PyExc_RuntimeError) && !is(ffi::PyExc_RecursionError);
+    if is_refusal {
+        drop(raised());
+    }
+    is_refusal
 }
 
 pub(crate) struct Followed(Arc<Queue>);

@@ -251,16 +251,12 @@ impl Flight {
         state.outcome.is_none()
     }
 
-    /// Ends the flight of a leader who still asks and is taken for lost; whether he was asking.
-    pub(crate) fn ends_asking(&self) -> bool {
+    /// Ends the flight of a leader who still asks and is taken for lost. Those who wait are the caller's to wake, once
+    /// nobody finds it any more: who looks again at once would come back to it. None: he does not ask any more.
+    pub(crate) fn ends_asking(&self) -> Option<Sleepers> {
         let mut state = lock(&self.state);
-        if state.takes_off || state.outcome.is_some() {
-            return false;
-        }
-        let sleepers = state.end(Outcome::Overtaken);
-        drop(state);
-        sleepers.wake();
-        true
+        let asks = !state.takes_off && state.outcome.is_none();
+        asks.then(|| state.end(Outcome::Overtaken))
     }
 
     /// Whether its outcome is published.

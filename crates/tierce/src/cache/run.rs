@@ -61,10 +61,12 @@ impl Inner {
     /// Ends a load that its own runtime does not end, though it may not even have begun: its caller's runtime may stand
     /// still as well.
     pub(super) fn give_up(&self, flight: &Arc<Flight>, outcome: Outcome) {
-        if flight.is_asking() && flight.ends_asking() {
+        if flight.is_asking()
+            && let Some(sleepers) = flight.ends_asking()
+        {
             // Who leads may be polled by nobody: another asks in his place.
             self.flights.remove(flight);
-            return;
+            return sleepers.wake();
         }
         if !mutant::on(Mutant::GivenUpInPart) {
             self.end(flight, &Outcomes::Same(outcome.clone()));
