@@ -551,11 +551,6 @@ def test_words_of_ours_may_be_parameters(hub):
 def test_files_of_tls_are_looked_at_when_a_hub_is_made():
     with pytest.raises(OSError):
         Hub("rediss://127.0.0.1:1/?ca=/no/such/file.pem")
-    encrypted = Hub("rediss://127.0.0.1:1")
-    with pytest.raises(ValueError, match="plain function"):
-        encrypted.cached(key="x:{obj}")(len)
-    with pytest.raises(ValueError, match="encrypted"):
-        encrypted.blocking.purge()
 
 
 def test_what_is_to_be_awaited_is_no_value(hub):

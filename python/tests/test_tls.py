@@ -1,4 +1,4 @@
-"""Stores that are reached encrypted, by programs whose code runs on loops alone."""
+"""Stores that are reached encrypted: on loops, by Python's ssl, and by code that runs on none, by rustls."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from servers import Redis, free_port
+from waiting import until
 
 from tierce import Hub, StoreError
 
@@ -97,6 +98,43 @@ def test_who_signed_the_certificate_is_looked_at(store, named):
 
     asyncio.run(main())
     assert calls == [1]
+
+
+def test_plain_functions_share_values_over_tls(store, named):
+    here, elsewhere, told = Hub(store.url(), **named), Hub(store.url(), **named), []
+
+    def plain_of(hub):
+        @hub.cached(key="plain:{x}", tags=["plain"])
+        def plain(x) -> dict:
+            told.append(x)
+            return {"x": x}
+
+        return plain
+
+    plain, theirs = plain_of(here), plain_of(elsewhere)
+    assert plain(1) == theirs(1) == {"x": 1} and told == [1]
+    theirs.set({"x": 7}, 1)
+    until(lambda: plain(1) == {"x": 7})
+    here.blocking.invalidate_tag("plain")
+    until(lambda: theirs(1) == {"x": 1})
+    assert told == [1, 1]
+    big = here.cache("big-plain", bytes)
+    big.blocking.set(1, b"x" * 1_000_000)
+    assert elsewhere.cache("big-plain", bytes).blocking.get(1) == b"x" * 1_000_000
+    listed = store.server.ask("CLIENT", "LIST").decode()
+    assert listed.count(f"laddr=127.0.0.1:{store.port} ") >= 2, listed
+
+
+def test_plain_functions_look_at_who_signed_the_certificate(store, named):
+    hub = Hub(store.url(store.ca.replace("ca.pem", "other.pem")), **named)
+
+    @hub.cached(key="plain:{x}")
+    def plain(x) -> int:
+        return x * 2
+
+    assert plain(1) == 2
+    with pytest.raises(StoreError, match="(?i)certificate"):
+        plain.invalidate(1)
 
 
 CANCELLED = """

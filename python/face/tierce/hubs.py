@@ -60,7 +60,7 @@ class Hub:
             0 if serve_for == 0 and not isinstance(serve_for, bool) else milliseconds(serve_for, "serve_for"),
         )
         self._has_store = url is not None
-        self._is_encrypted = _is_encrypted(url)
+        _look_at_files(url)
         self._namespace = namespace
         # Cached functions by the names of their caches.
         self._functions = weakref.WeakValueDictionary()
@@ -93,7 +93,6 @@ class Hub:
     @property
     def blocking(self):
         """The same verbs for code that runs on no loop: each waits on its thread."""
-        self._refuse_plain(False, "hub.blocking")
         return Blocking(self)
 
     def invalidate_tag(self, tag, /):
@@ -140,14 +139,6 @@ class Hub:
         if codec is not None:
             return codec.codec(f"{self._namespace or 'tierce'}:{name}:{version}", name)
         return codec_of_function(function)
-
-    def _refuse_plain(self, is_async, place):
-        """Code that runs on no loop has its connections on a thread that has no TLS."""
-        if self._is_encrypted and not is_async:
-            raise ValueError(
-                f"{place} is a plain function, and the hub's store is encrypted, which event loops alone can be so far: "
-                "make it an async def, or name a store without TLS (a local proxy of yours may have that)"
-            )
 
     def _add(self, name, place, make, function):
         """Makes a function under its name. Another's is refused, that of an older definition of itself is left to it."""
@@ -200,18 +191,17 @@ def _refuse_nameless(place):
         )
 
 
-def _is_encrypted(url):
-    """Whether the URL asks for TLS, whose files are looked at then: a store that can never be reached is told at once."""
+def _look_at_files(url):
+    """Those that the URL of an encrypted store names: one that can never be reached is told of at once."""
     scheme, _, rest = (url or "").partition("://")
     if scheme not in ("rediss", "valkeys", "memcacheds"):
-        return False
+        return
     from urllib.parse import parse_qs
 
     from .streams import context_of
 
     said = {name: values[-1] for name, values in parse_qs(rest.rpartition("?")[2]).items()}
     context_of(said.get("ca"), said.get("cert"), said.get("key"))
-    return True
 
 
 def _part(part):
@@ -248,7 +238,6 @@ def configure(url, /, **settings):
         functions = list(same._functions.items())
         # All of them before any: what cannot be packed leaves everything as it was.
         for name, function in functions:
-            made._refuse_plain(function._is_async, function._place)
             if not function._is_named:
                 _refuse_nameless(function._place)
         codecs = [made._codec(*function._packs) for _, function in functions]
@@ -260,7 +249,7 @@ def configure(url, /, **settings):
             first._share(function, codec)
         # The same object as before: who has it already has the store too.
         same._hub, same._has_store = made._hub, made._has_store
-        same._is_encrypted, same._namespace = made._is_encrypted, made._namespace
+        same._namespace = made._namespace
         return same
 
 

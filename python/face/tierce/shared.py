@@ -142,7 +142,6 @@ def _made(function, place, settings):
     in_hub = hub() if in_hub is None else in_hub
     ttl_ms, stale_ms = milliseconds(ttl, "ttl"), milliseconds(stale, "stale")
     is_async = _is_async(function)
-    in_hub._refuse_plain(is_async, place)
 
     def make(name):
         made = Cached(
