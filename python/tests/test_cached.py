@@ -672,7 +672,7 @@ def test_threads_without_python_wake_a_loop():
         while gone() is not None:
             # The thread left it to whoever enters next.
             await asyncio.sleep(0.001)
-            hub()._hub.invalidate_tag("any")
+            await hub().invalidate_tag("any")
 
     asyncio.run(asyncio.wait_for(main(), 30))
 
