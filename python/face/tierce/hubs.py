@@ -167,7 +167,6 @@ class Hub:
                 self._functions[taken] = made
                 return made
 
-
     def _take_over(self, name, first, make):
         """Makes a function under the name of the program's own copy of it, which shares its cache from then on.
 
